@@ -1,0 +1,81 @@
+/*
+ * The port: the closed list of what a node does to the world and what the world does to it.
+ * `src/io` fills it with libuv, `src/sim` with virtual time and links. Recording the events that
+ * go in is recording the node.
+ *
+ * Connections are the port's numbers (never used again). After port_close() no event for that
+ * connection comes any more. All calls are made from inside port_sink.on() or before the run.
+ */
+#ifndef IO_PORT_H
+#define IO_PORT_H
+
+#include <base/addr.h>
+#include <base/bytes.h>
+#include <base/clock.h>
+#include <base/err.h>
+
+enum port_kind {
+    PORT_ACCEPTED,  /* conn, peer address */
+    PORT_CONNECTED, /* conn: our dial is up */
+    PORT_BYTES,     /* conn, bytes: may be changed in place; gone after the call */
+    PORT_WRITABLE,  /* conn: write took less than offered before, and can take more now */
+    PORT_CLOSED,    /* conn is gone: error (E_OK: the remote ended it); also for failed dials */
+    PORT_DATAGRAM,  /* addr, bytes */
+    PORT_TICK,      /* the deadline set by port_arm() has come */
+    PORT_TURN,      /* end of a loop turn in which events came: flush what gathered */
+    PORT_WORK,      /* job done */
+    PORT_NAMES,     /* name resolved: request, addrs */
+    PORT_START,     /* once, first */
+    PORT_STOP,      /* asked to stop: say goodbye, then port_done() */
+};
+
+struct port_event {
+    enum port_kind kind;
+    uint64_t conn;
+    struct addr addr;
+    uint8_t *bytes;
+    size_t n;
+    enum err error;
+    char error_text[64]; /* the machine's own words, for the log; may be empty */
+    struct port_job *job;
+    uint64_t request;
+    const struct addr *addrs;
+    size_t n_addrs;
+};
+
+struct port_sink {
+    void (*on)(struct port_sink *self, const struct port_event *ev, struct now now);
+};
+
+/* Work for the thread pool: run() sees only the job, done comes back as PORT_WORK. */
+struct port_job {
+    void (*run)(struct port_job *self);
+};
+
+struct port;
+
+struct port_ops {
+    /* Begin a TCP dial; PORT_CONNECTED or PORT_CLOSED follows. */
+    CHECKED enum err (*dial)(struct port *p, const struct addr *to, uint64_t *ret_conn);
+    /* Take as much of the pieces as the transport wants now (about 64 KiB ahead); returns bytes
+     * taken. When less than offered, PORT_WRITABLE follows. */
+    size_t (*write)(struct port *p, uint64_t conn, const struct view *pieces, size_t n);
+    void (*pause)(struct port *p, uint64_t conn, bool paused); /* stop or resume PORT_BYTES */
+    void (*close)(struct port *p, uint64_t conn, bool abort);  /* abort: drop unsent bytes, RST */
+    void (*send)(struct port *p, const struct addr *to, struct view datagram); /* may drop */
+    void (*arm)(struct port *p, uint64_t deadline_ns); /* one deadline; NEVER: none */
+    void (*work)(struct port *p, struct port_job *job);
+    CHECKED enum err (*resolve)(struct port *p, const char *name, uint8_t family,
+                                uint64_t *ret_request);
+    void (*accept_pause)(struct port *p, bool paused);
+    void (*done)(struct port *p); /* the node has stopped: end the run */
+};
+
+struct port {
+    const struct port_ops *ops;
+    struct port_sink *sink; /* set by the node before the run */
+    /* What the world listens on: ports are filled in when 0 was asked for. family 0: not there. */
+    struct addr tcp4, tcp6, udp4, udp6;
+};
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * The host: connections and streams. It dials, accepts, upgrades (multistream, Noise, muxer),
+ * speaks identify and ping itself, and hands streams to the protocols registered. It knows no
+ * Ethereum.
+ *
+ * Spec     libp2p/specs connections/README.md
+ * In       port events for connections: host_on_port(); time: host_tick()
+ * Out      host_next() events; calls on the port; stream_ops of the protocols
+ * Memory   a budget for all, a share per connection; limits in the config
+ *
+ * conn and stream ids carry a generation: a stale id is refused, never another's.
+ */
+#ifndef NET_HOST_H
+#define NET_HOST_H
+
+#include <base/blob.h>
+#include <base/budget.h>
+#include <base/clock.h>
+#include <base/err.h>
+#include <base/log.h>
+#include <base/metric.h>
+#include <base/rng.h>
+#include <codec/multiaddr.h>
+#include <crypto/ident.h>
+#include <io/port.h>
+#include <proto/identify.h>
+
+typedef uint64_t conn_id;   /* 0: none */
+typedef uint64_t stream_id; /* 0: none */
+
+/* Send classes: a lower one goes first; turns are fair inside a class. */
+enum send_class { SEND_CONTROL, SEND_BLOCK, SEND_AGGREGATE, SEND_ATTESTATION, SEND_BULK, SEND_CLASSES };
+
+struct host;
+
+/*
+ * A stream protocol: one row handed to host_register(). Called by the host only, never from inside
+ * a call to the host for the same stream. An error returned by data() or ended() is dealt with by
+ * its row of err.def: it resets the stream or closes the connection, and gone() follows.
+ */
+struct stream_ops {
+    /* An inbound stream agreed on ids[index]; or our host_open() did. */
+    void (*opened)(void *self, stream_id s, bool inbound, size_t index, struct now now);
+    CHECKED enum err (*data)(void *self, stream_id s, struct view bytes, struct now now);
+    CHECKED enum err (*ended)(void *self, stream_id s, struct now now); /* the remote half-closed */
+    /* The last call for this stream; why is E_OK when both sides ended it. */
+    void (*gone)(void *self, stream_id s, enum err why, struct now now);
+    void (*writable)(void *self, stream_id s, struct now now); /* queue empty again; may be NULL */
+};
+
+struct stream_protocol {
+    const struct view *ids; /* in order of preference; borrowed for the host's life */
+    size_t n_ids;
+    bool accept;            /* inbound streams are taken */
+    enum send_class klass;
+    uint32_t inbound_max;   /* streams of one connection at once, 0: no own limit */
+    size_t queue_max;       /* unsent bytes of one stream */
+    const struct stream_ops *ops;
+    void *self;
+};
+
+struct host_config {
+    const struct ident *ident;
+    const char *agent, *protocol_version;
+    unsigned conns_max, pending_max, streams_per_conn_max, conns_per_ip_max;
+    size_t memory_max, memory_per_conn_max;
+    uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns, idle_ping_ns;
+    bool yamux, mplex, early_muxer;
+};
+
+void host_config_default(struct host_config *cfg);
+
+enum host_kind {
+    HOST_NONE,
+    HOST_CONNECTED,    /* upgraded: conn, peer, addr, outbound */
+    HOST_DISCONNECTED, /* a connection that was HOST_CONNECTED is gone: conn, peer, error */
+    HOST_DIAL_FAILED,  /* conn (as host_dial() returned it), addr, error, text */
+    HOST_INBOUND_FAILED, /* addr, error, text: an inbound upgrade that failed */
+    HOST_IDENTIFIED,   /* conn: identify, borrowed until the next call */
+};
+
+struct host_event {
+    enum host_kind kind;
+    conn_id conn;
+    struct peer_id peer;
+    struct addr addr;
+    bool outbound;
+    enum err error;
+    char text[160]; /* the step that failed and both sides' words */
+    const struct identify *identify;
+};
+
+struct host *host_new(const struct host_config *cfg, struct port *port, struct rng *rng,
+                      struct log *log, struct metrics *metrics, struct now now);
+void host_free(struct host *h); /* closes all */
+void host_register(struct host *h, const struct stream_protocol *p); /* before the first connection */
+/* What identify tells; copied. */
+void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
+
+void host_on_port(struct host *h, const struct port_event *ev, struct now now);
+uint64_t host_deadline(const struct host *h);
+void host_tick(struct host *h, struct now now);
+/* Frame, seal and write what gathered; once a loop turn. */
+void host_flush(struct host *h, struct now now);
+bool host_next(struct host *h, struct host_event *ret);
+
+/* expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS. */
+CHECKED enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
+                           struct now now, conn_id *ret);
+/* Let written bytes go out, then close; no event but HOST_DISCONNECTED. */
+void host_close(struct host *h, conn_id c, enum err why, struct now now);
+
+/* Open a stream; ops->opened or ops->gone follows, never from inside this call. */
+CHECKED enum err host_open(struct host *h, conn_id c, const struct stream_protocol *p,
+                           struct now now, stream_id *ret);
+/* Queue a blob (a reference is taken). E_FULL over queue_max, E_CLOSED for a stream that is gone. */
+CHECKED enum err host_write(struct host *h, stream_id s, struct blob *b, enum send_class klass);
+size_t host_queued(const struct host *h, stream_id s); /* unsent bytes */
+void host_end(struct host *h, stream_id s);            /* half-close behind what is queued */
+void host_reset(struct host *h, stream_id s, enum err why, struct now now); /* gone() follows later */
+void host_pause(struct host *h, stream_id s, bool paused); /* stop taking: windows fill up */
+conn_id host_stream_conn(const struct host *h, stream_id s);
+void host_set_user(struct host *h, stream_id s, void *user);
+void *host_user(const struct host *h, stream_id s); /* NULL for a stale id */
+/* A deadline for the stream: E_TIMEOUT resets it; NEVER: none. */
+void host_set_deadline(struct host *h, stream_id s, uint64_t deadline_ns);
+
+struct host_conn_info {
+    struct peer_id peer;
+    struct addr addr;
+    bool outbound, up;
+    const char *muxer;
+    uint64_t since_ns, bytes_in, bytes_out, rtt_ns;
+    size_t n_streams;
+};
+
+bool host_conn_info(const struct host *h, conn_id c, struct host_conn_info *ret);
+size_t host_conn_count(const struct host *h);
+
+#endif

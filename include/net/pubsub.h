@@ -1,0 +1,35 @@
+/*
+ * gossipsub on streams: one outbound stream a peer, its inbound stream read, the router between.
+ * Ids and topics as in proto/gossipsub.h; peers are conn_ids here.
+ */
+#ifndef NET_PUBSUB_H
+#define NET_PUBSUB_H
+
+#include <net/host.h>
+#include <proto/gossipsub.h>
+
+struct pubsub_event {
+    struct gossip_event g; /* GOSSIP_SENDABLE never; g.peer is the engine's number */
+    conn_id conn;          /* 0: our own message, or the peer is gone */
+};
+
+struct pubsub;
+
+/* Registers its protocol on the host. */
+struct pubsub *pubsub_new(struct host *h, const struct gossip_config *cfg, struct rng *rng,
+                          struct now now);
+void pubsub_free(struct pubsub *p);
+/* The engine, for topics, join, leave, publish, verdict, scores. Call pubsub_pump() after. */
+struct gossipsub *pubsub_engine(struct pubsub *p);
+/* A connection is up: open the outbound stream. */
+void pubsub_add(struct pubsub *p, conn_id c, const struct peer_id *id, const struct addr *from,
+                bool outbound, bool direct, struct now now);
+void pubsub_remove(struct pubsub *p, conn_id c, struct now now);
+uint64_t pubsub_deadline(const struct pubsub *p);
+void pubsub_tick(struct pubsub *p, struct now now);
+/* Move what the engine wants sent to the streams. */
+void pubsub_pump(struct pubsub *p, struct now now);
+bool pubsub_next(struct pubsub *p, struct pubsub_event *ret); /* borrowed until the next call */
+uint32_t pubsub_peer(const struct pubsub *p, conn_id c); /* UINT32_MAX: none */
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Request and response on streams: a new stream for each request. Methods are the caller's table.
+ *
+ * Spec     consensus-specs specs/phase0/p2p-interface.md "The Req/Resp domain"
+ */
+#ifndef NET_RPC_H
+#define NET_RPC_H
+
+#include <net/host.h>
+#include <proto/reqresp.h>
+
+struct rpc_method {
+    struct view id; /* protocol id; borrowed for the host's life */
+    bool has_context, empty_request;
+    size_t request_min, request_max; /* SSZ bytes */
+    size_t chunk_min, chunk_max;     /* when bounds is NULL */
+    reqresp_bounds *bounds;          /* by context bytes */
+    void *self;
+    uint32_t chunks_max;
+    enum send_class klass;
+    bool accept;
+};
+
+enum rpc_kind {
+    RPC_NONE,
+    RPC_CALLED,   /* a remote asks: call, method, conn, data; answer with rpc_reply_*() */
+    RPC_WRITABLE, /* call: its queue is empty again, send the next chunk */
+    RPC_DROPPED,  /* call: its stream is gone before rpc_reply_end() */
+    RPC_CHUNK,    /* request: one chunk of the answer; context, data */
+    RPC_DONE,     /* request: the answer is complete; count chunks */
+    RPC_FAILED,   /* request: error; code and data (text) with E_REQRESP_CODE */
+};
+
+struct rpc_event {
+    enum rpc_kind kind;
+    conn_id conn;
+    size_t method;
+    uint64_t call, request;
+    void *user; /* of rpc_request() */
+    uint8_t context[4];
+    struct view data; /* borrowed until the next call */
+    uint8_t code;
+    uint32_t count;
+    enum err error;
+};
+
+struct rpc;
+
+struct rpc *rpc_new(struct host *h, const struct rpc_method *methods, size_t n, struct rng *rng);
+void rpc_free(struct rpc *r);
+/* E_LIMIT: two are under way with this peer and method (MAX_CONCURRENT_REQUESTS); E_CLOSED. */
+CHECKED enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz,
+                             uint32_t chunks_max, uint64_t timeout_ns, void *user, struct now now,
+                             uint64_t *ret_request);
+void rpc_cancel(struct rpc *r, uint64_t request, struct now now);
+/* E_FULL: wait for RPC_WRITABLE. E_CLOSED: the call is gone. context NULL where there is none. */
+CHECKED enum err rpc_reply_chunk(struct rpc *r, uint64_t call, const uint8_t *context,
+                                 struct view ssz);
+void rpc_reply_end(struct rpc *r, uint64_t call);
+void rpc_reply_error(struct rpc *r, uint64_t call, uint8_t code, const char *text);
+bool rpc_next(struct rpc *r, struct rpc_event *ret);
+uint64_t rpc_deadline(const struct rpc *r);
+void rpc_tick(struct rpc *r, struct now now);
+
+#endif

@@ -1,0 +1,104 @@
+/*
+ * discv5 v5.1: sessions, table, lookups. An engine: datagrams in, datagrams and events out.
+ *
+ * Spec     devp2p discv5/discv5-wire.md, discv5-theory.md
+ * In       discv5_feed(datagram), discv5_tick(now), lookups and requests of the caller
+ * Out      discv5_next_datagram(), discv5_next_event(): pull both until empty after each call in
+ * Memory   fixed maxima in the config: sessions, challenges, requests, table, lookups
+ */
+#ifndef PROTO_DISCV5_H
+#define PROTO_DISCV5_H
+
+#include <base/addr.h>
+#include <base/clock.h>
+#include <base/rng.h>
+#include <proto/enr.h>
+
+#define DISCV5_PACKET_MIN 63u
+#define DISCV5_PACKET_MAX 1280u
+
+struct discv5_config {
+    unsigned sessions_max;     /* 1000 */
+    unsigned challenges_max;   /* 256 */
+    unsigned requests_max;     /* 512, in flight or waiting for a session */
+    unsigned lookups_max;      /* 8 */
+    uint64_t request_timeout_ns, handshake_timeout_ns, liveness_interval_ns, lookup_timeout_ns;
+    unsigned parallelism;      /* 3 */
+    unsigned per_bucket_group, per_table_group; /* nodes of one /24 or /64: 2 and 10; 0: no limit */
+    unsigned votes_min;        /* PONG votes for an own address: 10 */
+    uint64_t votes_ttl_ns;     /* 120 s */
+    unsigned packets_per_ip, packets_per_s; /* inbound limits per second; 0: none */
+    bool allow_private;        /* send to loopback, private and link-local addresses */
+    bool fixed_address;        /* votes never change the record */
+};
+
+void discv5_config_default(struct discv5_config *cfg);
+
+enum discv5_kind {
+    DISCV5_NONE,
+    DISCV5_FOUND,       /* a record seen, new or newer: ev.enr; not yet known to be live */
+    DISCV5_LIVE,        /* a node answered a PING or completed a handshake */
+    DISCV5_LOOKUP_DONE, /* ev.lookup, ev.count nodes seen */
+    DISCV5_ADDRESS,     /* votes agree on our address: ev.from (family tells which) */
+    DISCV5_TALKREQ,     /* ev.data from ev.id: answer with discv5_talk_answer(ev.request) */
+    DISCV5_TALKRESP,    /* to our discv5_talk() */
+    DISCV5_FAILED,      /* ev.request had no answer: ev.error */
+    DISCV5_PONG,        /* to our discv5_ping() */
+    DISCV5_NODES,       /* to our discv5_find_node(): one event a record, then count in a last one */
+};
+
+struct discv5_event {
+    enum discv5_kind kind;
+    const struct enr *enr; /* borrowed until the next call */
+    struct node_id id;
+    struct addr from;
+    uint64_t request;
+    uint32_t lookup, count;
+    struct view protocol, data; /* borrowed until the next call */
+    enum err error;
+};
+
+struct discv5;
+
+/* `own` must be signed by `id`; replaced by discv5_set_record(). */
+struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *id,
+                          const struct enr *own, struct rng *rng, struct now now);
+void discv5_free(struct discv5 *d);
+void discv5_set_record(struct discv5 *d, const struct enr *own);
+const struct enr *discv5_record(const struct discv5 *d);
+
+/* Boot records: outside every failure table; pinged and asked first, and again when the table is
+ * empty. */
+void discv5_add_boot(struct discv5 *d, const struct enr *e, struct now now);
+void discv5_add_node(struct discv5 *d, const struct enr *e, struct now now); /* a hint, unverified */
+
+/* A datagram; malformed ones give an error for the books, nothing else happens. The address is
+ * also charged against the inbound limits. */
+enum err discv5_feed(struct discv5 *d, const struct addr *from, struct view datagram,
+                     struct now now);
+uint64_t discv5_deadline(const struct discv5 *d);
+void discv5_tick(struct discv5 *d, struct now now);
+
+/* False when there is none. `out` gets at most DISCV5_PACKET_MAX bytes. */
+bool discv5_next_datagram(struct discv5 *d, struct addr *ret_to,
+                          uint8_t out[static DISCV5_PACKET_MAX], size_t *ret_n);
+bool discv5_next_event(struct discv5 *d, struct discv5_event *ret);
+
+/* E_LIMIT when too many are under way. */
+CHECKED enum err discv5_lookup(struct discv5 *d, const struct node_id *target, struct now now,
+                               uint32_t *ret_lookup);
+CHECKED enum err discv5_ping(struct discv5 *d, const struct enr *to, struct now now,
+                             uint64_t *ret_request);
+CHECKED enum err discv5_find_node(struct discv5 *d, const struct enr *to, const uint16_t *distances,
+                                  size_t n, struct now now, uint64_t *ret_request);
+CHECKED enum err discv5_talk(struct discv5 *d, const struct enr *to, struct view protocol,
+                             struct view data, struct now now, uint64_t *ret_request);
+void discv5_talk_answer(struct discv5 *d, uint64_t request, struct view data, struct now now);
+
+/* Looking in. */
+size_t discv5_table_size(const struct discv5 *d);
+size_t discv5_session_count(const struct discv5 *d);
+/* Copies up to max live records of the table; returns how many. */
+size_t discv5_table(const struct discv5 *d, const struct enr **ret, size_t max);
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * gossipsub 1.0 to 1.2 (1.3 refused cleanly): the router.
+ *
+ * Spec     libp2p/specs pubsub/README.md, pubsub/gossipsub/gossipsub-v1.{0,1,2}.md
+ * In       the remote's RPC stream in any cut: gossipsub_feed(); verdicts; publish; time
+ * Out      events by gossipsub_next(); RPCs by gossipsub_send(): framed blobs, shared by peers
+ * Memory   per peer, per topic, message cache and seen set: each with a maximum in the config
+ *
+ * Peers are the caller's numbers (below peers_max). Topics are small numbers of a registry that the
+ * caller fills: topics that are not registered are not joined, cached or forwarded.
+ */
+#ifndef PROTO_GOSSIPSUB_H
+#define PROTO_GOSSIPSUB_H
+
+#include <base/addr.h>
+#include <base/blob.h>
+#include <base/budget.h>
+#include <base/clock.h>
+#include <base/err.h>
+#include <base/rng.h>
+#include <codec/peer_id.h>
+
+#define GOSSIP_ID_MAX 20u /* eth2 message ids are 20 bytes; shorter ones are padded with zeros */
+
+enum gossip_version { GOSSIP_FLOODSUB, GOSSIP_1_0, GOSSIP_1_1, GOSSIP_1_2 };
+
+enum gossip_class { GOSSIP_CONTROL, GOSSIP_BLOCK, GOSSIP_AGGREGATE, GOSSIP_ATTESTATION, GOSSIP_BULK };
+
+enum gossip_verdict { GOSSIP_ACCEPT, GOSSIP_IGNORE, GOSSIP_REJECT };
+
+/* Score parameters of one topic. Spec: gossipsub-v1.1.md "Peer Scoring" */
+struct gossip_topic_score {
+    double weight;
+    double time_in_mesh_weight, time_in_mesh_cap;
+    uint64_t time_in_mesh_quantum_ns;
+    double first_weight, first_decay, first_cap;
+    double mesh_weight, mesh_decay, mesh_cap, mesh_threshold; /* P3; weight 0: off */
+    uint64_t mesh_window_ns, mesh_activation_ns;
+    double mesh_failure_weight, mesh_failure_decay; /* P3b */
+    double invalid_weight, invalid_decay;           /* P4 */
+};
+
+struct gossip_topic_config {
+    struct view name;        /* copied */
+    enum gossip_class class; /* of its messages in send queues */
+    size_t data_max;         /* bytes of a message's data field */
+    struct gossip_topic_score score;
+    void *user;              /* handed to the id function */
+};
+
+/*
+ * Decompress and identify a message that was not seen before. Called once for each first arrival.
+ * ret_data: the decompressed bytes, a new reference. An error other than E_OK rejects the message
+ * (P4 for its sender); ret_id must be written in that case too (the invalid-snappy id).
+ */
+typedef enum err gossip_open(void *self, void *topic_user, struct view topic, struct view data,
+                             struct blob **ret_data, uint8_t ret_id[static GOSSIP_ID_MAX]);
+
+struct gossip_config {
+    unsigned d, d_low, d_high, d_score, d_out, d_lazy; /* 8 6 12 4 2 6 */
+    double gossip_factor;                              /* 0.25 */
+    uint64_t heartbeat_ns, prune_backoff_ns, unsubscribe_backoff_ns, fanout_ttl_ns, seen_ttl_ns;
+    unsigned mcache_len, mcache_gossip;
+    bool flood_publish;
+    size_t flood_publish_max;   /* larger messages go to the mesh only */
+    size_t idontwant_threshold; /* bytes of data */
+    size_t rpc_max;             /* bytes of one RPC */
+    unsigned peers_max, topics_max;
+    size_t cache_bytes_max, queue_bytes_max; /* message cache; one peer's unsent RPCs */
+    double gossip_threshold, publish_threshold, graylist_threshold, accept_px_threshold,
+        opportunistic_threshold;
+    double topic_score_cap, app_weight, ip_weight, behaviour_weight, behaviour_threshold,
+        behaviour_decay, decay_to_zero;
+    unsigned ip_threshold;
+    uint64_t decay_interval_ns, retain_score_ns;
+    bool scoring; /* false: all scores are 0 */
+    gossip_open *open;
+    void *self;
+};
+
+/* The eth2 values of wire.md section 5.2 and 5.4. */
+void gossip_config_eth2(struct gossip_config *cfg);
+
+enum gossip_kind {
+    GOSSIP_NONE,
+    GOSSIP_MESSAGE,      /* first arrival: a verdict is owed, by gossipsub_verdict(ev.message) */
+    GOSSIP_DUPLICATE,    /* for the books only */
+    GOSSIP_SUBSCRIBED,   /* the peer's subscription changed; topic may be unknown to us: name */
+    GOSSIP_UNSUBSCRIBED,
+    GOSSIP_GRAFTED,      /* the peer is in our mesh now; by us or by it */
+    GOSSIP_PRUNED,
+    GOSSIP_REFUSED,      /* a message failed before the caller saw it: error */
+    GOSSIP_SENDABLE,     /* the peer has RPCs to send: gossipsub_send(ev.peer) */
+};
+
+struct gossip_event {
+    enum gossip_kind kind;
+    uint32_t peer;
+    uint32_t topic;     /* UINT32_MAX: not registered */
+    struct view name;   /* of the topic; inside the engine until the next call */
+    uint64_t message;   /* handle for the verdict */
+    struct blob *raw;   /* compressed, as it came; borrowed until the next call */
+    struct blob *data;  /* decompressed; borrowed until the next call */
+    uint8_t id[GOSSIP_ID_MAX];
+    enum err error;
+};
+
+struct gossipsub;
+
+struct gossipsub *gossipsub_new(const struct gossip_config *cfg, struct budget *mem,
+                                struct rng *rng, struct now now);
+void gossipsub_free(struct gossipsub *g);
+
+/* Register a topic (E_LIMIT when topics_max are there); then join or leave it. An unregistered
+ * topic must have been left; its number may be used again. */
+CHECKED enum err gossipsub_add_topic(struct gossipsub *g, const struct gossip_topic_config *t,
+                                     uint32_t *ret_topic);
+void gossipsub_remove_topic(struct gossipsub *g, uint32_t topic);
+void gossipsub_join(struct gossipsub *g, uint32_t topic, struct now now);
+void gossipsub_leave(struct gossipsub *g, uint32_t topic, struct now now);
+bool gossipsub_joined(const struct gossipsub *g, uint32_t topic);
+uint32_t gossipsub_find_topic(const struct gossipsub *g, struct view name); /* UINT32_MAX */
+
+/* A peer whose outbound stream we opened with this version. The first RPC (our subscriptions) is
+ * queued. Its score survives remove/add within retain_score_ns, keyed by `id`. */
+void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id *id,
+                        const struct addr *from, enum gossip_version version, bool outbound,
+                        bool direct, struct now now);
+void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now);
+
+/* Take bytes of the peer's stream; whole RPCs are processed and events queue up. E_GOSSIP_RPC
+ * closes the stream. */
+CHECKED enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in,
+                                struct now now);
+/* Owed once for each GOSSIP_MESSAGE. */
+void gossipsub_verdict(struct gossipsub *g, uint64_t message, enum gossip_verdict v,
+                       struct now now);
+/* Publish compressed data (its id by cfg.open). E_EXISTS when seen before; E_NOT_FOUND when no
+ * peer takes it (it is cached all the same). */
+CHECKED enum err gossipsub_publish(struct gossipsub *g, uint32_t topic, struct view data,
+                                   struct now now);
+
+/* The next event; GOSSIP_NONE when there is none. Call until then after feed, verdict, tick. */
+void gossipsub_next(struct gossipsub *g, struct gossip_event *ev);
+/* The next RPC for `peer`, length included: a new reference; NULL when there is none. */
+struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_class *ret_class);
+
+uint64_t gossipsub_deadline(const struct gossipsub *g);
+void gossipsub_tick(struct gossipsub *g, struct now now); /* heartbeat and expiry */
+
+/* Looking in. */
+double gossipsub_score(const struct gossipsub *g, uint32_t peer);
+void gossipsub_set_app_score(struct gossipsub *g, uint32_t peer, double score);
+size_t gossipsub_mesh_size(const struct gossipsub *g, uint32_t topic);
+size_t gossipsub_topic_peers(const struct gossipsub *g, uint32_t topic);
+bool gossipsub_in_mesh(const struct gossipsub *g, uint32_t topic, uint32_t peer);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * SSZ and merkleization, driven by type descriptors. Values stay serialized: checked once, then
+ * read by path, hashed, proved and printed in place.
+ *
+ * Spec     consensus-specs ssz/simple-serialize.md, ssz/merkle-proofs.md
+ * All functions but ssz_check() take bytes that ssz_check() has accepted for the same type.
+ */
+#ifndef SSZ_SSZ_H
+#define SSZ_SSZ_H
+
+#include <base/buf.h>
+#include <base/bytes.h>
+#include <base/err.h>
+#include <base/rng.h>
+
+struct ssz_type; /* sealed: const, shared; see ssz/type.h for how one is made */
+
+struct ssz_fault {
+    enum err code;
+    size_t offset;       /* byte at which the value is wrong */
+    const char *field;   /* innermost field's name or NULL */
+    uint64_t got, allowed;
+};
+
+/* Validate without allocation. fault may be NULL; written on failure. */
+CHECKED enum err ssz_check(const struct ssz_type *t, struct view v, struct ssz_fault *fault);
+
+struct ssz_value {
+    const struct ssz_type *type;
+    struct view bytes;
+};
+
+/* "message.body.attestations[3].data.slot"; O(1) a level. E_SSZ_PATH. */
+CHECKED enum err ssz_get(const struct ssz_type *t, struct view v, const char *path,
+                         struct ssz_value *ret);
+/* The same for a uint64 (or shorter) or a boolean; asserts that the path exists in the type. */
+uint64_t ssz_u64(const struct ssz_type *t, struct view v, const char *path);
+/* Bytes of a field; asserts that the path exists. */
+struct view ssz_bytes(const struct ssz_type *t, struct view v, const char *path);
+uint64_t ssz_count(const struct ssz_value *v);                            /* elements or bits */
+CHECKED enum err ssz_element(const struct ssz_value *v, uint64_t i, struct ssz_value *ret);
+bool ssz_bit(const struct ssz_value *v, uint64_t i);
+
+void ssz_root(const struct ssz_type *t, struct view v, uint8_t ret[static 32]);
+size_t ssz_size_min(const struct ssz_type *t);
+size_t ssz_size_max(const struct ssz_type *t); /* SIZE_MAX when it does not fit */
+const char *ssz_type_name(const struct ssz_type *t);
+bool ssz_has_field(const struct ssz_type *t, const char *path);
+
+/* JSON in the Beacon API's form. */
+CHECKED enum err ssz_to_json(const struct ssz_type *t, struct view v, struct buf *out);
+CHECKED enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *out,
+                               char fault[static 128]);
+void ssz_random(const struct ssz_type *t, struct rng *rng, struct buf *out);
+
+/* Generalized indices and proofs. Spec: ssz/merkle-proofs.md */
+CHECKED enum err ssz_gindex(const struct ssz_type *t, const char *path, uint64_t *ret);
+CHECKED enum err ssz_prove(const struct ssz_type *t, struct view v, uint64_t gindex,
+                           uint8_t ret_leaf[static 32], uint8_t (*ret_branch)[32], size_t *n);
+CHECKED enum err ssz_verify_proof(const uint8_t leaf[static 32], const uint8_t (*branch)[32],
+                                  size_t n, uint64_t gindex, const uint8_t root[static 32]);
+
+/*
+ * Building: start from the type's default value, then set fields by path. Variable-size fields
+ * may be set once each, in any order; lists are appended to. ssz_build_end() writes the bytes.
+ */
+struct ssz_builder;
+
+struct ssz_builder *ssz_build(const struct ssz_type *t);
+void ssz_build_free(struct ssz_builder *b);
+CHECKED enum err ssz_set(struct ssz_builder *b, const char *path, struct view bytes);
+CHECKED enum err ssz_set_u64(struct ssz_builder *b, const char *path, uint64_t x);
+CHECKED enum err ssz_append(struct ssz_builder *b, const char *list_path, struct view element);
+CHECKED enum err ssz_build_end(struct ssz_builder *b, struct buf *out);
+
+#endif
