@@ -7,17 +7,21 @@
 
 struct rlp_item {
     bool is_list;
-    struct view body; /* the string, or the items of the list */
+    struct view body;  /* the string, or the items of the list: walk it with rlp_next() */
     struct view whole; /* with its head */
 };
 
-CHECKED enum err rlp_next(struct view *in, struct rlp_item *ret); /* E_RLP; in empty: E_MORE */
-CHECKED enum err rlp_u64(struct view body, uint64_t *ret);        /* minimal big endian */
+/* Take the first item off `*in`, which moves on E_OK only. E_RLP when malformed or cut; E_MORE when
+ * `*in` is empty: the end of a list. */
+CHECKED enum err rlp_next(struct view *in, struct rlp_item *ret);
+/* An integer: big endian without leading zeros, 0 is empty. E_RLP. */
+CHECKED enum err rlp_u64(struct view body, uint64_t *ret);
 
-/* Writers. A list's body is written first with a reserved head, see rlp_list_end(). */
+/* Writers, sticky as struct wr is. A list's body is written first, then rlp_list_end() moves it to
+ * make room for its head. */
 void rlp_put_bytes(struct wr *w, struct view v);
 void rlp_put_u64(struct wr *w, uint64_t x);
-size_t rlp_list_begin(struct wr *w);             /* a mark */
-void rlp_list_end(struct wr *w, size_t mark);    /* moves the body to make room for its head */
+size_t rlp_list_begin(struct wr *w); /* a mark */
+void rlp_list_end(struct wr *w, size_t mark);
 
 #endif
