@@ -3,7 +3,6 @@
 #define BASE_ADDR_H
 
 #include <base/err.h>
-
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +15,9 @@ struct addr {
 
 #define ADDR_TEXT_MAX 56 /* "[ipv6]:port" and its end */
 
-bool addr_eq(const struct addr *a, const struct addr *b);    /* ip and port */
+/* From 4 or 16 bytes in network order; family 4 or 6. IPv4-mapped IPv6 becomes IPv4. */
+struct addr addr_of(uint8_t family, const uint8_t *ip, uint16_t port);
+bool addr_eq(const struct addr *a, const struct addr *b); /* ip and port */
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 /* "1.2.3.4", "::1", "1.2.3.4:5", "[::1]:5"; port 0 when absent. */
 CHECKED enum err addr_parse(const char *text, struct addr *ret);

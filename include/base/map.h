@@ -12,14 +12,15 @@
 
 struct map {
     struct hash_key key;
-    uint32_t key_size, value_size, entry_size;
-    uint32_t n;           /* live entries */
-    uint32_t used;        /* slots of `entries` used, dead ones included */
-    uint32_t cap;         /* slots of `entries` */
-    uint32_t max;         /* n never exceeds it */
-    uint32_t index_size;  /* a power of two */
-    uint32_t *index;      /* 0: empty, 1: deleted, else slot + 2 */
-    uint8_t *entries;     /* live flag, key, value; aligned to 8 */
+    uint32_t key_size, value_size, entry_size; /* an entry: 8 bytes, key, value; aligned to 8 */
+    uint32_t n;                                /* live entries */
+    uint32_t max;                              /* n never exceeds it */
+    uint32_t used;                             /* slots of `entries` used, dead ones included */
+    uint32_t first;                            /* no live entry is before this slot */
+    uint32_t cap;                              /* slots of `entries` */
+    uint32_t index_size;                       /* a power of two, twice `cap` */
+    uint32_t *index;                           /* 0: empty, else slot + 1 */
+    uint8_t *entries;
 };
 
 void map_init(struct map *m, size_t key_size, size_t value_size, size_t max, struct hash_key key);
@@ -36,8 +37,8 @@ const void *map_key_of(const struct map *m, const void *value);
 /* The oldest entry's value, or NULL. */
 void *map_oldest(const struct map *m);
 
-#define MAP_EACH(m, type, var)                                                                     \
-    for (uint32_t var##_at = 0, var##_once = 1; var##_once; var##_once = 0)                        \
-        for (type *var; (var = map_next((m), &var##_at)) != NULL;)
+#define MAP_EACH(m, type, var)                                              \
+    for (uint32_t var##_at = 0, var##_once = 1; var##_once; var##_once = 0) \
+        for (type * var; (var = map_next((m), &var##_at)) != NULL;)
 
 #endif
