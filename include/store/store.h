@@ -1,0 +1,101 @@
+/*
+ * What a node keeps over restarts: blocks by root and slot, sidecars, peers, small values. LMDB in
+ * a directory, or memory (dir NULL: the simulator, tests).
+ *
+ * Threads  Puts gather in the store and become one job at a time: hand store_work() to the port,
+ *          call store_done() when it comes back. A write transaction lives and dies inside the
+ *          job's run(). Reads are synchronous, see what was put before, and copy: no read
+ *          transaction outlives the call.
+ * Bounds   pending_max bytes wait for the disk; more is E_FULL (the caller drops or waits)
+ * Failure  E_STORE_FULL: map or disk is full; the batch is not kept, reads go on
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <base/blob.h>
+#include <base/err.h>
+#include <io/port.h>
+
+#define STORE_FORMAT    1u    /* raise on a change; newer ones are refused by E_STORE_VERSION */
+#define STORE_FAULT_MAX 256u  /* bytes of a fault text */
+#define STORE_META_MAX  4096u /* bytes of a small value */
+
+struct store_config {
+    const char *dir;    /* created when absent (0700); NULL: memory only */
+    size_t map_bytes;   /* largest size of the file; 0: STORE_MAP_DEFAULT */
+    size_t pending_max; /* bytes; 0: STORE_PENDING_DEFAULT */
+};
+
+#define STORE_MAP_DEFAULT     ((size_t)256 << 30) /* address space, not disk */
+#define STORE_PENDING_DEFAULT ((size_t)64 << 20)  /* about 100 large blocks, two seconds of a disk \
+                                                   */
+
+struct store;
+
+/* E_STORE_LOCKED: another process has the directory. E_STORE_VERSION, E_STORE, E_IO. */
+CHECKED enum err store_open(const struct store_config *cfg, struct store **ret,
+                            char fault[static STORE_FAULT_MAX]);
+/* Writes what is pending, then closes. No job may be in flight. Accepts NULL. */
+CHECKED enum err store_close(struct store *s);
+
+/* ---- writing ---- */
+/* A kind of object that belongs to a block; `index` tells those of one block apart. */
+enum store_kind { STORE_BLOCK, STORE_BLOB, STORE_COLUMN, STORE_ENVELOPE, STORE_KIND_COUNT };
+
+struct store_object {
+    enum store_kind kind;
+    uint64_t slot;
+    uint8_t root[32];   /* of the block */
+    uint64_t index;     /* blob, column: index; else 0 */
+    uint8_t parent[32]; /* STORE_BLOCK only: of the block */
+    struct blob *data;  /* snappy block, as it came by gossip; the store takes a reference */
+};
+
+CHECKED enum err store_put(struct store *s, const struct store_object *o);
+/* Small values by name: "enr_seq", "head", ... n at most STORE_META_MAX. */
+CHECKED enum err store_put_meta(struct store *s, const char *key, struct view value);
+/* A peer's record, opaque to the store, by peer id bytes. Empty value: remove. */
+CHECKED enum err store_put_peer(struct store *s, struct view id, struct view value);
+/* Remove every object of `kind` below `slot`, and of all branches. */
+CHECKED enum err store_prune(struct store *s, enum store_kind kind, uint64_t below_slot);
+
+/* The next job, or NULL: nothing is pending, or one is in flight. */
+struct port_job *store_work(struct store *s);
+/* The job came back: its result. After E_STORE_FULL the batch is lost and the store stays usable.
+ */
+CHECKED enum err store_done(struct store *s, struct port_job *job);
+/* Run what is pending now, in this thread (start, stop, tests). */
+CHECKED enum err store_flush(struct store *s);
+size_t store_pending(const struct store *s); /* bytes */
+
+/* ---- reading ---- */
+/* E_NOT_FOUND. ret_data: a new reference. */
+CHECKED enum err store_get(struct store *s, enum store_kind kind, const uint8_t root[static 32],
+                           uint64_t index, struct blob **ret_data);
+bool store_has(struct store *s, enum store_kind kind, const uint8_t root[static 32],
+               uint64_t index);
+
+struct store_header {
+    uint64_t slot;
+    uint8_t root[32], parent[32];
+};
+CHECKED enum err store_header(struct store *s, const uint8_t root[static 32],
+                              struct store_header *ret);
+/* Blocks in order of slot, then root, from *slot and *root (zeros: the first) on: up to `max`
+ * headers of slots below `end`. Branches are included: the caller picks its chain. */
+CHECKED enum err store_headers(struct store *s, uint64_t slot, uint64_t end, size_t max,
+                               struct store_header *ret, size_t *ret_n);
+CHECKED enum err store_get_meta(struct store *s, const char *key,
+                                uint8_t ret[static STORE_META_MAX], size_t *ret_n);
+/* Walk the peers: *at counts up from 0; false at the end. Views are good until the next call. */
+bool store_next_peer(struct store *s, size_t *at, struct view *ret_id, struct view *ret_value);
+
+struct store_stats {
+    uint64_t objects[STORE_KIND_COUNT];
+    uint64_t bytes_on_disk;
+    uint64_t batches, batches_failed;
+};
+
+void store_stats(struct store *s, struct store_stats *ret);
+
+#endif
