@@ -1,0 +1,47 @@
+/*
+ * The libuv world: fills the port (io/port.h) with sockets, timers, threads and signals.
+ *
+ * In       io_config: where to listen
+ * Out      port events to port->sink, all on the thread that calls io_run(); nothing blocks
+ * Memory   one read buffer of IO_READ_BYTES for all connections; per connection one handle and,
+ * while its socket is full, at most IO_TAIL_BYTES
+ *
+ *     struct io *io = io_new(&cfg, text);  ->  io_port(io)->sink = ...;  ->  io_run(io);  ->
+ * io_free(io)
+ */
+#ifndef IO_IO_H
+#define IO_IO_H
+
+#include <io/port.h>
+
+#define IO_ERROR_MAX 160u
+
+struct io;
+struct io_watch;
+
+struct io_config {
+    /* family 0: do not listen there. Port 0: any; the port struct tells which. */
+    struct addr tcp4, tcp6, udp4, udp6;
+    int64_t wall_offset_ns; /* added to the wall clock, for tests */
+    bool signals;           /* SIGINT and SIGTERM become PORT_STOP; a second one ends the run */
+};
+
+/* Binds everything. NULL: `error` names the address, the port and the machine's words. */
+struct io *io_new(const struct io_config *cfg, char error[static IO_ERROR_MAX]);
+/* Closes what is open and waits for jobs in the thread pool, whose PORT_WORK does not come any
+ * more: owners free their jobs after this. Accepts NULL. */
+void io_free(struct io *io);
+struct port *io_port(struct io *io);
+struct now io_now(const struct io *io);
+/* PORT_START, then events until port_done() (and what was written is out, for a bounded time) or a
+ * second signal. False: ended by a second signal. */
+bool io_run(struct io *io);
+
+/* Call `ready` on the loop's thread when `fd` can be read: for servers with a descriptor of their
+ * own (HTTP, control socket). The descriptor stays the caller's. A PORT_TURN follows. */
+typedef void io_ready(void *self, struct now now);
+CHECKED enum err io_watch_new(struct io *io, int fd, io_ready *ready, void *self,
+                              struct io_watch **ret);
+void io_watch_free(struct io_watch *w); /* accepts NULL; before io_free() */
+
+#endif

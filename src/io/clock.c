@@ -1,0 +1,48 @@
+/* One deadline for the whole node: the node keeps its own heap. */
+#include "world.h"
+
+static uint64_t ms_up(uint64_t ns)
+{
+    return ns / 1000000u + (ns % 1000000u != 0);
+}
+
+static void on_timer(uv_timer_t *h);
+
+static void start(struct io *io, uint64_t at_ns)
+{
+    uint64_t at_ms = ms_up(at_ns), now_ms = uv_now(&io->loop);
+
+    io->timer_at_ns = at_ns;
+    uv_timer_start(&io->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+}
+
+static void on_timer(uv_timer_t *h)
+{
+    struct io *io = h->data;
+    struct port_event ev = {.kind = PORT_TICK};
+
+    io->timer_at_ns = NEVER;
+    if (io->deadline_ns <= uv_hrtime()) {
+        io->deadline_ns = NEVER;
+        io_emit(io, &ev);
+    } else if (io->deadline_ns != NEVER) { /* it was moved back, or the loop's clock was early */
+        start(io, io->deadline_ns);
+    }
+}
+
+/* Deadlines move with nearly every event: only an earlier one touches the loop's heap. */
+void io_timer_arm(struct port *p, uint64_t deadline_ns)
+{
+    struct io *io = (struct io *)p;
+
+    io->deadline_ns = deadline_ns;
+    if (deadline_ns < io->timer_at_ns && !io->done) {
+        start(io, deadline_ns);
+    }
+}
+
+void io_timer_wake(struct io *io)
+{
+    io->deadline_ns = NEVER;
+    uv_timer_start(&io->timer, on_timer, 0, 0);
+}

@@ -1,0 +1,170 @@
+/* The loop: birth, turns, end. Events of one kind are in the file of that name. */
+#include "world.h"
+
+#include <base/mem.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+struct now io_now(const struct io *io)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t wall_ns = SECONDS((uint64_t)t.tv_sec) + (uint64_t)t.tv_nsec;
+    return (struct now){uv_hrtime(), wall_ns + (uint64_t)io->cfg.wall_offset_ns};
+}
+
+struct port *io_port(struct io *io)
+{
+    return &io->port;
+}
+
+void io_error_text(int uv_error, char out[static 64])
+{
+    uv_strerror_r(uv_error, out, 64);
+}
+
+void io_emit(struct io *io, const struct port_event *ev)
+{
+    if (io->done) {
+        return;
+    }
+    io->events_came = true;
+    io->port.sink->on(io->port.sink, ev, io_now(io));
+}
+
+/* Runs before the loop sleeps: after timers and after all that was ready. */
+static void on_turn(uv_prepare_t *h)
+{
+    struct io *io = h->data;
+
+    if (io->events_came) {
+        struct port_event ev = {.kind = PORT_TURN};
+        io_emit(io, &ev);
+        io->events_came = false;
+    }
+    if (io->killed || (io->done && io->n_lingering == 0)) {
+        uv_stop(&io->loop);
+    }
+}
+
+static void done(struct port *p)
+{
+    struct io *io = (struct io *)p;
+
+    tcp_close_all(io);
+    io->done = true;
+    uv_timer_stop(&io->timer);
+    /* The turn's handle does not wake the loop: a timer that is due now does. */
+    io_timer_wake(io);
+}
+
+static const struct port_ops port_ops = {
+    .dial = tcp_dial,
+    .write = tcp_write,
+    .pause = tcp_pause,
+    .close = tcp_close,
+    .send = udp_send,
+    .arm = io_timer_arm,
+    .work = work_start,
+    .resolve = dns_resolve,
+    .accept_pause = tcp_accept_pause,
+    .done = done,
+};
+
+static void handles_init(struct io *io)
+{
+    uv_prepare_init(&io->loop, &io->turn);
+    uv_timer_init(&io->loop, &io->timer);
+    uv_signal_init(&io->loop, &io->sigint);
+    uv_signal_init(&io->loop, &io->sigterm);
+    io->turn.data = io->timer.data = io->sigint.data = io->sigterm.data = io;
+    uv_prepare_start(&io->turn, on_turn);
+}
+
+/* One place to listen; false: the text tells. */
+static bool listen_at(struct io *io, const struct addr *want, struct addr *ret, struct listener *l,
+                      struct udp_socket *u, char error[static IO_ERROR_MAX])
+{
+    char where[ADDR_TEXT_MAX];
+
+    if (want->family == 0) {
+        return true;
+    }
+    *ret = *want;
+    int e = l != NULL ? tcp_listen(io, l, ret) : udp_bind(io, u, ret);
+    if (e != 0) {
+        snprintf(error, IO_ERROR_MAX, "%s %s port %u: %s", l != NULL ? "tcp" : "udp",
+                 addr_ip_text(want, where), (unsigned)want->port, uv_strerror(e));
+        return false;
+    }
+    return true;
+}
+
+struct io *io_new(const struct io_config *cfg, char error[static IO_ERROR_MAX])
+{
+    struct io *io = mem_zalloc(sizeof *io);
+    int e = uv_loop_init(&io->loop);
+
+    if (e != 0) {
+        snprintf(error, IO_ERROR_MAX, "event loop: %s", uv_strerror(e));
+        mem_free(io);
+        return NULL;
+    }
+    io->cfg = *cfg;
+    io->port.ops = &port_ops;
+    io->read_buf = mem_alloc(IO_READ_BYTES);
+    io->datagram_buf = mem_alloc(IO_DATAGRAMS * IO_READ_BYTES);
+    io->deadline_ns = io->timer_at_ns = NEVER;
+    /* Keys are our own running numbers: nobody can aim at this table. */
+    map_init(&io->conns, sizeof(uint64_t), sizeof(struct tcp_conn *), IO_CONNS_MAX,
+             (struct hash_key){1, 2});
+    handles_init(io);
+    signal(SIGPIPE, SIG_IGN); /* a write to a closed socket is an error, not the end */
+    if (!listen_at(io, &cfg->tcp4, &io->port.tcp4, &io->listen4, NULL, error) ||
+        !listen_at(io, &cfg->tcp6, &io->port.tcp6, &io->listen6, NULL, error) ||
+        !listen_at(io, &cfg->udp4, &io->port.udp4, NULL, &io->udp4, error) ||
+        !listen_at(io, &cfg->udp6, &io->port.udp6, NULL, &io->udp6, error)) {
+        io_free(io);
+        return NULL;
+    }
+    return io;
+}
+
+bool io_run(struct io *io)
+{
+    struct port_event ev = {.kind = PORT_START};
+
+    if (io->cfg.signals) {
+        signals_start(io);
+    }
+    io_emit(io, &ev);
+    uv_run(&io->loop, UV_RUN_DEFAULT);
+    return !io->killed;
+}
+
+static void close_quietly(uv_handle_t *h, void *self)
+{
+    (void)self;
+    if (!uv_is_closing(h)) {
+        uv_close(h, NULL);
+    }
+}
+
+void io_free(struct io *io)
+{
+    if (io == NULL) {
+        return;
+    }
+    io->done = true;
+    tcp_close_all(io);
+    tcp_cut_lingering(io);
+    uv_walk(&io->loop, close_quietly, NULL);
+    uv_run(&io->loop, UV_RUN_DEFAULT); /* the closing callbacks, and jobs under way */
+    uv_loop_close(&io->loop);
+    map_done(&io->conns);
+    mem_free(io->read_buf);
+    mem_free(io->datagram_buf);
+    mem_free(io);
+}

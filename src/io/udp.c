@@ -1,0 +1,74 @@
+/* Datagrams: received in batches, sent or dropped. */
+#include "world.h"
+
+#define RECEIVE_QUEUE \
+    (1024 * 1024) /* bytes of the kernel's queue: a burst of answers to a lookup */
+
+static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret)
+{
+    struct udp_socket *u = h->data;
+
+    (void)suggested;
+    *ret = uv_buf_init((char *)u->io->datagram_buf, IO_DATAGRAMS * IO_READ_BYTES);
+}
+
+static void on_datagram(uv_udp_t *h, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,
+                        unsigned flags)
+{
+    struct udp_socket *u = h->data;
+    struct port_event ev = {.kind = PORT_DATAGRAM};
+
+    /* n < 0: an error of the socket that the next receive shows again or not; nothing is lost. */
+    if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 ||
+        !addr_from_sockaddr(from, &ev.addr)) {
+        return;
+    }
+    ev.bytes = (uint8_t *)buf->base;
+    ev.n = (size_t)n;
+    io_emit(u->io, &ev);
+}
+
+int udp_bind(struct io *io, struct udp_socket *u, struct addr *at)
+{
+    struct sockaddr_storage sa;
+    int sa_n = sizeof sa, size = RECEIVE_QUEUE;
+    int e = uv_udp_init_ex(&io->loop, &u->udp, AF_UNSPEC | UV_UDP_RECVMMSG);
+
+    if (e != 0) {
+        return e;
+    }
+    u->io = io;
+    u->udp.data = u;
+    addr_to_sockaddr(at, &sa);
+    e = uv_udp_bind(&u->udp, (struct sockaddr *)&sa, at->family == 6 ? UV_UDP_IPV6ONLY : 0);
+    if (e == 0) {
+        e = uv_udp_getsockname(&u->udp, (struct sockaddr *)&sa, &sa_n);
+    }
+    if (e == 0) {
+        e = uv_udp_recv_start(&u->udp, on_alloc, on_datagram);
+    }
+    if (e != 0) {
+        return e;
+    }
+    addr_from_sockaddr((struct sockaddr *)&sa, at);
+    uv_recv_buffer_size((uv_handle_t *)&u->udp, &size); /* more is better, less is no fault */
+    u->open = true;
+    return 0;
+}
+
+void udp_send(struct port *p, const struct addr *to, struct view datagram)
+{
+    struct io *io = (struct io *)p;
+    struct udp_socket *u = to->family == 4 ? &io->udp4 : &io->udp6;
+    struct sockaddr_storage sa;
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)datagram.p, (unsigned)datagram.n);
+
+    if (!u->open || io->done || to->family == 0) {
+        return;
+    }
+    addr_to_sockaddr(to, &sa);
+    /* A full queue or an unreachable network loses the datagram, as the network would. */
+    if (uv_udp_try_send(&u->udp, &buf, 1, (struct sockaddr *)&sa) < 0) {
+        return;
+    }
+}
