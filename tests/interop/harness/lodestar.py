@@ -1,0 +1,156 @@
+"""Lodestar 1.5.1 as a real client: a finalizing devnet of one node, bellatrix -> capella, minimal preset, 2-second slots."""
+
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+
+from harness.daemon import http_json
+from harness.proc import PEERS, TOP, Failure, Process, free_port, node, until
+
+HERE = TOP / "tests" / "interop" / "lodestar"
+SECONDS_PER_SLOT = 2
+SLOTS_PER_EPOCH = 8
+GENESIS_HASH = "0x" + "42" * 32  # the execution block that the merged genesis builds on
+# What config.yaml holds of Lodestar's running config: the daemon gets no key that no other client would give it.
+NETWORK_KEYS = ("PRESET_BASE", "CONFIG_NAME", "MIN_GENESIS_TIME", "GENESIS_DELAY", "SECONDS_PER_SLOT", "TERMINAL_TOTAL_DIFFICULTY",
+                "MIN_GENESIS_ACTIVE_VALIDATOR_COUNT", "SECONDS_PER_ETH1_BLOCK", "ETH1_FOLLOW_DISTANCE", "DEPOSIT_CHAIN_ID",
+                "DEPOSIT_NETWORK_ID", "DEPOSIT_CONTRACT_ADDRESS", "CHURN_LIMIT_QUOTIENT", "EJECTION_BALANCE")
+FAR_FUTURE = 2**64 - 1
+
+
+def yaml_value(value):
+    """Fork versions are quoted as Lighthouse writes them; names too."""
+    return f"'{value}'" if isinstance(value, str) and not value.isdigit() else value
+
+
+def write_config(path, values):
+    path.write_text("".join(f"{key}: {yaml_value(value)}\n" for key, value in values.items()))
+
+
+class Lodestar:
+    """A beacon node with validators and a mock execution engine, on ports of its own."""
+
+    def __init__(self, run_dir, capella_epoch, genesis_time, validators=16):
+        self.run_dir, self.capella_epoch, self.genesis_time = Path(run_dir), capella_epoch, genesis_time
+        self.validators = validators
+        self.port, self.rest_port, self.engine_port = free_port(), free_port(), free_port()
+        self.rest = f"http://127.0.0.1:{self.rest_port}"
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        self.process = self.engine = None
+
+    def start(self, boot_enr=None):
+        data = self.run_dir / "data"
+        shutil.rmtree(data, ignore_errors=True)
+        self.engine = Process("mock engine", [node(), HERE / "mock-el.mjs", self.engine_port])
+        self.engine.wait_line("listening", 20)
+        # No environment variable may be named LODESTAR: its option parser would take it for an option.
+        env = {"LODESTAR_PRESET": "minimal"}
+        argv = [node(), "--require", HERE / "polyfill.cjs", "--max-old-space-size=2048",
+                PEERS / "lodestar/node_modules/@chainsafe/lodestar/lib/index.js", "dev",
+                "--genesisValidators", self.validators, "--startValidators", f"0..{self.validators - 1}",
+                "--genesisTime", self.genesis_time, "--genesisEth1Hash", GENESIS_HASH, "--dataDir", data,
+                "--listenAddress", "127.0.0.1", "--port", self.port, "--enr.ip", "127.0.0.1", "--enr.tcp", self.port,
+                "--enr.udp", self.port, "--rest", "--rest.address", "127.0.0.1", "--rest.port", self.rest_port,
+                "--rest.namespace", "*", "--beaconNodes", self.rest, "--eth1", "false",
+                "--execution.urls", f"http://127.0.0.1:{self.engine_port}", "--network.connectToDiscv5Bootnodes",
+                "--targetPeers", "10", "--suggestedFeeRecipient", "0x" + "00" * 19 + "ee",
+                "--params.SECONDS_PER_SLOT", SECONDS_PER_SLOT, "--params.ALTAIR_FORK_EPOCH", "0",
+                "--params.BELLATRIX_FORK_EPOCH", "0", "--params.CAPELLA_FORK_EPOCH", self.capella_epoch]
+        if boot_enr:
+            argv += ["--bootnodes", boot_enr]
+        self.process = Process("lodestar", argv, cwd=self.run_dir, env=env)
+        until(lambda: self.get("/eth/v1/node/identity"), 60, "Lodestar's REST answers")
+        self.enr = self.get("/eth/v1/node/identity")["data"]["enr"]
+        self.peer_id = self.get("/eth/v1/node/identity")["data"]["peer_id"]
+
+    def stop(self):
+        for process in (self.process, self.engine):
+            if process:
+                process.kill()
+
+    def get(self, path):
+        return http_json(self.rest + path)
+
+    def slot(self):
+        return max(0, int((time.time() - self.genesis_time) // SECONDS_PER_SLOT))
+
+    def spec(self):
+        return until(lambda: self.get("/eth/v1/config/spec"), 30, "Lodestar tells its config")["data"]
+
+    def network_dir(self, path, with_state):
+        """The network as a directory that clients take: config.yaml and genesis.ssz, or the genesis root and time alone."""
+        path.mkdir(parents=True, exist_ok=True)
+        spec = self.spec()
+        values = {k: int(v) if v.isdigit() else v for k, v in ((k, spec[k]) for k in NETWORK_KEYS)}
+        for key in spec:
+            if key.endswith("_FORK_VERSION") and not key.startswith("EIP"):
+                values[key] = spec[key]
+            if key.endswith("_FORK_EPOCH") and not key.startswith("EIP"):
+                values[key] = int(spec[key])
+        for fork, version in (("DENEB", "0x04000001"), ("ELECTRA", "0x05000001"), ("FULU", "0x06000001")):
+            values[f"{fork}_FORK_VERSION"], values[f"{fork}_FORK_EPOCH"] = version, FAR_FUTURE
+        genesis = until(lambda: self.get("/eth/v1/beacon/genesis"), 30, "Lodestar tells its genesis")["data"]
+        if with_state:
+            state = urllib.request.Request(self.rest + "/eth/v2/debug/beacon/states/genesis",
+                                           headers={"Accept": "application/octet-stream"})
+            with urllib.request.urlopen(state, timeout=20) as answer:
+                (path / "genesis.ssz").write_bytes(answer.read())
+        else:
+            (path / "genesis_validators_root.txt").write_text(genesis["genesis_validators_root"] + "\n")
+            values["MIN_GENESIS_TIME"], values["GENESIS_DELAY"] = int(genesis["genesis_time"]), 0
+        write_config(path / "config.yaml", values)
+        return path
+
+    def header(self, block):
+        answer = self.get(f"/eth/v1/beacon/headers/{block}")
+        if not answer:
+            return None
+        message = answer["data"]["header"]["message"]
+        return {"root": answer["data"]["root"], "slot": int(message["slot"]), "parent": message["parent_root"]}
+
+    def chain(self, last):
+        """{slot: root} of its canonical blocks from 1 to `last`; a slot without a block has no entry."""
+        found = {}
+        for slot in range(1, last + 1):
+            header = self.header(slot)
+            if header and header["slot"] == slot:
+                found[slot] = header["root"]
+        return found
+
+    def finalized_epoch(self):
+        answer = self.get("/eth/v1/beacon/states/head/finality_checkpoints")
+        return int(answer["data"]["finalized"]["epoch"]) if answer else 0
+
+    def sees(self, peer_id):
+        """Its own row of a peer, or None: both peer lists must have it, connected."""
+        rows = []
+        for path in ("/eth/v1/node/peers", "/eth/v1/lodestar/peers"):
+            answer = self.get(path)
+            row = next((p for p in (answer or {"data": []})["data"] if p["peer_id"] == peer_id), None)
+            if row is None or row["state"] != "connected":
+                return None
+            rows.append(row)
+        return {**rows[0], **rows[1]}
+
+    def score(self, peer_id):
+        """What it thinks of a peer: its score and the gossip part of it; a peer never complained of has no row."""
+        for path in ("/eth/v1/lodestar/lodestar-peer-score-stats", "/eth/v1/lodestar/peers/score"):
+            answer = self.get(path)
+            for row in (answer or {"data": []})["data"]:
+                if row["peer_id"] == peer_id:
+                    return {"score": float(row["score"]), "gossip": float(row["gossip_score"])}
+        return {"score": 0.0, "gossip": 0.0}
+
+
+def run_directory_genesis(run_dir, capella_epoch, genesis_time, network):
+    """Let Lodestar make the genesis that it will make again (it depends on nothing but the arguments), and write the network."""
+    first = Lodestar(run_dir, capella_epoch, genesis_time)
+    first.start()
+    first.network_dir(network, with_state=False)
+    first.stop()
+    if time.time() > genesis_time - 3:
+        raise Failure("the machine was too slow: genesis has passed before the daemon could start")
+    return network
+
+

@@ -1,0 +1,192 @@
+"""Processes with their output in files, waiting for what they say, and ends that nobody can forget."""
+
+import atexit
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[3]
+PEERS = TOP / "build" / "peers"
+LONG = bool(os.environ.get("P2PD_LONG"))
+SKIP = 77
+
+_processes = []
+
+
+class Failure(Exception):
+    """A test's finding: what was wanted and what was seen."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failure(text)
+
+
+def note(text):
+    """A line for the report of ./test."""
+    print(f"note: {text}", flush=True)
+
+
+def say(text):
+    print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
+
+
+def until(condition, seconds, what, every=0.2):
+    """Wait until condition() is true and return its value; `what` may be a function that says what is seen instead."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        for process in _processes:
+            process.must_run()
+        if time.monotonic() > end:
+            raise Failure(f"not within {seconds} s: {what() if callable(what) else what}")
+        time.sleep(every)
+
+
+_ports_given = set()
+
+
+def free_port():
+    """A port free for TCP and UDP on 127.0.0.1 just now; never the same twice in one test."""
+    for _ in range(200):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = tcp.getsockname()[1]
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            if port not in _ports_given:
+                _ports_given.add(port)
+                return port
+    raise Failure("no free port on 127.0.0.1")
+
+
+def scratch(name):
+    """A directory of this test run, kept when it fails."""
+    path = Path(tempfile.mkdtemp(prefix=f"p2pd-{name}-"))
+    _scratch.append(path)
+    return path
+
+
+_scratch = []
+
+
+class Process:
+    """A child with stdout and stderr read line by line. It must go on running until stop()."""
+
+    def __init__(self, name, argv, cwd=None, env=None, on_line=None):
+        self.name, self.lines, self._on_line = name, [], on_line
+        self._changed = threading.Condition()
+        self.stopping = False
+        self.child = subprocess.Popen([str(a) for a in argv], cwd=cwd, env=dict(os.environ, **(env or {})),
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        _processes.append(self)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for raw in self.child.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            with self._changed:
+                self.lines.append(line)
+                if self._on_line:
+                    self._on_line(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def must_run(self):
+        if not self.stopping and self.child.poll() is not None:
+            raise Failure(f"{self.name} ended with code {self.child.returncode}; its last lines:\n  " + "\n  ".join(self.lines[-15:]))
+
+    def send(self, line):
+        self.child.stdin.write(line.encode() + b"\n")
+        self.child.stdin.flush()
+
+    def wait_line(self, pattern, seconds, start=0):
+        """The first line that matches, waited for as an event."""
+        wanted, end, at = re.compile(pattern), time.monotonic() + seconds, start
+        with self._changed:
+            while True:
+                while at < len(self.lines):
+                    found = wanted.search(self.lines[at])
+                    if found:
+                        return found
+                    at += 1
+                if self.child.poll() is not None and not self._reader.is_alive():
+                    raise Failure(f"{self.name} ended with code {self.child.returncode} before saying /{pattern}/:\n  "
+                                  + "\n  ".join(self.lines[-15:]))
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise Failure(f"{self.name} did not say /{pattern}/ within {seconds} s; its last lines:\n  "
+                                  + "\n  ".join(self.lines[-8:]))
+                self._changed.wait(min(left, 1))
+
+    def wait_end(self, seconds):
+        """The exit code."""
+        self.stopping = True
+        try:
+            code = self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"{self.name} did not end within {seconds} s") from None
+        self._reader.join(5)
+        return code
+
+    def stop(self, sig=signal.SIGINT, seconds=15):
+        """Ask it to end and return its exit code; a process that does not is a failure."""
+        self.stopping = True
+        if self.child.poll() is None:
+            self.child.send_signal(sig)
+        return self.wait_end(seconds)
+
+    def kill(self):
+        self.stopping = True
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+
+    def rss_kib(self):
+        text = Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+
+
+@atexit.register
+def end_all():
+    for process in reversed(_processes):
+        process.kill()
+
+
+def main(test, *args):
+    """Run a test function; say what failed and where its files are."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        test(*args)
+    except Failure as failure:
+        for process in _processes:
+            print(f"--- last lines of {process.name}")
+            for line in process.lines[-40:]:
+                print("   ", line[:500])
+        for path in _scratch:
+            print(f"files kept in {path}")
+        end_all()
+        print(f"failed: {failure}".replace("\n", " | "))
+        sys.exit(1)
+    end_all()
+    for path in _scratch:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def node():
+    """Node 20 or newer, as peers.sh made it ready."""
+    return PEERS / "bin" / "node"

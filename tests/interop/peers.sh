@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# peers.sh node|lodestar|js: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+. "$top/cmake/packages.sh"
+cache=$top/build/peers
+mkdir -p "$cache"
+
+node_major() { "$1" --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p'; }
+
+# Node 20 or newer: the machine's, or the npm package `node` where Debian's is older. Leaves build/peers/bin/node.
+prepare_node() {
+    local found
+    mkdir -p "$cache/bin"
+    if [ -x "$cache/bin/node" ] && [ "$(node_major "$cache/bin/node")" -ge 20 ]; then
+        return 0
+    fi
+    if ! command -v npm >/dev/null; then
+        p2pd_install nodejs npm
+    fi
+    command -v npm >/dev/null || { echo "no npm: it is neither here nor among the packages of apt"; exit 77; }
+    found=$(command -v node || true)
+    if [ -z "$found" ] || [ "$(node_major "$found")" -lt 20 ]; then
+        say "Node here is ${found:+$("$found" --version)}${found:-missing}: taking Node 20 from npm"
+        npm install --prefix "$cache/node" --no-audit --no-fund node@20 || { echo "npm could not install node@20"; exit 77; }
+        found=$cache/node/node_modules/node/bin/node
+    fi
+    ln -sf "$found" "$cache/bin/node"
+}
+
+# npm_ci FOLDER: install tests/interop/FOLDER/package-lock.json into build/peers/FOLDER, unless that very lock is there.
+npm_ci() {
+    local from=$top/tests/interop/$1 to=$cache/$1
+    if cmp -s "$from/package-lock.json" "$to/installed.lock"; then
+        return 1
+    fi
+    rm -rf "$to"
+    mkdir -p "$to"
+    cp "$from/package.json" "$from/package-lock.json" "$to/"
+    (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund) || { echo "npm ci for $1 failed"; exit 1; }
+}
+
+installed() { cp "$top/tests/interop/$1/package-lock.json" "$cache/$1/installed.lock"; }
+
+export PATH=$cache/bin:$PATH
+case ${1:-} in
+node) prepare_node ;;
+js) npm_ci js && installed js ;;
+lodestar)
+    if npm_ci lodestar; then
+        # Only the native parts that Lodestar cannot do without are built. Node's headers come with the machine's
+        # Node or with Debian's libnode-dev; without them node-gyp would look for them on the Internet.
+        prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
+        if [ -f "$prefix/include/node/node_api.h" ]; then
+            export npm_config_nodedir=$prefix
+        fi
+        (cd "$cache/lodestar" && npm rebuild snappy c-kzg bcrypto) || { echo "npm rebuild for lodestar failed"; exit 1; }
+        installed lodestar
+    fi
+    ;;
+*) die "usage: peers.sh node|lodestar|js" ;;
+esac
+exit 0

@@ -1,0 +1,64 @@
+"""The tests of ./test that are not found by their file names, one row each.
+
+Unit tests (tests/unit/**/test_*.c), the replay of the fuzz corpora, and fuzz targets (tests/fuzz/**/fuzz_*.c) are found by
+name: see tests/run.py. Everything else is a row here.
+
+name     what ./test PATTERN matches, and what is printed
+group    build, check, interop: what runs beside what (see LANES)
+command  arguments; the working directory is the top of the tree
+needs    rows or peers that must have succeeded before
+minutes  after which the test has failed, normal and long
+"""
+
+from collections import namedtuple
+
+Row = namedtuple("Row", "name group command needs minutes long_minutes", defaults=(10, 60))
+
+PY = "python3"
+
+# What may run at once: builds and fuzz targets take the processors, the real peers mostly wait.
+LANES = {"cpu": 2, "net": 3}
+
+# Fuzzing: inputs per target in ./test and in ./test --long.
+FUZZ_RUNS = 20_000
+FUZZ_RUNS_LONG = 2_000_000
+FUZZ_SEED = 1
+FUZZ_MAX_LEN = 4096  # longer inputs only repeat what shorter ones reach, at a cost in time
+
+BUILDS = [
+    Row("build/release", "build", ["build", "release"], [], 15, 15),
+    Row("build/dev", "build", ["build", "dev"], ["build/release"], 15, 15),
+    Row("build/fuzz", "build", ["build", "fuzz"], ["build/dev"], 15, 15),
+    Row("build/clang", "build", ["build", "clang"], ["build/fuzz"], 15, 15),
+]
+
+# Real peers, built once into build/peers and kept.
+PEERS = [
+    Row("peer/node", "peer", ["tests/interop/peers.sh", "node"], [], 10, 10),
+    Row("peer/lodestar", "peer", ["tests/interop/peers.sh", "lodestar"], ["peer/node"], 15, 15),
+    Row("peer/js", "peer", ["tests/interop/peers.sh", "js"], ["peer/node"], 10, 10),
+]
+
+CHECKS = [
+    Row("check/layers", "check", [PY, "tests/check/layers.py"], []),
+    Row("check/banned", "check", [PY, "tests/check/banned.py"], []),
+    Row("check/docs", "check", [PY, "tests/check/docs.py"], []),
+    Row("check/limits", "check", [PY, "tests/check/limits.py"], []),
+    Row("check/format", "check", ["tests/check/format.sh"], []),
+    Row("check/shell", "check", ["tests/check/shell.sh"], []),
+    Row("check/spelling", "check", ["tests/check/spelling.sh"], []),
+    Row("check/globals", "check", ["tests/check/globals.sh"], ["build/release"]),
+    Row("check/hardening", "check", ["tests/check/hardening.sh"], ["build/release"]),
+    Row("check/planted", "check", [PY, "tests/check/planted.py"], ["build/release"]),
+]
+
+INTEROP = [
+    Row("interop/lodestar", "interop", [PY, "tests/interop/lodestar.py"], ["build/release", "peer/lodestar"], 14, 60),
+    Row("interop/lodestar-dials", "interop", [PY, "tests/interop/lodestar.py", "--they-dial"],
+        ["build/release", "peer/lodestar"], 8, 60),
+    Row("interop/corpus", "interop", [PY, "tests/interop/corpus.py"], ["build/release", "peer/js"], 8, 60),
+    Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
+    Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
+    Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
+    Row("interop/valgrind", "interop", [PY, "tests/interop/valgrind.py"], ["build/release"], 10, 60),
+]
