@@ -25,4 +25,7 @@ void x25519_public(const uint8_t secret[static 32], uint8_t ret_public[static 32
 CHECKED enum err x25519(const uint8_t secret[static 32], const uint8_t public[static 32],
                         uint8_t ret[static 32]);
 
+/* Zero bytes that were secret; the compiler does not optimise it away. */
+void secret_wipe(void *p, size_t n);
+
 #endif
