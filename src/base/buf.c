@@ -20,7 +20,7 @@ void buf_done(struct buf *b)
 /* Move the live bytes to the front of an allocation of at least `want` bytes. */
 static void make_room(struct buf *b, size_t want)
 {
-    if (want <= b->cap) {
+    if (b->mem != NULL && want <= b->cap) {
         memmove(b->mem, b->p, b->n);
         b->p = b->mem;
         return;
@@ -62,10 +62,11 @@ enum err buf_append(struct buf *b, const void *p, size_t n)
 {
     uint8_t *at;
 
-    TRY(buf_reserve(b, n, &at));
-    if (n != 0) {
-        memcpy(at, p, n);
+    if (n == 0) {
+        return E_OK;
     }
+    TRY(buf_reserve(b, n, &at));
+    memcpy(at, p, n);
     b->n += n;
     return E_OK;
 }
