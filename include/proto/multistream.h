@@ -16,7 +16,7 @@
 #define MS_PROPOSALS_MAX 64u /* a dialler that proposes more is cut off */
 
 struct ms {
-    bool dialer, header_seen, done;
+    bool dialer, header_seen, done, listed;
     uint16_t gathered, next, proposals; /* next: the dialer's proposal under way */
     const struct view *protocols;       /* borrowed until done; exact ids */
     size_t n_protocols;
