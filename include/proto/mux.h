@@ -6,7 +6,12 @@
  * Out      control frames (opens, acks, windows, pings, resets, ends) gather in `control` in order
  *          and go before the next data frame; data frames are begun with head(), whose n bytes of
  *          stream data the caller puts directly behind
- * Memory   a table of live streams, streams_max at most; control is bounded
+ * Memory   a table of live streams, streams_max of the remote's at most and MUX_OWN_MAX of ours;
+ *          control is bounded: a remote that makes us owe answers and does not read them ends in
+ *          E_MUX_CONTROL from feed()
+ *
+ * feed() errors are the remote's, final, and close the connection. Streams over streams_max are
+ * refused with a reset and give no event. Calls for a stream that is gone do nothing.
  *
  * Stream ids given out here are the muxer's handles: unique while the stream lives.
  */
@@ -18,6 +23,12 @@
 #include <base/rng.h>
 
 #define MUX_HEAD_MAX 20u
+#define MUX_OWN_MAX  4096u /* streams that we opened, alive at once; a node uses a few dozen */
+/* Bytes of unsent control frames: beyond the first, answers to the remote are an error; the rest
+ * is left to frames that we begin ourselves. 32 KiB are 2,730 answers, far over any honest peer's
+ * due between two of its reads. */
+#define MUX_CONTROL_ANSWERS_MAX (32u * 1024)
+#define MUX_CONTROL_MAX         (64u * 1024)
 
 enum mux_kind {
     MUX_NONE,        /* more bytes are needed */
@@ -70,5 +81,9 @@ struct mux {
 
 extern const struct mux_ops yamux_ops;
 extern const struct mux_ops mplex_ops;
+
+/* Assert the invariants; for tests, fuzzing and the simulator after every event. */
+void yamux_verify(const struct mux *m);
+void mplex_verify(const struct mux *m);
 
 #endif
