@@ -33,7 +33,7 @@ struct fork_span {
 };
 
 struct network_config { /* one field for each row, named as in config.yaml */
-#define CONFIG(name, value, min, max) uint64_t name;
+#define CONFIG(name, mainnet, minimal, min, max) uint64_t name;
 #include <eth/config.def>
 #undef CONFIG
 };
