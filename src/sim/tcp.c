@@ -483,7 +483,7 @@ void tcp_on_timer(struct sim *s, struct timer *t)
     case T_WORK:
     case T_NAMES:
     case T_STEP:
-        assert(!"not a connection's timer");
+        assert(0); /* not a connection's timer */
     }
 }
 
