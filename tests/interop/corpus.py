@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""Real input, 2: today's forks. A js-libp2p 3 peer (yamux, gossipsub 1.2) holds the corpus' verified chain deneb -> electra -> fulu
+and gossips blocks, columns and attestations as the clock passes, over both fork boundaries and both blob-parameter steps. The
+daemon takes all of it and hands it on, while it comes, to a listener that only it knows; at the end it serves the whole chain to
+that listener, which has nothing.
+
+The clock: payload timestamps of the corpus are fixed (genesis in 2023), so the daemon and the peers begin at another wall time
+and go on at the natural speed; slots last two seconds as the corpus' config says, which makes 94 seconds for the whole chain.
+The daemon begins at slot 10: what was before comes by range, what comes after by gossip.
+"""
+
+import json
+
+from harness.corpus import CORPUS, Clock, JsPeer, blocks, network_dir
+from harness.daemon import Daemon
+from harness.proc import check, main, note, say, scratch, until
+
+START_SLOT = 8
+SETTLE_SLOTS = 4  # after the first connection a block may come either way until the mesh stands
+
+
+def compare_with_manifest(daemon, chain):
+    for block in chain:
+        header = daemon.header(block["root"])
+        check(header is not None, f"the daemon misses the block of slot {block['slot']}")
+        check(header["slot"] == block["slot"] and header["root"] == block["root"], f"slot {block['slot']}: {header}, manifest {block['root']}")
+        by_slot = daemon.header(block["slot"])
+        check(by_slot and by_slot["root"] == block["root"], f"by slot {block['slot']}: {by_slot}")
+    walked = [b["root"] for b in daemon.chain() if b["slot"] >= 1]
+    check(walked == [b["root"] for b in reversed(chain)], f"the chain walked by parents has {len(walked)} blocks of {len(chain)}")
+    ssz, version = daemon.block_ssz(chain[-1]["root"])
+    check(ssz == (CORPUS / chain[-1]["file"]).read_bytes(), "/eth/v2/beacon/blocks gives other bytes")
+    check(version == "fulu", f"Eth-Consensus-Version is {version}")
+
+
+def compare_answer(chunks, chain, digest_of):
+    """Response chunks are the chain's blocks, byte by byte and in order, each with the context of its slot."""
+    check([c["sha256"] for c in chunks] == [b["sha256"] for b in chain], f"{len(chunks)} chunks for {len(chain)} blocks, or other bytes")
+    for chunk, block in zip(chunks, chain):
+        check(chunk["context"] == digest_of(block["slot"]), f"slot {block['slot']}: context {chunk['context']}")
+
+
+def compare_gossip(holder, listener, last_slot, joined):
+    """What the holder published after the mesh stood, the listener has, from the daemon and nobody else; returns counts."""
+    counts = {}
+    for kind in ("block", "attestation", "aggregate", "column"):
+        first = joined + SETTLE_SLOTS
+        sent = [e for e in holder.all("published", kind=kind) if first <= e["slot"] < last_slot and e["recipients"] > 0]
+        nobody = [e for e in holder.all("published", kind=kind) if first <= e["slot"] < last_slot and e["recipients"] == 0]
+        check(not nobody, f"{kind}s that nobody was subscribed to: {nobody[:2]}")
+        got = [e for e in listener.all("gossip", kind=kind) if first <= e["slot"] < last_slot]
+        check(len(sent) > 0, f"no {kind} was published to the daemon")
+        check(len(got) == len(sent), f"{len(sent)} {kind}s sent to the daemon, {len(got)} came through it")
+        wrong = [e for e in got if not e["right_digest"]]
+        check(not wrong, f"{kind}s under a wrong digest: {wrong[:2]}")
+        counts[kind] = len(got)
+    unknown = listener.all("gossip", kind="unknown")
+    check(not unknown, f"the daemon forwarded what nobody sent: {unknown[:2]}")
+    return counts
+
+
+def digest_function():
+    info = json.loads((CORPUS / "chain.json").read_text())
+    steps = sorted((int(epoch), d["digest"][2:]) for epoch, d in info["fork_digests_by_epoch"].items())
+    return steps, lambda slot: [d for epoch, d in steps if epoch <= slot // 8][-1]
+
+
+def run():
+    work, chain = scratch("corpus"), blocks()
+    last_slot = chain[-1]["slot"]
+    steps, digest_of = digest_function()
+    network = network_dir(work / "network")
+    clock = Clock(CORPUS, START_SLOT)
+    holder = JsPeer("holder", work, clock, holds=True)
+    listener = JsPeer("listener", work, clock, holds=False, columns=range(128))
+
+    wall = clock.whole_second()
+    daemon = Daemon("daemon", network, work / "d", ["--disable-discovery", "--libp2p-addresses", holder.addr, "--local-network",
+                                                    "--subscribe-all-subnets", "--validation", "structural", "--test-wall-time", wall])
+    until(lambda: daemon.peer(holder.peer_id), 20, lambda: f"the daemon connects to the peer it was given; it lists {daemon.peers(None)}")
+    listener.command("dial", to=daemon.multiaddr)
+    dialled = listener.wait("dialled", 15)
+    check(dialled["muxer"] == "/yamux/1.0.0", f"the muxer is {dialled['muxer']}")
+    joined = clock.slot()
+    say(f"both peers connected in slot {joined}")
+
+    before = [b for b in chain if b["slot"] < joined]
+    until(lambda: all(daemon.header(b["root"]) for b in before), 20, "the daemon fetches what was before it came")
+    compare_answer(listener.ask("blocks_by_range", start=1, count=joined - 1), before, digest_of)
+
+    for epoch, digest in steps:
+        clock.sleep_until_slot(epoch * 8 + 1)
+        for peer in (holder, listener):
+            peer.process.must_run()
+        if epoch * 8 > joined:
+            topic = f"/eth2/{digest}/beacon_block/ssz_snappy"
+            until(lambda t=topic: t in holder.all("subscriptions")[-1]["topics"], 1, f"the daemon is subscribed to {topic} at the boundary")
+    clock.sleep_until_slot(last_slot + 1)
+    compare_with_manifest(daemon, chain)
+    counts = compare_gossip(holder, listener, last_slot, joined)
+
+    ways = daemon.blocks_by_way()
+    late = [b["slot"] for b in chain if b["slot"] >= joined + SETTLE_SLOTS and ways.get(b["root"]) != "gossip"]
+    check(not late, f"blocks of slots {late} came not by gossip but {[ways.get(b['root']) for b in chain if b['slot'] in late][:4]}")
+    early = [b["slot"] for b in before if ways.get(b["root"]) != "range"]
+    check(not early, f"blocks of slots {early} came not by range")
+
+    # The listener asks for everything: requests of the newest versions, and the whole chain.
+    status = listener.ask("status")[0]["data"]
+    check(len(status) == 2 * 92 and status[:8] == digest_of(last_slot), f"status/2 is {status}")
+    check(status[88:152] == chain[-1]["root"][2:], f"head root in status/2 is {status[88:152]}")
+    metadata = listener.ask("metadata")[0]["data"]
+    check(len(metadata) == 2 * 25, f"metadata/3 has {len(metadata) // 2} bytes")
+    listener.ask("ping")
+    compare_answer(listener.ask("blocks_by_range", start=1, count=128), chain, digest_of)
+    some = [chain[3], chain[20], chain[-1]]
+    answer = listener.ask("blocks_by_root", roots=[b["root"][2:] for b in some])
+    check(sorted(c["sha256"] for c in answer) == sorted(b["sha256"] for b in some), "blocks by root: other blocks")
+    check(not [e for p in (holder, listener) for e in p.all("disconnected")], "a peer was disconnected")
+
+    daemon.stop()
+    for peer in (holder, listener):
+        peer.wait("goodbye", 5)
+        peer.wait("disconnected", 10)
+        check(peer.stop() == 0, f"{peer.name} ended badly")
+    by = {way: sum(w == way for w in ways.values()) for way in ("gossip", "range")}
+    note(f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
+         + ", ".join(f"{n} {kind}s" for kind, n in counts.items()) + f" under {len(steps)} digests; all {len(chain)} served to a peer with nothing")
+
+
+if __name__ == "__main__":
+    main(run)
