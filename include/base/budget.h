@@ -8,7 +8,6 @@
 #define BASE_BUDGET_H
 
 #include <base/err.h>
-
 #include <stddef.h>
 
 struct budget {

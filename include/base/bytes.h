@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KIB ((size_t)1024)
-#define MIB (1024 * KIB)
+#define KIB          ((size_t)1024)
+#define MIB          (1024 * KIB)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 struct view {

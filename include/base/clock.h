@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#define NEVER UINT64_MAX
-#define MILLIS(n) ((uint64_t)(n)*1000000u)
+#define NEVER      UINT64_MAX
+#define MILLIS(n)  ((uint64_t)(n)*1000000u)
 #define SECONDS(n) ((uint64_t)(n)*1000000000u)
 
 struct now {

@@ -10,14 +10,16 @@
 
 #include <stdbool.h>
 
-#define CHECKED __attribute__((warn_unused_result))
+#define CHECKED                __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 enum err_fault { FAULT_NONE, FAULT_OURS, FAULT_REMOTE, FAULT_MACHINE };
+
 /* What an error ends, smallest first: a message, its stream, the whole connection. */
 enum err_unit { UNIT_NONE, UNIT_MESSAGE, UNIT_STREAM, UNIT_CONN };
 
 enum err {
+
 #define E(name, fault, unit, penalty, text) name,
 #include <base/err.def>
 #undef E
@@ -38,20 +40,20 @@ extern const struct err_row err_table[ERR_COUNT];
 const char *err_text(enum err e);
 
 /* Leave the function with the error of `call`, if it has one. */
-#define TRY(call)                                                                                  \
-    do {                                                                                           \
-        enum err try_err_ = (call);                                                                \
-        if (try_err_ != E_OK) {                                                                    \
-            return try_err_;                                                                       \
-        }                                                                                          \
+#define TRY(call)                   \
+    do {                            \
+        enum err try_err_ = (call); \
+        if (try_err_ != E_OK) {     \
+            return try_err_;        \
+        }                           \
     } while (0)
 
 /* Drop a CHECKED result on purpose; `reason` is for the reader. */
-#define IGNORE(call, reason)                                                                       \
-    do {                                                                                           \
-        if (call) {                                                                                \
-            (void)(reason);                                                                        \
-        }                                                                                          \
+#define IGNORE(call, reason) \
+    do {                     \
+        if (call) {          \
+            (void)(reason);  \
+        }                    \
     } while (0)
 
 #endif

@@ -11,13 +11,16 @@
 #include <base/clock.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
+
 enum log_format { LOG_TEXT, LOG_JSON };
 
 struct log;
 
 struct log_field {
     const char *key;
+
     enum { LOG_STR, LOG_U64, LOG_I64, LOG_HEX, LOG_VIEW, LOG_MS } kind;
+
     union {
         const char *str; /* LOG_STR */
         uint64_t u64;    /* LOG_U64; LOG_MS: nanoseconds, printed as milliseconds */
@@ -39,20 +42,20 @@ bool log_on(const struct log *l, enum log_level level, const char *module);
 void log_write(struct log *l, enum log_level level, const char *module, const char *msg,
                const struct log_field *fields, size_t n);
 
-#define L_STR(k, v) ((struct log_field){.key = (k), .kind = LOG_STR, .str = (v)})
-#define L_U64(k, v) ((struct log_field){.key = (k), .kind = LOG_U64, .u64 = (v)})
-#define L_I64(k, v) ((struct log_field){.key = (k), .kind = LOG_I64, .i64 = (v)})
-#define L_HEX(k, v) ((struct log_field){.key = (k), .kind = LOG_HEX, .view = (v)})
+#define L_STR(k, v)  ((struct log_field){.key = (k), .kind = LOG_STR, .str = (v)})
+#define L_U64(k, v)  ((struct log_field){.key = (k), .kind = LOG_U64, .u64 = (v)})
+#define L_I64(k, v)  ((struct log_field){.key = (k), .kind = LOG_I64, .i64 = (v)})
+#define L_HEX(k, v)  ((struct log_field){.key = (k), .kind = LOG_HEX, .view = (v)})
 #define L_VIEW(k, v) ((struct log_field){.key = (k), .kind = LOG_VIEW, .view = (v)})
-#define L_MS(k, v) ((struct log_field){.key = (k), .kind = LOG_MS, .u64 = (v)})
+#define L_MS(k, v)   ((struct log_field){.key = (k), .kind = LOG_MS, .u64 = (v)})
 
 /* LOG(log, LOG_WARN, "net", "peer broke the window", L_U64("allowed", w)); log may be NULL. */
-#define LOG(l, level, module, msg, ...)                                                            \
-    do {                                                                                           \
-        if (log_on((l), (level), (module))) {                                                      \
-            const struct log_field log_f_[] = {{.key = NULL}, ##__VA_ARGS__};                      \
-            log_write((l), (level), (module), (msg), log_f_ + 1, ARRAY_LEN(log_f_) - 1);           \
-        }                                                                                          \
+#define LOG(l, level, module, msg, ...)                                                  \
+    do {                                                                                 \
+        if (log_on((l), (level), (module))) {                                            \
+            const struct log_field log_f_[] = {{.key = NULL}, ##__VA_ARGS__};            \
+            log_write((l), (level), (module), (msg), log_f_ + 1, ARRAY_LEN(log_f_) - 1); \
+        }                                                                                \
     } while (0)
 
 #endif

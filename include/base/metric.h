@@ -7,12 +7,12 @@
 #define BASE_METRIC_H
 
 #include <base/buf.h>
-
 #include <stdint.h>
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 
 enum metric {
+
 #define M(id, kind, name, label, n_labels, help) id,
 #include <base/metric.def>
 #undef M

@@ -6,7 +6,6 @@
 #define BASE_TIMER_H
 
 #include <base/clock.h>
-
 #include <stddef.h>
 
 struct timer {

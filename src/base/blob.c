@@ -1,8 +1,6 @@
-#include <base/blob.h>
-
-#include <base/mem.h>
-
 #include <assert.h>
+#include <base/blob.h>
+#include <base/mem.h>
 
 struct blob *blob_new(size_t n)
 {

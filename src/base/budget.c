@@ -1,6 +1,5 @@
-#include <base/budget.h>
-
 #include <assert.h>
+#include <base/budget.h>
 
 void budget_init(struct budget *b, struct budget *parent, const char *name, size_t max)
 {

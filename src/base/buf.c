@@ -1,8 +1,6 @@
-#include <base/buf.h>
-
-#include <base/mem.h>
-
 #include <assert.h>
+#include <base/buf.h>
+#include <base/mem.h>
 
 #define BUF_FIRST 256u /* first allocation, bytes */
 

@@ -1,5 +1,4 @@
 #include <base/mem.h>
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

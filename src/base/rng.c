@@ -1,8 +1,6 @@
-#include <base/rng.h>
-
-#include <base/bytes.h>
-
 #include <assert.h>
+#include <base/bytes.h>
+#include <base/rng.h>
 
 static uint64_t rotl(uint64_t x, unsigned k)
 {
