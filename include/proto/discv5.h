@@ -4,7 +4,13 @@
  * Spec     devp2p discv5/discv5-wire.md, discv5-theory.md
  * In       discv5_feed(datagram), discv5_tick(now), lookups and requests of the caller
  * Out      discv5_next_datagram(), discv5_next_event(): pull both until empty after each call in
- * Memory   fixed maxima in the config: sessions, challenges, requests, table, lookups
+ * Memory   fixed maxima: sessions, challenges, requests, table, lookups; an outbox of 1 MiB and
+ *          4096 events that are not pulled, beyond which datagrams and FOUND events are dropped
+ * Not done topic advertisement (REGTOPIC and the like): a draft that no client speaks
+ *
+ * The engine looks after itself: it checks the liveness of its table, looks up its own id and stale
+ * buckets, and goes back to the boot records as long as no node is live. Lookups of the caller come
+ * on top.
  */
 #ifndef PROTO_DISCV5_H
 #define PROTO_DISCV5_H
@@ -14,37 +20,51 @@
 #include <base/rng.h>
 #include <proto/enr.h>
 
-#define DISCV5_PACKET_MIN 63u
-#define DISCV5_PACKET_MAX 1280u
+#define DISCV5_PACKET_MIN      63u   /* Spec: devp2p discv5/discv5-wire.md "Packet Encoding" */
+#define DISCV5_PACKET_MAX      1280u /* Spec: devp2p discv5/discv5-wire.md "UDP Communication" */
+#define DISCV5_DISTANCES_MAX   16u   /* of one discv5_find_node() */
+#define DISCV5_TALK_MAX        700u /* protocol and data of one discv5_talk(): fits a handshake packet */
+#define DISCV5_TALK_ANSWER_MAX 1100u
 
 struct discv5_config {
-    unsigned sessions_max;     /* 1000 */
-    unsigned challenges_max;   /* 256 */
-    unsigned requests_max;     /* 512, in flight or waiting for a session */
-    unsigned lookups_max;      /* 8 */
+    unsigned sessions_max;   /* 1000; each 200 bytes */
+    unsigned challenges_max; /* 256; strangers fill these: one /24 or /64 can have 8 at a time */
+    unsigned requests_max;   /* 512, in flight or waiting for a session; below 65535 */
+    unsigned lookups_max;    /* 8 of the caller's at a time */
+    /* 1 s, 1 s, 300 s, 30 s. A request is sent twice before it fails. */
     uint64_t request_timeout_ns, handshake_timeout_ns, liveness_interval_ns, lookup_timeout_ns;
-    unsigned parallelism;      /* 3 */
+    unsigned parallelism;                       /* 3 */
     unsigned per_bucket_group, per_table_group; /* nodes of one /24 or /64: 2 and 10; 0: no limit */
-    unsigned votes_min;        /* PONG votes for an own address: 10 */
-    uint64_t votes_ttl_ns;     /* 120 s */
-    unsigned packets_per_ip, packets_per_s; /* inbound limits per second; 0: none */
-    bool allow_private;        /* send to loopback, private and link-local addresses */
-    bool fixed_address;        /* votes never change the record */
+    unsigned votes_min;    /* PONG votes for an own address: 10, one vote a /24 or /64 */
+    uint64_t votes_ttl_ns; /* 120 s */
+    /* Inbound limits: packets of one address a second (100; twice that at once), and packets a
+     * second of all who have no session with us (2000). 0: none. */
+    unsigned packets_per_ip, packets_per_s;
+    bool ipv4, ipv6;    /* the families that the caller's sockets have; both */
+    bool allow_private; /* talk to loopback, private and link-local addresses */
+    bool fixed_address; /* no votes are counted: never DISCV5_ADDRESS */
 };
 
 void discv5_config_default(struct discv5_config *cfg);
+/* For many nodes on one host or in one private network: no limits per address or group, private
+ * addresses allowed. Never for a public network. */
+void discv5_config_local(struct discv5_config *cfg);
 
 enum discv5_kind {
     DISCV5_NONE,
     DISCV5_FOUND,       /* a record seen, new or newer: ev.enr; not yet known to be live */
-    DISCV5_LIVE,        /* a node answered a PING or completed a handshake */
-    DISCV5_LOOKUP_DONE, /* ev.lookup, ev.count nodes seen */
-    DISCV5_ADDRESS,     /* votes agree on our address: ev.from (family tells which) */
-    DISCV5_TALKREQ,     /* ev.data from ev.id: answer with discv5_talk_answer(ev.request) */
-    DISCV5_TALKRESP,    /* to our discv5_talk() */
+    DISCV5_LIVE,        /* a node answered, or completed a handshake: ev.id at ev.from; ev.enr is
+                           its record, NULL when it is not known */
+    DISCV5_LOOKUP_DONE, /* ev.lookup, ev.count nodes found */
+    DISCV5_ADDRESS,     /* votes agree on ev.from as our address and the record says otherwise:
+                           sign a new one and discv5_set_record(); repeated until then */
+    DISCV5_TALKREQ,     /* ev.data from ev.id: answer with discv5_talk_answer(ev.request), with
+                           empty data when ev.protocol is unknown */
+    DISCV5_TALKRESP,    /* ev.data, to our discv5_talk() */
     DISCV5_FAILED,      /* ev.request had no answer: ev.error */
-    DISCV5_PONG,        /* to our discv5_ping() */
-    DISCV5_NODES,       /* to our discv5_find_node(): one event a record, then count in a last one */
+    DISCV5_PONG,        /* to our discv5_ping(); ev.from is our address as they see it */
+    DISCV5_NODES,       /* to our discv5_find_node(): one event a record with ev.enr; then one
+                           without, ev.count as many */
 };
 
 struct discv5_event {
@@ -70,10 +90,13 @@ const struct enr *discv5_record(const struct discv5 *d);
 /* Boot records: outside every failure table; pinged and asked first, and again when the table is
  * empty. */
 void discv5_add_boot(struct discv5 *d, const struct enr *e, struct now now);
-void discv5_add_node(struct discv5 *d, const struct enr *e, struct now now); /* a hint, unverified */
+void discv5_add_node(struct discv5 *d, const struct enr *e,
+                     struct now now); /* a hint, unverified */
 
-/* A datagram; malformed ones give an error for the books, nothing else happens. The address is
- * also charged against the inbound limits. */
+/* A datagram. What is wrong with it, for the books; nothing else need be done. Before any curve
+ * operation it passes the limits of its address and of all strangers: E_RATE. E_ADDRESS: from an
+ * address that we would not answer. E_DISCV5_PACKET, E_DISCV5_HANDSHAKE, E_DISCV5_MESSAGE, E_ENR*;
+ * E_UNSUPPORTED: a message type that we do not speak. */
 enum err discv5_feed(struct discv5 *d, const struct addr *from, struct view datagram,
                      struct now now);
 uint64_t discv5_deadline(const struct discv5 *d);
@@ -84,7 +107,9 @@ bool discv5_next_datagram(struct discv5 *d, struct addr *ret_to,
                           uint8_t out[static DISCV5_PACKET_MAX], size_t *ret_n);
 bool discv5_next_event(struct discv5 *d, struct discv5_event *ret);
 
-/* E_LIMIT when too many are under way. */
+/* All: E_LIMIT when too many are under way; E_ADDRESS when the record has no address that we may
+ * send to, or is our own. Each request that is begun ends in one event or, NODES, one last event.
+ */
 CHECKED enum err discv5_lookup(struct discv5 *d, const struct node_id *target, struct now now,
                                uint32_t *ret_lookup);
 CHECKED enum err discv5_ping(struct discv5 *d, const struct enr *to, struct now now,
@@ -97,6 +122,7 @@ void discv5_talk_answer(struct discv5 *d, uint64_t request, struct view data, st
 
 /* Looking in. */
 size_t discv5_table_size(const struct discv5 *d);
+size_t discv5_live_count(const struct discv5 *d); /* of the table: those that answered */
 size_t discv5_session_count(const struct discv5 *d);
 /* Copies up to max live records of the table; returns how many. */
 size_t discv5_table(const struct discv5 *d, const struct enr **ret, size_t max);

@@ -1,0 +1,270 @@
+/* The engine's inside: what its files share. Private to discv5. */
+#ifndef DISCV5_ENGINE_H
+#define DISCV5_ENGINE_H
+
+#include "cache.h"
+#include "keys.h"
+#include "memo.h"
+#include "message.h"
+#include "packet.h"
+#include "table.h"
+#include "votes.h"
+
+#include <base/blob.h>
+#include <base/buf.h>
+#include <base/map.h>
+#include <base/ratelim.h>
+
+/* ---- limits that are not the caller's to choose ---- */
+#define NODES_PACKETS_MAX 16u /* of one answer: a packet a record */
+#define NODES_RECORDS_MAX 16u /* Spec: devp2p discv5/discv5-wire.md "UDP Communication" */
+#define TRIES_MAX         2u  /* of a request: UDP loses packets */
+#define TALKS_MAX         64u /* TALKREQs that wait for the caller's answer */
+#define TALK_TTL          SECONDS(10)
+#define CHALLENGE_TTL     SECONDS(1) /* Spec: devp2p discv5/discv5-wire.md "UDP Communication" */
+#define SESSION_TTL       SECONDS(43200) /* half a day: then new keys */
+#define SESSION_MESSAGES  0x80000000u    /* well before the nonce's counter comes round */
+#define OUTBOX_MAX        (MIB)          /* datagrams that wait to be taken: 800 of full size */
+#define EVENTS_MAX        4096u
+#define LOOKUP_CANDIDATES 64u /* the nearest kept: four times the result */
+#define LOOKUP_RESULT     16u
+#define BOOTS_MAX         64u
+#define PER_IP_ENTRIES    1024u /* addresses whose rate is counted at a time */
+#define MEMO_MAX          4096u
+#define REFRESH_EMPTY     SECONDS(5)  /* while no node is known to be live: boot records again */
+#define REFRESH_EMPTY_MAX SECONDS(60) /* doubled up to here */
+#define REFRESH_YOUNG     SECONDS(20) /* a lookup to fill a table with less than a bucket */
+#define REFRESH_FULL      SECONDS(900)
+#define WHOAREYOU_PER_S   500u /* each may cost us three curve operations: 8 % of a core */
+
+struct peer { /* whom we talk to */
+    struct node_id id;
+    struct addr addr;
+    uint8_t public[SECP_PUBLIC];
+};
+
+/* ---- sessions (session.c) ---- */
+enum key_state { KEYS_NONE, KEYS_PENDING, KEYS_LIVE };
+
+struct key_set {
+    enum key_state state;
+    uint8_t read[KEY_SIZE], write[KEY_SIZE];
+    bool retired;  /* they said that they lost it: for reading stragglers only */
+    uint32_t sent; /* messages: the nonce's counter */
+    uint64_t made_ns;
+};
+
+/* Two sets of keys, since both sides may open at once and each must still read what the other
+ * wrote before it knew. PENDING: ours of a handshake whose answer has not come. */
+struct session {
+    struct cache_head head;
+    struct key_set sets[2];
+    uint8_t newest; /* the live one to write with */
+    uint8_t reply;  /* the one that read last: answers go with it */
+    uint8_t public[SECP_PUBLIC];
+};
+
+struct challenge {
+    struct cache_head head;
+    uint8_t data[CHALLENGE_DATA];
+    uint8_t datagram[CHALLENGE_DATA]; /* masked: repeated as it is */
+    bool knows_public;                /* the record that enr-seq speaks of */
+    uint8_t public[SECP_PUBLIC];
+    uint64_t until_ns;
+};
+
+/* ---- requests (request.c) ---- */
+enum request_state { REQUEST_FREE, REQUEST_QUEUED, REQUEST_SENT, REQUEST_HANDSHAKE };
+
+enum purpose { FOR_CALLER, FOR_LOOKUP, FOR_CHECK, FOR_RECORD };
+
+struct request {
+    enum request_state state;
+    enum purpose purpose;
+    enum message_type type;
+    uint8_t tries;
+    bool challenged; /* a WHOAREYOU was answered in this try */
+    bool began;      /* NODES: the first packet is here */
+    uint16_t slot;
+    uint8_t id[REQUEST_ID_MAX];
+    uint8_t nonces[TRIES_MAX][NONCE_SIZE];
+    struct peer to;
+    struct blob *message;
+    struct timer timer;
+    uint64_t handle;
+    uint32_t lookup;
+    uint16_t distances[DISTANCES_MAX];
+    uint8_t distances_n;
+    uint8_t total, packets, records; /* NODES: announced, here, taken */
+};
+
+struct requests {
+    struct request *all;
+    uint16_t *free; /* a stack of slots */
+    uint32_t max, n;
+    struct map by_nonce; /* nonce -> slot */
+    uint64_t handle;
+};
+
+/* ---- lookups (lookup.c) ---- */
+enum candidate_state { CANDIDATE_NEW, CANDIDATE_ASKED, CANDIDATE_DONE, CANDIDATE_FAILED };
+
+struct candidate {
+    struct enr enr;
+    struct addr addr;
+    enum candidate_state state;
+};
+
+struct lookup {
+    uint32_t id; /* 0: free */
+    bool internal;
+    struct node_id target;
+    struct timer timer;
+    uint32_t seen, asked; /* nodes that came in; requests under way */
+    size_t n;
+    struct candidate *candidates; /* nearest first; LOOKUP_CANDIDATES */
+};
+
+struct talk { /* a TALKREQ that waits for the caller */
+    bool live;
+    struct peer from;
+    uint8_t id_n, id[REQUEST_ID_MAX];
+    uint64_t handle, until_ns;
+};
+
+struct held_event {
+    struct discv5_event ev;
+    struct enr enr;
+    struct blob *data; /* protocol, then data */
+    struct held_event *next;
+};
+
+struct per_ip {
+    struct cache_head head;
+    struct ratelim limit;
+};
+
+static inline unsigned lookup_places(const struct discv5_config *cfg)
+{
+    return cfg->lookups_max + 1; /* the last one is the engine's own */
+}
+
+enum timer_kind { TIMER_REQUEST, TIMER_ENTRY, TIMER_LOOKUP, TIMER_REFRESH };
+
+struct discv5 {
+    struct discv5_config cfg;
+    struct ident ident;
+    struct enr own;
+    struct rng *rng;
+    struct hash_key key;
+    struct timers timers;
+    struct cache sessions, challenges, per_ip;
+    struct ratelim strangers, whoareyous;
+    struct requests requests;
+    uint64_t latest_ns; /* the time of the last datagram or tick */
+    struct table table;
+    struct memo memo;
+    struct votes votes;
+    struct lookup *lookups; /* cfg.lookups_max, and one of our own */
+    uint32_t lookup_id;
+    struct talk talks[TALKS_MAX];
+    struct enr *boots;
+    size_t boots_n;
+    struct timer refresh;
+    uint64_t refresh_wait_ns;
+    bool empty;     /* no node is known to be live */
+    bool announced; /* the lookup for ourselves was begun since there is one */
+    struct buf outbox;
+    struct held_event *events, **events_end, *handed;
+    size_t events_n;
+    struct packet packet; /* the datagram at hand */
+    uint8_t scratch[DISCV5_PACKET_MAX];
+};
+
+/* ---- out.c ---- */
+bool addr_usable(const struct discv5 *d, const struct addr *a);
+/* The endpoint of a record that we may send to; false when there is none. */
+bool enr_usable(const struct discv5 *d, const struct enr *e, struct addr *ret);
+/* Drops what must not or cannot be sent. */
+void out_datagram(struct discv5 *d, const struct addr *to, const uint8_t *p, size_t n);
+/* A copy of *ev is queued; enr, protocol and data are copied. */
+void out_event(struct discv5 *d, const struct discv5_event *ev);
+void out_done(struct discv5 *d);
+
+/* ---- session.c ---- */
+struct session *session_get(struct discv5 *d, const struct peer *p);
+bool session_writable(const struct session *s, uint64_t mono_ns); /* s may be NULL */
+/* Open the packet's message into d->scratch. ret_promoted: a pending handshake is now complete. */
+CHECKED enum err session_open(struct discv5 *d, struct session *s, const struct packet *p,
+                              struct view *ret_plain, bool *ret_promoted);
+/* Seal and send; `set` says which keys. Gives the nonce that was used. */
+void session_send(struct discv5 *d, struct session *s, unsigned set, struct view message,
+                  uint8_t ret_nonce[static NONCE_SIZE]);
+/* Answer the packet at hand's sender. */
+void session_reply(struct discv5 *d, struct session *s, const struct message *m);
+
+/* ---- handshake.c ---- */
+/* An ordinary packet that we cannot read: ask who it is. */
+enum err handshake_challenge(struct discv5 *d, const struct packet *p, const struct addr *from,
+                             struct now now);
+/* A WHOAREYOU: answer it when it is to a request of ours. */
+enum err handshake_answer(struct discv5 *d, const struct packet *p, const struct addr *from,
+                          struct now now);
+/* A handshake packet: when it is good, a session is live, *ret_session, and its message open. */
+CHECKED enum err handshake_finish(struct discv5 *d, const struct packet *p, const struct addr *from,
+                                  struct now now, struct session **ret_session,
+                                  struct view *ret_plain);
+
+/* ---- request.c ---- */
+struct ask {
+    struct peer to;
+    struct message m; /* its id is set by request_start() */
+    enum purpose purpose;
+    uint32_t lookup;
+};
+
+void requests_init(struct discv5 *d);
+void requests_done(struct discv5 *d);
+CHECKED enum err request_start(struct discv5 *d, const struct ask *ask, struct now now,
+                               uint64_t *ret_handle);
+struct request *request_by_id(struct discv5 *d, const struct message *m, const struct peer *from);
+struct request *request_by_nonce(struct discv5 *d, const uint8_t nonce[static NONCE_SIZE]);
+void request_handshaken(struct discv5 *d, struct request *r, struct now now);
+void request_finish(struct discv5 *d, struct request *r); /* answered: the slot is free again */
+void request_timeout(struct discv5 *d, struct request *r, struct now now);
+/* A session with this peer is live: send what waited for it, except `but`. */
+void requests_release(struct discv5 *d, const struct peer *p, struct now now);
+
+/* ---- answer.c: messages that came in ---- */
+enum err answer_message(struct discv5 *d, struct session *s, struct view plain, struct now now);
+/* A request that ended without its whole answer. */
+void answer_missing(struct discv5 *d, struct request *r, enum err why, struct now now);
+void talk_answer(struct discv5 *d, uint64_t handle, struct view data, struct now now);
+
+/* ---- nodes.c: what we know of nodes ---- */
+struct peer peer_of(const struct enr *e, const struct addr *addr);
+/* A record came in, from a stranger's answer or a handshake: report it, offer it to the table. */
+void node_seen(struct discv5 *d, const struct enr *e, struct now now);
+/* The node answered at its address. */
+void node_answered(struct discv5 *d, const struct peer *p, const struct enr *e, struct now now);
+void node_silent(struct discv5 *d, const struct peer *p, struct now now);
+/* The node says that its record has this sequence: fetch it when that is news. */
+void node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq, struct now now);
+void node_check(struct discv5 *d, struct entry *e, struct now now); /* its timer is due */
+void node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now);
+void refresh_due(struct discv5 *d, struct now now);
+void refresh_adjust(struct discv5 *d, struct now now); /* after each call in */
+
+/* ---- lookup.c ---- */
+CHECKED enum err lookup_start(struct discv5 *d, const struct node_id *target, bool internal,
+                              struct now now, uint32_t *ret);
+struct lookup *lookup_get(struct discv5 *d, uint32_t id);
+/* A record that an asked node gave. */
+void lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now);
+/* The node's answer is complete, or will not come. */
+void lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
+                     struct now now);
+void lookup_end(struct discv5 *d, struct lookup *l);
+void lookups_go_on(struct discv5 *d, struct now now); /* a request slot came free */
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * What we remember of node ids that may be strangers': the newest record sequence that was
+ * reported, and when a node that did not answer may be asked again. Fixed size, 16 bytes a node;
+ * forgetting costs a repeated event or a wasted packet only. Private to discv5.
+ */
+#ifndef DISCV5_MEMO_H
+#define DISCV5_MEMO_H
+
+#include <base/hash.h>
+#include <proto/enr.h>
+
+struct memo_entry;
+
+struct memo {
+    struct hash_key key;
+    uint32_t sets;
+    uint32_t turn; /* which way of a full set goes next */
+    struct memo_entry *entries;
+};
+
+void memo_init(struct memo *m, size_t max, struct hash_key key);
+void memo_done(struct memo *m);
+/* Whether this sequence of this node is new here; it is not from then on. */
+bool memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq);
+/* The node did not answer: each time in a row it is left alone for longer. */
+void memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns);
+void memo_answered(struct memo *m, const struct node_id *id);
+bool memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns);
+
+#endif
