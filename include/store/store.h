@@ -14,6 +14,7 @@
 
 #include <base/blob.h>
 #include <base/err.h>
+#include <base/rng.h>
 #include <io/port.h>
 
 #define STORE_FORMAT    1u    /* raise on a change; newer ones are refused by E_STORE_VERSION */
@@ -24,11 +25,13 @@ struct store_config {
     const char *dir;    /* created when absent (0700); NULL: memory only */
     size_t map_bytes;   /* largest size of the file; 0: STORE_MAP_DEFAULT */
     size_t pending_max; /* bytes; 0: STORE_PENDING_DEFAULT */
+    struct rng *rng;    /* for hash keys; NULL: the process's own (crypto_start() has run) */
 };
 
-#define STORE_MAP_DEFAULT     ((size_t)256 << 30) /* address space, not disk */
-#define STORE_PENDING_DEFAULT ((size_t)64 << 20)  /* about 100 large blocks, two seconds of a disk \
-                                                   */
+#define STORE_MAP_DEFAULT ((size_t)256 << 30) /* address space, not disk */
+#define STORE_PENDING_DEFAULT                                           \
+    ((size_t)64 << 20) /* about 100 large blocks, two seconds of a disk \
+                        */
 
 struct store;
 
@@ -87,11 +90,12 @@ CHECKED enum err store_headers(struct store *s, uint64_t slot, uint64_t end, siz
                                struct store_header *ret, size_t *ret_n);
 CHECKED enum err store_get_meta(struct store *s, const char *key,
                                 uint8_t ret[static STORE_META_MAX], size_t *ret_n);
-/* Walk the peers: *at counts up from 0; false at the end. Views are good until the next call. */
+/* Walk the peers in order of their ids: *at counts up from 0, the views go in as the last call left
+ * them; false at the end. Views are good until the next call. */
 bool store_next_peer(struct store *s, size_t *at, struct view *ret_id, struct view *ret_value);
 
 struct store_stats {
-    uint64_t objects[STORE_KIND_COUNT];
+    uint64_t objects; /* of all kinds */
     uint64_t bytes_on_disk;
     uint64_t batches, batches_failed;
 };
