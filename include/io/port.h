@@ -4,7 +4,8 @@
  * go in is recording the node.
  *
  * Connections are the port's numbers (never used again). After port_close() no event for that
- * connection comes any more. All calls are made from inside port_sink.on() or before the run.
+ * connection comes any more. All calls are made from inside port_sink.on() or before the run, and
+ * no event comes from inside a call. A call for a connection that is gone does nothing.
  */
 #ifndef IO_PORT_H
 #define IO_PORT_H

@@ -29,7 +29,14 @@ typedef uint64_t conn_id;   /* 0: none */
 typedef uint64_t stream_id; /* 0: none */
 
 /* Send classes: a lower one goes first; turns are fair inside a class. */
-enum send_class { SEND_CONTROL, SEND_BLOCK, SEND_AGGREGATE, SEND_ATTESTATION, SEND_BULK, SEND_CLASSES };
+enum send_class {
+    SEND_CONTROL,
+    SEND_BLOCK,
+    SEND_AGGREGATE,
+    SEND_ATTESTATION,
+    SEND_BULK,
+    SEND_CLASSES
+};
 
 struct host;
 
@@ -51,10 +58,10 @@ struct stream_ops {
 struct stream_protocol {
     const struct view *ids; /* in order of preference; borrowed for the host's life */
     size_t n_ids;
-    bool accept;            /* inbound streams are taken */
+    bool accept; /* inbound streams are taken */
     enum send_class klass;
-    uint32_t inbound_max;   /* streams of one connection at once, 0: no own limit */
-    size_t queue_max;       /* unsent bytes of one stream */
+    uint32_t inbound_max; /* streams of one connection at once, 0: no own limit */
+    size_t queue_max;     /* unsent bytes of one stream */
     const struct stream_ops *ops;
     void *self;
 };
@@ -62,21 +69,28 @@ struct stream_protocol {
 struct host_config {
     const struct ident *ident;
     const char *agent, *protocol_version;
-    unsigned conns_max, pending_max, streams_per_conn_max, conns_per_ip_max;
+    unsigned conns_max;            /* all, handshakes included */
+    unsigned pending_max;          /* inbound handshakes: accepting pauses there */
+    unsigned streams_per_conn_max; /* opened by the remote, and as many by us */
+    unsigned conns_per_ip_max;     /* inbound, of one address; 0: no limit */
     size_t memory_max, memory_per_conn_max;
-    uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns, idle_ping_ns;
+    uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns;
+    uint64_t idle_ping_ns; /* silence after which a connection is probed; NEVER: not at all */
     bool yamux, mplex, early_muxer;
 };
 
+/* Ethereum's defaults; ident stays NULL, agent and protocol_version are placeholders. */
 void host_config_default(struct host_config *cfg);
 
 enum host_kind {
-    HOST_NONE,
-    HOST_CONNECTED,    /* upgraded: conn, peer, addr, outbound */
-    HOST_DISCONNECTED, /* a connection that was HOST_CONNECTED is gone: conn, peer, error */
-    HOST_DIAL_FAILED,  /* conn (as host_dial() returned it), addr, error, text */
+    HOST_NONE,           /* never in an event: the queue is empty */
+    HOST_CONNECTED,      /* upgraded: conn, peer, addr, outbound */
+    HOST_DISCONNECTED,   /* a connection that was HOST_CONNECTED is gone: conn, peer, error */
+    HOST_DIAL_FAILED,    /* conn (as host_dial() returned it), addr, error, text */
     HOST_INBOUND_FAILED, /* addr, error, text: an inbound upgrade that failed */
-    HOST_IDENTIFIED,   /* conn: identify, borrowed until the next call */
+    HOST_IDENTIFIED,     /* conn: identify, borrowed until the next call. Comes again for each push,
+                          * which may be partial: a field that is absent keeps its old value */
+    HOST_PONG,           /* conn: rtt_ns, after host_ping() */
 };
 
 struct host_event {
@@ -87,13 +101,15 @@ struct host_event {
     bool outbound;
     enum err error;
     char text[160]; /* the step that failed and both sides' words */
+    uint64_t rtt_ns;
     const struct identify *identify;
 };
 
 struct host *host_new(const struct host_config *cfg, struct port *port, struct rng *rng,
                       struct log *log, struct metrics *metrics, struct now now);
 void host_free(struct host *h); /* closes all */
-void host_register(struct host *h, const struct stream_protocol *p); /* before the first connection */
+/* Before the first connection; borrowed for the host's life. */
+void host_register(struct host *h, const struct stream_protocol *p);
 /* What identify tells; copied. */
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
 
@@ -107,17 +123,26 @@ bool host_next(struct host *h, struct host_event *ret);
 /* expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS. */
 CHECKED enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
                            struct now now, conn_id *ret);
-/* Let written bytes go out, then close; no event but HOST_DISCONNECTED. */
+/* Let written bytes go out, then close; no event but HOST_DISCONNECTED (HOST_DIAL_FAILED for a
+ * dial under way). Streams get gone() only. */
 void host_close(struct host *h, conn_id c, enum err why, struct now now);
 
-/* Open a stream; ops->opened or ops->gone follows, never from inside this call. */
+/* Measure a round trip: HOST_PONG follows, or the connection is found dead. */
+CHECKED enum err host_ping(struct host *h, conn_id c, struct now now);
+
+/* Open a stream; ops->opened or ops->gone follows, never from inside this call. `p` was registered
+ * or lives as long as the host. E_CLOSED: no such connection, or it is not up. */
 CHECKED enum err host_open(struct host *h, conn_id c, const struct stream_protocol *p,
                            struct now now, stream_id *ret);
-/* Queue a blob (a reference is taken). E_FULL over queue_max, E_CLOSED for a stream that is gone. */
+/* Queue a blob (a reference is taken), after opened(). Blobs of a class keep their order; one of a
+ * lower class goes before those not yet begun, so a blob is a whole message where classes mix.
+ * E_FULL over queue_max (one blob always fits an empty queue), E_BUDGET, E_CLOSED for a stream that
+ * is gone or ended by us. */
 CHECKED enum err host_write(struct host *h, stream_id s, struct blob *b, enum send_class klass);
 size_t host_queued(const struct host *h, stream_id s); /* unsent bytes */
 void host_end(struct host *h, stream_id s);            /* half-close behind what is queued */
-void host_reset(struct host *h, stream_id s, enum err why, struct now now); /* gone() follows later */
+void host_reset(struct host *h, stream_id s, enum err why,
+                struct now now);                           /* gone() follows later */
 void host_pause(struct host *h, stream_id s, bool paused); /* stop taking: windows fill up */
 conn_id host_stream_conn(const struct host *h, stream_id s);
 void host_set_user(struct host *h, stream_id s, void *user);
@@ -136,5 +161,7 @@ struct host_conn_info {
 
 bool host_conn_info(const struct host *h, conn_id c, struct host_conn_info *ret);
 size_t host_conn_count(const struct host *h);
+/* The budget of a connection, good until its last gone(); 0: the host's. NULL for a stale id. */
+struct budget *host_budget(struct host *h, conn_id c);
 
 #endif

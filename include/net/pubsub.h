@@ -30,6 +30,6 @@ void pubsub_tick(struct pubsub *p, struct now now);
 /* Move what the engine wants sent to the streams. */
 void pubsub_pump(struct pubsub *p, struct now now);
 bool pubsub_next(struct pubsub *p, struct pubsub_event *ret); /* borrowed until the next call */
-uint32_t pubsub_peer(const struct pubsub *p, conn_id c); /* UINT32_MAX: none */
+uint32_t pubsub_peer(const struct pubsub *p, conn_id c);      /* UINT32_MAX: none */
 
 #endif

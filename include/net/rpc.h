@@ -26,6 +26,7 @@ enum rpc_kind {
     RPC_CALLED,   /* a remote asks: call, method, conn, data; answer with rpc_reply_*() */
     RPC_WRITABLE, /* call: its queue is empty again, send the next chunk */
     RPC_DROPPED,  /* call: its stream is gone before rpc_reply_end() */
+    RPC_REFUSED,  /* a remote's request was malformed and is answered: method, conn, error */
     RPC_CHUNK,    /* request: one chunk of the answer; context, data */
     RPC_DONE,     /* request: the answer is complete; count chunks */
     RPC_FAILED,   /* request: error; code and data (text) with E_REQRESP_CODE */

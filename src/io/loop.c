@@ -39,6 +39,7 @@ static void on_turn(uv_prepare_t *h)
 {
     struct io *io = h->data;
 
+    tcp_accept_held(io);
     if (io->events_came) {
         struct port_event ev = {.kind = PORT_TURN};
         io_emit(io, &ev);

@@ -232,12 +232,17 @@ void tcp_accept_pause(struct port *p, bool paused)
 {
     struct io *io = (struct io *)p;
 
-    io->accept_paused = paused;
-    if (!paused && io->listen4.held) {
-        accept_one(&io->listen4);
-    }
-    if (!paused && io->listen6.held) {
-        accept_one(&io->listen6);
+    io->accept_paused = paused; /* what is held meanwhile is taken at the end of the turn */
+}
+
+void tcp_accept_held(struct io *io)
+{
+    struct listener *both[] = {&io->listen4, &io->listen6};
+
+    for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+        if (both[i]->held && !io->accept_paused && !io->done) {
+            accept_one(both[i]);
+        }
     }
 }
 
@@ -455,9 +460,6 @@ void tcp_close(struct port *p, uint64_t conn, bool abort)
         return;
     }
     conn_close(c, abort);
-    if (!io->accept_paused && (io->listen4.held || io->listen6.held)) {
-        tcp_accept_pause(p, false);
-    }
 }
 
 void tcp_close_all(struct io *io)

@@ -69,6 +69,7 @@ size_t tcp_write(struct port *p, uint64_t conn, const struct view *pieces, size_
 void tcp_pause(struct port *p, uint64_t conn, bool paused);
 void tcp_close(struct port *p, uint64_t conn, bool abort);
 void tcp_accept_pause(struct port *p, bool paused);
+void tcp_accept_held(struct io *io); /* connections that came while accepting was paused */
 
 /* udp.c */
 int udp_bind(struct io *io, struct udp_socket *u, struct addr *at);

@@ -1,0 +1,401 @@
+/* One connection: bytes in, records opened, frames to streams; its end. */
+#include "state.h"
+
+#include <stdio.h>
+
+#define IN_MAX RECORD_MAX
+
+struct conn *conn_get(const struct host *h, conn_id id)
+{
+    struct conn *c = slots_get(&h->conns, id);
+
+    return c == NULL || c->state == CONN_DEAD ? NULL : c;
+}
+
+struct conn *conn_new(struct host *h, uint64_t port_conn, const struct addr *addr, bool outbound)
+{
+    struct conn *c = mem_zalloc(sizeof *c);
+    struct conn **slot;
+
+    *c = (struct conn){
+        .host = h,
+        .port_conn = port_conn,
+        .addr = *addr,
+        .outbound = outbound,
+        .since_ns = h->now.mono_ns,
+    };
+    budget_init(&c->mem, &h->mem, "connection", h->cfg.memory_per_conn_max);
+    slot = map_put(&h->by_port, &port_conn, NULL);
+    if (slot == NULL || budget_take(&c->mem, CONN_COST) != E_OK) {
+        map_remove(&h->by_port, &port_conn);
+        mem_free(c);
+        return NULL;
+    }
+    *slot = c;
+    c->id = slots_add(&h->conns, c);
+    buf_init(&c->in, IN_MAX);
+    buf_init(&c->out, 2 * RECORD_MAX);
+    map_init(&c->streams, sizeof(uint32_t), sizeof(struct stream *),
+             2 * (size_t)h->cfg.streams_per_conn_max, h->by_port.key);
+    timer_init(&c->timer, TIMER_CONN, c);
+    limits_add(c);
+    metric_set(h->metrics, M_CONNS, 0, h->by_port.n);
+    return c;
+}
+
+/* The streams have been told and freed before. */
+void conn_free(struct conn *c)
+{
+    struct host *h = c->host;
+
+    timer_stop(&h->timers, &c->timer);
+    slots_remove(&h->conns, c->id);
+    upgrade_free(c->upgrade);
+    noise_free(c->noise);
+    if (c->mux != NULL) {
+        c->mux->ops->free(c->mux);
+    }
+    buf_done(&c->in);
+    buf_done(&c->out);
+    map_done(&c->streams);
+    budget_done(&c->mem);
+    mem_free(c);
+}
+
+/* ---- the end ---- */
+
+static void tell_end(struct conn *c, enum conn_state was, enum err why, const char *words)
+{
+    struct host *h = c->host;
+    char both[96];
+
+    if (c->was_up) {
+        host_tell(h, HOST_DISCONNECTED, c)->error = why;
+        return;
+    }
+    struct host_event *ev = host_tell(h, c->outbound ? HOST_DIAL_FAILED : HOST_INBOUND_FAILED, c);
+    ev->error = why;
+    upgrade_words(c, why, both);
+    if (words == NULL || words[0] == '\0') {
+        words = both;
+    }
+    snprintf(ev->text, sizeof ev->text, "%s: %s%s%s%s",
+             was == CONN_DIALING ? "tcp" : upgrade_step_name(c), err_text(why),
+             words[0] == '\0' ? "" : " (", words, words[0] == '\0' ? "" : ")");
+}
+
+void conn_end(struct conn *c, enum err why, const char *words, bool abort)
+{
+    struct host *h = c->host;
+    enum conn_state was = c->state;
+    char addr[ADDR_TEXT_MAX];
+
+    if (was == CONN_DEAD) {
+        return;
+    }
+    c->state = CONN_DEAD;
+    c->why = c->why == E_OK ? why : c->why; /* a reason given before is the true one */
+    timer_stop(&h->timers, &c->timer);
+    map_remove(&h->by_port, &c->port_conn);
+    h->port->ops->close(h->port, c->port_conn, abort);
+    limits_remove(c);
+    if (c->why != E_OK) {
+        metric_add(h->metrics, M_FAULTS, (unsigned)c->why, 1);
+    }
+    metric_set(h->metrics, M_CONNS, 0, h->by_port.n);
+    metric_set(h->metrics, M_PEERS, 0, h->by_peer.n);
+    tell_end(c, was, c->why, words);
+    LOG(h->log, LOG_DEBUG, "net", c->was_up ? "connection ended" : "handshake failed",
+        L_STR("addr", addr_text(&c->addr, addr)), L_STR("why", err_table[c->why].name),
+        L_STR("words", words == NULL ? "" : words));
+    MAP_EACH(&c->streams, struct stream *, s) {
+        stream_end(*s, c->why);
+    }
+    c->dead_next = h->dead;
+    h->dead = c;
+}
+
+void conn_fault(struct conn *c, enum err why)
+{
+    if (c->state == CONN_UP && err_table[why].fault == FAULT_REMOTE) {
+        /* Spec: hashicorp yamux spec.md "Go Away": a protocol error is told, then it is over. */
+        c->mux->ops->go_away(c->mux, 1);
+        conn_flush(c);
+    }
+    conn_end(c, why, NULL, c->state != CONN_UP);
+}
+
+void conn_close(struct conn *c, enum err why)
+{
+    struct host *h = c->host;
+
+    if (c->state != CONN_UP) {
+        conn_end(c, why, NULL, true);
+        return;
+    }
+    c->why = why;
+    c->state = CONN_CLOSING;
+    limits_remove(c);
+    c->mux->ops->go_away(c->mux, 0);
+    timer_set(&h->timers, &c->timer, h->now.mono_ns + CLOSE_TIMEOUT_NS);
+    conn_dirty(c);
+}
+
+/* ---- up ---- */
+
+void conn_up(struct conn *c, const struct mux_ops *muxer)
+{
+    struct host *h = c->host;
+    struct mux_config cfg = {
+        .initiator = c->outbound,
+        .streams_max = h->cfg.streams_per_conn_max,
+        .window_max = WINDOW_MAX,
+    };
+
+    c->since_ns = h->now.mono_ns;
+    limits_upgraded(c);
+    if (!limits_one_per_peer(c)) {
+        return;
+    }
+    upgrade_free(c->upgrade);
+    c->upgrade = NULL;
+    c->mux = muxer->make(&cfg);
+    c->state = CONN_UP;
+    c->was_up = true;
+    metric_set(h->metrics, M_PEERS, 0, h->by_peer.n);
+    host_tell(h, HOST_CONNECTED, c);
+    if (h->cfg.idle_ping_ns != NEVER) {
+        timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.idle_ping_ns);
+    } else {
+        timer_stop(&h->timers, &c->timer);
+    }
+    identify_ask(c);
+}
+
+void conn_ping(struct conn *c)
+{
+    if (c->state != CONN_UP) {
+        return;
+    }
+    if (c->mux->ops == &yamux_ops) {
+        c->mux->ops->ping(c->mux, c->host->now.mono_ns);
+        conn_dirty(c);
+        return;
+    }
+    /* No room for a stream: the next probe comes, and silence ends the connection all the same. */
+    IGNORE(ping_open(c), "probing goes on with the next timer");
+}
+
+void conn_pong(struct conn *c, uint64_t rtt_ns)
+{
+    c->rtt_ns = rtt_ns;
+    if (c->pong_owed) {
+        c->pong_owed = false;
+        host_tell(c->host, HOST_PONG, c)->rtt_ns = rtt_ns;
+    }
+}
+
+/* Silence is probed, and silence after the probe is death; so is a socket that takes nothing. */
+static void check_alive(struct conn *c)
+{
+    struct host *h = c->host;
+    uint64_t now = h->now.mono_ns;
+
+    if (c->blocked && now - c->blocked_ns >= STALL_TIMEOUT_NS) {
+        conn_end(c, E_UNRESPONSIVE, NULL, true);
+        return;
+    }
+    if (c->records_in != c->records_checked) {
+        c->probing = false;
+    } else if (c->probing) {
+        conn_end(c, E_UNRESPONSIVE, NULL, true);
+        return;
+    } else {
+        c->probing = true;
+        conn_ping(c);
+    }
+    c->records_checked = c->records_in;
+    timer_set(&h->timers, &c->timer, now + (c->probing ? PONG_TIMEOUT_NS : h->cfg.idle_ping_ns));
+}
+
+void conn_tick(struct conn *c)
+{
+    switch (c->state) {
+    case CONN_DIALING:
+        conn_end(c, E_TIMEOUT, NULL, true);
+        break;
+    case CONN_UPGRADING:
+        conn_end(c, E_UPGRADE_TIMEOUT, NULL, true);
+        break;
+    case CONN_UP:
+        check_alive(c);
+        break;
+    case CONN_CLOSING:
+        conn_end(c, E_OK, NULL, true);
+        break;
+    case CONN_DEAD:
+        break;
+    }
+}
+
+/* ---- bytes in ---- */
+
+static enum err on_mux(struct conn *c, const struct mux_event *ev)
+{
+    struct stream **found = map_get(&c->streams, &ev->sid);
+    struct stream *s = found == NULL ? NULL : *found;
+
+    switch (ev->kind) {
+    case MUX_OPENED:
+        return stream_accept(c, ev->sid);
+    case MUX_DATA:
+        return s == NULL ? E_OK : stream_data(s, ev->data);
+    case MUX_HALF_CLOSED:
+        return s == NULL ? E_OK : stream_remote_ended(s);
+    case MUX_RESET:
+        if (s != NULL) {
+            stream_end(s, E_RESET);
+        }
+        return E_OK;
+    case MUX_WRITABLE:
+        if (s != NULL) {
+            stream_ready(s);
+            conn_dirty(c);
+        }
+        return E_OK;
+    case MUX_PONG:
+        conn_pong(c, ev->rtt_ns);
+        return E_OK;
+    case MUX_GOAWAY: /* the remote closes when it is done; the muxer refuses what we open */
+    case MUX_NONE:
+        return E_OK;
+    }
+    return E_OK;
+}
+
+enum err conn_plain(struct conn *c, struct view in)
+{
+    struct mux_event ev = {.kind = MUX_PONG};
+
+    while (ev.kind != MUX_NONE && (c->state == CONN_UP || c->state == CONN_CLOSING)) {
+        TRY(c->mux->ops->feed(c->mux, &in, c->host->now.mono_ns, &ev));
+        if (c->state == CONN_UP || ev.kind == MUX_WRITABLE) {
+            TRY(on_mux(c, &ev));
+        }
+    }
+    if (c->state != CONN_DEAD && c->mux->control.n != 0) {
+        conn_dirty(c);
+    }
+    return E_OK;
+}
+
+/* One whole frame, its length included. */
+static enum err take_frame(struct conn *c, uint8_t *p, size_t n)
+{
+    struct view plain;
+    size_t eaten;
+
+    if (c->state == CONN_UPGRADING) {
+        return upgrade_frame(c, p, n);
+    }
+    TRY(noise_open(c->noise, p, n, &plain, &eaten));
+    c->records_in++;
+    return conn_plain(c, plain);
+}
+
+static bool in_security(const struct conn *c)
+{
+    return c->state == CONN_UPGRADING && c->upgrade->step == UPGRADE_SECURITY;
+}
+
+/* Bytes that the frame at p[0..n) has in all, as far as can be told: n < 2 asks for its length. */
+static enum err frame_size(const struct conn *c, const uint8_t *p, size_t n, size_t *ret)
+{
+    if (n < 2) {
+        *ret = 2;
+        return E_OK;
+    }
+    size_t len = load_be16(p);
+    bool handshake = c->state == CONN_UPGRADING && c->upgrade->step == UPGRADE_NOISE;
+    if (handshake && len > NOISE_HANDSHAKE_MAX) {
+        return E_NOISE_FRAME;
+    }
+    *ret = 2 + len;
+    return E_OK;
+}
+
+/* Frames that lie whole in p[0..n); *ret_eaten: how much. */
+static enum err take_in_place(struct conn *c, uint8_t *p, size_t n, size_t *ret_eaten)
+{
+    size_t at = 0, size;
+
+    while (at < n && c->state != CONN_DEAD) {
+        if (in_security(c)) {
+            struct view in = view_of(p + at, n - at);
+            TRY(upgrade_security(c, &in));
+            at = n - in.n;
+            continue;
+        }
+        TRY(frame_size(c, p + at, n - at, &size));
+        if (n - at < 2 || n - at < size) {
+            break;
+        }
+        TRY(take_frame(c, p + at, size));
+        at += size;
+    }
+    *ret_eaten = at;
+    return E_OK;
+}
+
+/* Add to a frame begun before what it lacks; take it when it is whole. */
+static enum err top_up(struct conn *c, uint8_t *p, size_t n, size_t *ret_eaten)
+{
+    size_t at = 0, size;
+
+    for (;;) {
+        TRY(frame_size(c, c->in.p, c->in.n, &size));
+        if (c->in.n >= 2 && c->in.n >= size) {
+            break;
+        }
+        size_t take = size - c->in.n < n - at ? size - c->in.n : n - at;
+        TRY(budget_take(&c->mem, take));
+        TRY(buf_append(&c->in, p + at, take));
+        at += take;
+        if (at == n && (c->in.n < 2 || c->in.n < size)) {
+            *ret_eaten = at;
+            return E_OK; /* a length just read is checked with the next byte */
+        }
+    }
+    enum err e = take_frame(c, c->in.p, c->in.n);
+    budget_give(&c->mem, c->in.n);
+    buf_done(&c->in);
+    *ret_eaten = at;
+    return e;
+}
+
+static enum err take(struct conn *c, uint8_t *p, size_t n)
+{
+    size_t eaten = 0;
+
+    if (c->in.n != 0) {
+        TRY(top_up(c, p, n, &eaten));
+        p += eaten;
+        n -= eaten;
+    }
+    TRY(take_in_place(c, p, n, &eaten));
+    if (eaten == n || c->state == CONN_DEAD) {
+        return E_OK;
+    }
+    TRY(budget_take(&c->mem, n - eaten));
+    return buf_append(&c->in, p + eaten, n - eaten);
+}
+
+void conn_bytes(struct conn *c, uint8_t *p, size_t n)
+{
+    c->bytes_in += n;
+    metric_add(c->host->metrics, M_BYTES_IN, 0, n);
+    enum err e = take(c, p, n);
+    if (e != E_OK) {
+        conn_fault(c, e);
+    }
+}

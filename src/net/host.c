@@ -1,0 +1,434 @@
+/* The host: birth, port events to connections, time, events to the node, end. */
+#include "state.h"
+
+#include <assert.h>
+
+void host_config_default(struct host_config *cfg)
+{
+    *cfg = (struct host_config){
+        .agent = "beacon-p2pd",
+        .protocol_version = "eth2/1.0.0",
+        .conns_max = 256,  /* a target of 100 to 200 peers, and dials and handshakes beside them */
+        .pending_max = 64, /* a handshake takes about 0.3 ms of our time and 16 KiB */
+        .streams_per_conn_max = 256,
+        .conns_per_ip_max = 32, /* households and hosters share addresses */
+        .memory_max = 256 * MIB,
+        .memory_per_conn_max = 24 * MIB, /* two gossip messages of the largest size */
+        .dial_timeout_ns = SECONDS(10),
+        .upgrade_timeout_ns = SECONDS(15),
+        .stream_timeout_ns = SECONDS(10),
+        .idle_ping_ns = SECONDS(30),
+        .yamux = true,
+        .mplex = true,
+        .early_muxer = true,
+    };
+}
+
+static void add_muxer(struct host *h, const struct mux_ops *ops)
+{
+    h->muxers[h->n_muxers] = ops;
+    h->muxer_ids[h->n_muxers++] = view_str(ops->protocol);
+}
+
+struct host *host_new(const struct host_config *cfg, struct port *port, struct rng *rng,
+                      struct log *log, struct metrics *metrics, struct now now)
+{
+    struct host *h = mem_zalloc(sizeof *h);
+    struct hash_key key = {rng_u64(rng), 0};
+
+    key.k1 = rng_u64(rng);
+    h->cfg = *cfg;
+    h->port = port;
+    h->rng = rng;
+    h->now = now;
+    h->log = log;
+    h->metrics = metrics;
+    budget_init(&h->mem, NULL, "host", cfg->memory_max);
+    timers_init(&h->timers);
+    noise_static_init(&h->noise, cfg->ident, rng);
+    peer_id_from_secp(cfg->ident->public, &h->self);
+    map_init(&h->by_port, sizeof(uint64_t), sizeof(struct conn *), cfg->conns_max, key);
+    map_init(&h->by_peer, sizeof(struct peer_id), sizeof(struct conn *), cfg->conns_max, key);
+    map_init(&h->ip_count, sizeof(struct addr), sizeof(unsigned), cfg->conns_max, key);
+    if (cfg->yamux) { /* Spec: consensus-specs phase0/p2p-interface.md "Multiplexing" */
+        add_muxer(h, &yamux_ops);
+    }
+    if (cfg->mplex) {
+        add_muxer(h, &mplex_ops);
+    }
+    h->events_end = &h->events;
+    h->seal = mem_alloc(RECORD_MAX);
+    h->record_seq = now.wall_ns / MILLIS(1); /* grows over restarts */
+    identify_register(h);
+    ping_register(h);
+    return h;
+}
+
+void host_register(struct host *h, const struct stream_protocol *p)
+{
+    assert(h->n_protocols < PROTOCOLS_MAX && h->n_ids + p->n_ids <= PROTOCOL_IDS_MAX);
+    for (size_t i = 0; p->accept && i < p->n_ids; i++) {
+        h->ids[h->n_ids] = p->ids[i];
+        h->id_rows[h->n_ids].protocol = (uint16_t)h->n_protocols;
+        h->id_rows[h->n_ids++].index = (uint16_t)i;
+    }
+    h->protocols[h->n_protocols++] = p;
+}
+
+void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)
+{
+    mem_free(h->addrs);
+    h->addrs = n == 0 ? NULL : mem_zalloc_array(n, sizeof *addrs);
+    if (n != 0) {
+        memcpy(h->addrs, addrs, n * sizeof *addrs);
+    }
+    h->n_addrs = n;
+    h->record_seq++;
+    identify_push(h);
+}
+
+/* ---- events ---- */
+
+static struct event_item *event_new(struct host *h, enum host_kind kind, const struct conn *c)
+{
+    struct event_item *i = mem_zalloc(sizeof *i);
+
+    i->ev = (struct host_event){
+        .kind = kind,
+        .conn = c->id,
+        .peer = c->noise != NULL && c->was_up ? c->peer : c->expected,
+        .addr = c->addr,
+        .outbound = c->outbound,
+    };
+    *h->events_end = i;
+    h->events_end = &i->next;
+    return i;
+}
+
+struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c)
+{
+    return &event_new(h, kind, c)->ev;
+}
+
+struct host_event *host_tell_identify(struct host *h, struct conn *c, struct identify *i)
+{
+    struct event_item *item = event_new(h, HOST_IDENTIFIED, c);
+
+    item->identify = i;
+    item->ev.identify = i;
+    return &item->ev;
+}
+
+static void event_free(struct event_item *i)
+{
+    if (i == NULL) {
+        return;
+    }
+    if (i->identify != NULL) {
+        identify_done(i->identify);
+        mem_free(i->identify);
+    }
+    mem_free(i);
+}
+
+bool host_next(struct host *h, struct host_event *ret)
+{
+    event_free(h->told);
+    h->told = h->events;
+    if (h->told == NULL) {
+        return false;
+    }
+    h->events = h->told->next;
+    h->events_end = h->events == NULL ? &h->events : h->events_end;
+    *ret = h->told->ev;
+    return true;
+}
+
+/* ---- settling ---- */
+
+static void free_dead_streams(struct host *h)
+{
+    struct stream *s;
+
+    while ((s = h->dead_streams.first) != NULL) {
+        h->dead_streams.first = s->dead_next;
+        if (s->dead_next == NULL) {
+            h->dead_streams.last = NULL;
+        }
+        stream_gone(s);
+    }
+}
+
+static void do_later(struct host *h)
+{
+    struct stream *s;
+
+    while ((s = h->later.first) != NULL) {
+        h->later.first = s->later_next;
+        if (s->later_next == NULL) {
+            h->later.last = NULL;
+        }
+        stream_later(s);
+    }
+}
+
+static void undirty(struct conn *c)
+{
+    for (struct conn **i = &c->host->dirty; c->dirty && *i != NULL; i = &(*i)->dirty_next) {
+        if (*i == c) {
+            *i = c->dirty_next;
+            c->dirty = false;
+            break;
+        }
+    }
+}
+
+/*
+ * What must not happen inside a call from or to a protocol happens here, at the end of each call of
+ * the host's own: opened() and gone() are told, the dead are freed.
+ */
+static void settle(struct host *h)
+{
+    struct conn *c;
+
+    while (h->later.first != NULL || h->dead_streams.first != NULL || h->dead != NULL) {
+        do_later(h); /* first: a stream that died meanwhile leaves this list before it is freed */
+        free_dead_streams(h);
+        if (h->later.first == NULL && h->dead_streams.first == NULL && (c = h->dead) != NULL) {
+            h->dead = c->dead_next;
+            undirty(c);
+            conn_free(c);
+        }
+    }
+    limits_pace(h);
+}
+
+/* ---- the port ---- */
+
+static void on_accepted(struct host *h, const struct port_event *ev)
+{
+    enum err e = limits_accept(h, &ev->addr);
+    struct conn *c = e == E_OK ? conn_new(h, ev->conn, &ev->addr, false) : NULL;
+
+    if (c == NULL) {
+        metric_add(h->metrics, M_FAULTS, (unsigned)(e == E_OK ? E_BUDGET : e), 1);
+        h->port->ops->close(h->port, ev->conn, true);
+        return;
+    }
+    timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.upgrade_timeout_ns);
+    e = upgrade_start(c);
+    if (e != E_OK) {
+        conn_fault(c, e);
+    }
+}
+
+static void on_connected(struct conn *c)
+{
+    struct host *h = c->host;
+
+    timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.upgrade_timeout_ns);
+    enum err e = upgrade_start(c);
+    if (e != E_OK) {
+        conn_fault(c, e);
+    }
+}
+
+static void on_closed(struct conn *c, const struct port_event *ev)
+{
+    enum err why = c->state == CONN_DIALING ? E_DIAL : ev->error == E_OK ? E_CLOSED : ev->error;
+
+    conn_end(c, why, ev->error_text, true);
+}
+
+void host_on_port(struct host *h, const struct port_event *ev, struct now now)
+{
+    struct conn **found = map_get(&h->by_port, &ev->conn);
+    struct conn *c = found == NULL ? NULL : *found;
+
+    h->now = now;
+    switch (ev->kind) {
+    case PORT_ACCEPTED:
+        on_accepted(h, ev);
+        break;
+    case PORT_CONNECTED:
+        if (c != NULL) {
+            on_connected(c);
+        }
+        break;
+    case PORT_BYTES:
+        if (c != NULL) {
+            conn_bytes(c, ev->bytes, ev->n);
+        }
+        break;
+    case PORT_WRITABLE:
+        if (c != NULL) {
+            c->blocked = false;
+            conn_dirty(c);
+        }
+        break;
+    case PORT_CLOSED:
+        if (c != NULL) {
+            on_closed(c, ev);
+        }
+        break;
+    case PORT_TURN:
+        host_flush(h, now);
+        return;
+    case PORT_TICK:
+    case PORT_DATAGRAM:
+    case PORT_WORK:
+    case PORT_NAMES:
+    case PORT_START:
+    case PORT_STOP:
+        break; /* the node's */
+    }
+    settle(h);
+}
+
+uint64_t host_deadline(const struct host *h)
+{
+    return timers_deadline(&h->timers);
+}
+
+void host_tick(struct host *h, struct now now)
+{
+    struct timer *t;
+
+    h->now = now;
+    while ((t = timers_due(&h->timers, now.mono_ns)) != NULL) {
+        if (t->kind == TIMER_CONN) {
+            conn_tick(t->owner);
+        } else {
+            stream_tick(t->owner);
+        }
+    }
+    settle(h);
+}
+
+void host_flush(struct host *h, struct now now)
+{
+    h->now = now;
+    settle(h); /* opened() may have something to say in this turn */
+    for (struct conn *c; (c = h->dirty) != NULL;) {
+        h->dirty = c->dirty_next;
+        c->dirty = false;
+        conn_flush(c);
+    }
+    settle(h);
+}
+
+/* ---- what the node calls ---- */
+
+enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
+                   struct now now, conn_id *ret)
+{
+    uint64_t port_conn;
+
+    h->now = now;
+    if (to->family == 0 || to->port == 0 || addr_is_unspecified(to)) {
+        return E_ADDRESS;
+    }
+    if (expected != NULL && peer_id_eq(expected, &h->self)) {
+        return E_DIAL_SELF;
+    }
+    if (h->by_port.n >= h->cfg.conns_max) {
+        return E_CONNS_MAX;
+    }
+    TRY(h->port->ops->dial(h->port, to, &port_conn));
+    struct conn *c = conn_new(h, port_conn, to, true);
+    if (c == NULL) {
+        h->port->ops->close(h->port, port_conn, true);
+        return E_BUDGET;
+    }
+    if (expected != NULL) {
+        c->has_expected = true;
+        c->expected = *expected;
+    }
+    metric_add(h->metrics, M_DIALS, 0, 1);
+    timer_set(&h->timers, &c->timer, now.mono_ns + h->cfg.dial_timeout_ns);
+    *ret = c->id;
+    return E_OK;
+}
+
+void host_close(struct host *h, conn_id id, enum err why, struct now now)
+{
+    struct conn *c = conn_get(h, id);
+
+    h->now = now;
+    if (c != NULL && c->state != CONN_CLOSING) {
+        conn_close(c, why);
+    }
+}
+
+enum err host_ping(struct host *h, conn_id id, struct now now)
+{
+    struct conn *c = conn_get(h, id);
+
+    h->now = now;
+    if (c == NULL || c->state != CONN_UP) {
+        return E_CLOSED;
+    }
+    c->pong_owed = true;
+    conn_ping(c);
+    return E_OK;
+}
+
+bool host_conn_info(const struct host *h, conn_id id, struct host_conn_info *ret)
+{
+    const struct conn *c = conn_get(h, id);
+
+    if (c == NULL) {
+        return false;
+    }
+    *ret = (struct host_conn_info){
+        .peer = c->was_up ? c->peer : c->expected,
+        .addr = c->addr,
+        .outbound = c->outbound,
+        .up = c->state == CONN_UP,
+        .muxer = c->mux == NULL ? "" : c->mux->ops->protocol,
+        .since_ns = c->since_ns,
+        .bytes_in = c->bytes_in,
+        .bytes_out = c->bytes_out,
+        .rtt_ns = c->rtt_ns,
+        .n_streams = c->streams.n,
+    };
+    return true;
+}
+
+size_t host_conn_count(const struct host *h)
+{
+    return h->by_port.n;
+}
+
+struct budget *host_budget(struct host *h, conn_id id)
+{
+    struct conn *c = slots_get(&h->conns, id); /* also while its streams are told gone() */
+
+    return id == 0 ? &h->mem : c == NULL ? NULL : &c->mem;
+}
+
+void host_free(struct host *h)
+{
+    if (h == NULL) {
+        return;
+    }
+    MAP_EACH(&h->by_port, struct conn *, c) {
+        conn_end(*c, E_SHUTDOWN, NULL, false);
+    }
+    settle(h);
+    while (h->events != NULL) {
+        struct event_item *next = h->events->next;
+        event_free(h->events);
+        h->events = next;
+    }
+    event_free(h->told);
+    timers_done(&h->timers);
+    map_done(&h->by_port);
+    map_done(&h->by_peer);
+    map_done(&h->ip_count);
+    slots_done(&h->conns);
+    slots_done(&h->streams);
+    mem_free(h->addrs);
+    mem_free(h->seal);
+    mem_free(h);
+}

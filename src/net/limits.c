@@ -1,0 +1,114 @@
+/* How many connections: in all, half open, from one address, to one peer. */
+#include "state.h"
+
+static struct addr ip_of(const struct addr *a)
+{
+    struct addr ip = *a;
+
+    ip.port = 0;
+    return ip;
+}
+
+/* Established peers are not touched by a flood of handshakes: the kernel holds what comes while
+ * accepting is paused. */
+void limits_pace(struct host *h)
+{
+    bool full = h->n_pending >= h->cfg.pending_max;
+
+    if (full != h->accept_paused) {
+        h->accept_paused = full;
+        h->port->ops->accept_pause(h->port, full);
+    }
+}
+
+enum err limits_accept(struct host *h, const struct addr *from)
+{
+    struct addr ip = ip_of(from);
+    const unsigned *count = map_get(&h->ip_count, &ip);
+
+    if (h->by_port.n >= h->cfg.conns_max) {
+        return E_CONNS_MAX;
+    }
+    if (h->n_pending >= h->cfg.pending_max) {
+        return E_PENDING_MAX; /* a world that accepts all the same */
+    }
+    if (h->cfg.conns_per_ip_max != 0 && count != NULL && *count >= h->cfg.conns_per_ip_max) {
+        return E_IP_MAX;
+    }
+    return E_OK;
+}
+
+void limits_add(struct conn *c)
+{
+    struct host *h = c->host;
+    struct addr ip = ip_of(&c->addr);
+
+    if (c->outbound) {
+        return;
+    }
+    unsigned *count = map_put(&h->ip_count, &ip, NULL);
+    if (count != NULL) {
+        ++*count;
+        c->counted_ip = true;
+    }
+    h->n_pending++;
+    c->counted_pending = true;
+}
+
+void limits_upgraded(struct conn *c)
+{
+    if (c->counted_pending) {
+        c->counted_pending = false;
+        c->host->n_pending--;
+    }
+}
+
+void limits_remove(struct conn *c)
+{
+    struct host *h = c->host;
+    struct addr ip = ip_of(&c->addr);
+
+    limits_upgraded(c);
+    if (c->counted_ip) {
+        unsigned *count = map_get(&h->ip_count, &ip);
+        c->counted_ip = false;
+        if (count != NULL && --*count == 0) {
+            map_remove(&h->ip_count, &ip);
+        }
+    }
+    if (c->in_peers) {
+        c->in_peers = false;
+        map_remove(&h->by_peer, &c->peer);
+    }
+}
+
+/*
+ * Both sides may dial at once: both then see the same two connections and must keep the same one,
+ * which is the one dialled by the smaller peer id. An older connection stays in any case, and is
+ * probed, in case that the remote dials because it has lost it.
+ */
+bool limits_one_per_peer(struct conn *c)
+{
+    struct host *h = c->host;
+    struct conn **other = map_get(&h->by_peer, &c->peer);
+
+    if (other != NULL) {
+        struct conn *o = *other;
+        bool at_once = h->now.mono_ns - o->since_ns < SIMULTANEOUS_NS && o->outbound != c->outbound;
+        bool ours_wins = view_cmp(view_of(h->self.b, h->self.n), view_of(c->peer.b, c->peer.n)) < 0;
+        if (!at_once || c->outbound != ours_wins) {
+            conn_ping(o);
+            conn_end(c, E_DUPLICATE, NULL, false);
+            return false;
+        }
+        conn_end(o, E_DUPLICATE, NULL, false);
+    }
+    struct conn **slot = map_put(&h->by_peer, &c->peer, NULL);
+    if (slot == NULL) {
+        conn_end(c, E_CONNS_MAX, NULL, false);
+        return false;
+    }
+    *slot = c;
+    c->in_peers = true;
+    return true;
+}

@@ -1,0 +1,185 @@
+/*
+ * From a TCP connection to a muxed one: multistream "/noise", Noise XX, then the muxer, agreed
+ * early in the handshake or by multistream again. The dialler sends its first handshake message
+ * together with its proposal, and its last one with the next proposal: with the TCP handshake three
+ * round trips, two where both sides negotiate early.
+ *
+ * Spec: libp2p/specs connections/README.md "Upgrading Connections"
+ */
+#include "state.h"
+
+#include <stdio.h>
+
+#define OUT_MAX (4 * NOISE_HANDSHAKE_MAX) /* gathered between two sends: a few small messages */
+
+static const uint8_t noise_name[] = "/noise";
+static const struct view noise_id = {noise_name, sizeof noise_name - 1};
+
+void upgrade_free(struct upgrade *u)
+{
+    if (u != NULL) {
+        buf_done(&u->out);
+        mem_free(u);
+    }
+}
+
+static void send_plain(struct conn *c)
+{
+    conn_send(c, buf_view(&c->upgrade->out));
+    buf_clear(&c->upgrade->out);
+}
+
+static enum err send_sealed(struct conn *c)
+{
+    struct view v = buf_view(&c->upgrade->out);
+    size_t n;
+
+    if (v.n != 0) {
+        TRY(noise_seal(c->noise, &v, 1, c->host->seal, &n));
+        conn_send(c, view_of(c->host->seal, n));
+        buf_clear(&c->upgrade->out);
+    }
+    return E_OK;
+}
+
+enum err upgrade_start(struct conn *c)
+{
+    struct host *h = c->host;
+    struct upgrade *u = mem_zalloc(sizeof *u);
+    struct noise_config cfg = {
+        .own = &h->noise,
+        .initiator = c->outbound,
+        .has_expected = c->has_expected,
+        .expected = c->expected,
+        .muxers = h->muxer_ids,
+        .n_muxers = h->cfg.early_muxer ? h->n_muxers : 0,
+    };
+
+    buf_init(&u->out, OUT_MAX);
+    c->upgrade = u;
+    c->state = CONN_UPGRADING;
+    c->noise = noise_new(&cfg, h->rng);
+    if (c->outbound) {
+        struct view none = {0};
+        bool done;
+        TRY(ms_dial(&u->ms, &noise_id, 1, &u->out));
+        TRY(noise_handshake(c->noise, &none, &u->out, &done));
+    } else {
+        TRY(ms_listen(&u->ms, &noise_id, 1, &u->out));
+    }
+    send_plain(c);
+    return E_OK;
+}
+
+enum err upgrade_security(struct conn *c, struct view *in)
+{
+    struct upgrade *u = c->upgrade;
+    size_t index;
+    enum err e = ms_feed(&u->ms, in, &u->out, &index);
+
+    send_plain(c); /* also a refusal: the remote's log should tell its reason */
+    if (e == E_MORE) {
+        return E_OK;
+    }
+    if (e == E_OK) {
+        u->step = UPGRADE_NOISE;
+    }
+    return e;
+}
+
+static enum err muxer_begin(struct conn *c)
+{
+    struct upgrade *u = c->upgrade;
+    struct host *h = c->host;
+
+    u->step = UPGRADE_MUXER;
+    memset(&u->ms, 0, sizeof u->ms);
+    if (c->outbound) {
+        TRY(ms_dial(&u->ms, h->muxer_ids, h->n_muxers, &u->out));
+    } else {
+        TRY(ms_listen(&u->ms, h->muxer_ids, h->n_muxers, &u->out));
+    }
+    return send_sealed(c);
+}
+
+static enum err take_handshake(struct conn *c, struct view in)
+{
+    struct host *h = c->host;
+    bool done;
+
+    TRY(noise_handshake(c->noise, &in, &c->upgrade->out, &done));
+    send_plain(c);
+    if (!done) {
+        return E_OK;
+    }
+    c->peer = *noise_peer(c->noise);
+    if (peer_id_eq(&c->peer, &h->self)) {
+        return E_DIAL_SELF;
+    }
+    size_t early = noise_early_muxer(c->noise);
+    if (early == SIZE_MAX) {
+        return muxer_begin(c);
+    }
+    conn_up(c, h->muxers[early]);
+    return E_OK;
+}
+
+static enum err take_muxer(struct conn *c, struct view plain)
+{
+    struct upgrade *u = c->upgrade;
+    size_t index;
+    enum err e = ms_feed(&u->ms, &plain, &u->out, &index);
+
+    TRY(send_sealed(c));
+    if (e == E_MORE) {
+        return E_OK;
+    }
+    TRY(e);
+    conn_up(c, c->host->muxers[index]);
+    return conn_plain(c, plain);
+}
+
+enum err upgrade_frame(struct conn *c, uint8_t *p, size_t n)
+{
+    struct view plain;
+    size_t eaten;
+
+    if (c->upgrade->step == UPGRADE_NOISE) {
+        return take_handshake(c, view_of(p, n));
+    }
+    TRY(noise_open(c->noise, p, n, &plain, &eaten));
+    return take_muxer(c, plain);
+}
+
+const char *upgrade_step_name(const struct conn *c)
+{
+    static const char *const names[] = {
+        [UPGRADE_SECURITY] = "multistream /noise",
+        [UPGRADE_NOISE] = "noise handshake",
+        [UPGRADE_MUXER] = "multistream muxer",
+    };
+
+    return c->state == CONN_DIALING ? "tcp"
+           : c->upgrade == NULL     ? "muxer"
+                                    : names[c->upgrade->step];
+}
+
+/* What the two sides said where they found nothing in common. */
+void upgrade_words(const struct conn *c, enum err why, char out[static 96])
+{
+    const struct upgrade *u = c->upgrade;
+
+    out[0] = '\0';
+    if (u == NULL || why != E_MULTISTREAM_NONE) {
+        return;
+    }
+    const char *ours = u->step == UPGRADE_SECURITY        ? "/noise"
+                       : c->host->n_muxers == 2           ? "/yamux/1.0.0 /mplex/6.7.0"
+                       : c->host->muxers[0] == &yamux_ops ? "/yamux/1.0.0"
+                                                          : "/mplex/6.7.0";
+    if (c->outbound) {
+        snprintf(out, 96, "remote takes none of ours: %s", ours);
+    } else {
+        snprintf(out, 96, "remote proposed %.40s, ours: %s", u->ms.refused, ours);
+    }
+}

@@ -1,0 +1,664 @@
+/* Two hosts over links in memory: upgrade, streams, ends. */
+#include "play_net.h"
+
+#include <base/mem.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct combination {
+    const char *name;
+    bool yamux_a, mplex_a, yamux_b, mplex_b, early_a, early_b;
+    const char *muxer; /* that both must agree on; NULL: none in common */
+};
+
+static const struct combination combinations[] = {
+    {"yamux, early", 1, 1, 1, 1, 1, 1, "/yamux/1.0.0"},
+    {"yamux, dialer not early", 1, 1, 1, 1, 0, 1, "/yamux/1.0.0"},
+    {"yamux, listener not early", 1, 1, 1, 1, 1, 0, "/yamux/1.0.0"},
+    {"yamux, neither early", 1, 1, 1, 1, 0, 0, "/yamux/1.0.0"},
+    {"mplex is all the dialer has", 0, 1, 1, 1, 1, 1, "/mplex/6.7.0"},
+    {"mplex is all the listener has", 1, 1, 0, 1, 1, 1, "/mplex/6.7.0"},
+    {"mplex, neither early", 1, 1, 0, 1, 0, 0, "/mplex/6.7.0"},
+    {"nothing in common", 1, 0, 0, 1, 0, 0, NULL},
+    {"nothing in common, early", 1, 0, 0, 1, 1, 1, NULL},
+};
+
+static struct host_config config(bool yamux, bool mplex, bool early)
+{
+    struct host_config cfg;
+
+    host_config_default(&cfg);
+    cfg.yamux = yamux;
+    cfg.mplex = mplex;
+    cfg.early_muxer = early;
+    return cfg;
+}
+
+/* ---- a protocol that sends back what it gets, and one that counts ---- */
+
+struct echo {
+    struct host **host;
+    struct stream_protocol protocol;
+    size_t opened, gone, ended, bytes;
+    size_t writables;
+    enum err last_why, refuse; /* refuse: what data() answers */
+    bool echoes, end_at_once;
+    uint8_t check; /* sum of all bytes */
+};
+
+static void echo_opened(void *self, stream_id s, bool inbound, size_t index, struct now now)
+{
+    struct echo *e = self;
+
+    (void)s;
+    (void)inbound;
+    (void)index;
+    (void)now;
+    e->opened++;
+}
+
+static enum err echo_data(void *self, stream_id s, struct view bytes, struct now now)
+{
+    struct echo *e = self;
+
+    (void)now;
+    assert_true(bytes.n != 0);
+    e->bytes += bytes.n;
+    for (size_t i = 0; i < bytes.n; i++) {
+        e->check = (uint8_t)(e->check + bytes.p[i]);
+    }
+    if (e->refuse != E_OK) {
+        return e->refuse;
+    }
+    if (e->echoes) {
+        struct blob *b = blob_copy(bytes);
+        enum err err = host_write(*e->host, s, b, SEND_BULK);
+        blob_unref(b);
+        return err;
+    }
+    return E_OK;
+}
+
+static enum err echo_ended(void *self, stream_id s, struct now now)
+{
+    struct echo *e = self;
+
+    (void)now;
+    e->ended++;
+    if (e->echoes) {
+        host_end(*e->host, s);
+    }
+    return E_OK;
+}
+
+static void echo_gone(void *self, stream_id s, enum err why, struct now now)
+{
+    struct echo *e = self;
+
+    (void)s;
+    (void)now;
+    e->gone++;
+    e->last_why = why;
+}
+
+static void echo_writable(void *self, stream_id s, struct now now)
+{
+    struct echo *e = self;
+
+    (void)s;
+    (void)now;
+    e->writables++;
+}
+
+static const struct stream_ops echo_ops = {echo_opened, echo_data, echo_ended, echo_gone,
+                                           echo_writable};
+static const struct view echo_ids[] = {{(const uint8_t *)"/echo/2", 7},
+                                       {(const uint8_t *)"/echo/1", 7}};
+
+static void echo_init(struct echo *e, struct play_node *n, bool echoes, size_t n_ids)
+{
+    *e = (struct echo){.host = &n->host, .echoes = echoes};
+    e->protocol = (struct stream_protocol){
+        .ids = echo_ids,
+        .n_ids = n_ids,
+        .accept = echoes,
+        .klass = SEND_BULK,
+        .queue_max = 64 * MIB,
+        .ops = &echo_ops,
+        .self = e,
+    };
+    host_register(n->host, &e->protocol);
+}
+
+/* ---- two hosts, connected ---- */
+
+struct pair {
+    struct play play;
+    struct play_node *a, *b;
+    struct echo ea, eb;
+    conn_id conn; /* a's */
+};
+
+static void pair_new(struct pair *p, uint64_t seed, const struct host_config *ca,
+                     const struct host_config *cb)
+{
+    play_init(&p->play, seed);
+    p->a = play_host(&p->play, *ca);
+    p->b = play_host(&p->play, *cb);
+    echo_init(&p->ea, p->a, false, 1);
+    echo_init(&p->eb, p->b, true, 2);
+}
+
+static void pair_dial(struct pair *p)
+{
+    struct addr to = play_addr(p->b->index);
+
+    assert_int_equal(host_dial(p->a->host, &to, NULL, p->play.now, &p->conn), E_OK);
+    play_settle(&p->play);
+}
+
+/* A pair with the defaults, up. */
+static struct pair *pair_up(uint64_t seed)
+{
+    struct pair *p = mem_zalloc(sizeof *p);
+    struct host_config cfg = config(true, true, true);
+
+    cfg.streams_per_conn_max = 1100;
+    pair_new(p, seed, &cfg, &cfg);
+    pair_dial(p);
+    assert_int_equal(play_count(p->a, HOST_CONNECTED, NULL), 1);
+    return p;
+}
+
+static void pair_free(struct pair *p)
+{
+    play_done(&p->play);
+    mem_free(p);
+}
+
+static struct blob *pattern(size_t n, uint64_t seed)
+{
+    struct blob *b = blob_new(n);
+    struct rng_seeded rng;
+
+    rng_seeded_init(&rng, seed);
+    rng_fill(&rng.base, b->b, n);
+    return b;
+}
+
+static void write_pattern(struct pair *p, stream_id s, size_t n)
+{
+    struct blob *b = pattern(n, n);
+
+    assert_int_equal(host_write(p->a->host, s, b, SEND_BULK), E_OK);
+    blob_unref(b);
+}
+
+/* ---- tests ---- */
+
+static void each_combination_of_muxers_connects_with_any_cut_of_the_bytes(void **state)
+{
+    static const size_t cuts[] = {0, 1, 7, 300, 5000};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(combinations) * ARRAY_LEN(cuts); i++) {
+        const struct combination *c = &combinations[i / ARRAY_LEN(cuts)];
+        struct host_config ca = config(c->yamux_a, c->mplex_a, c->early_a);
+        struct host_config cb = config(c->yamux_b, c->mplex_b, c->early_b);
+        struct pair *p = mem_zalloc(sizeof *p);
+        struct host_conn_info info;
+        const struct host_event *ev = NULL;
+
+        pair_new(p, 7 + i, &ca, &cb);
+        p->play.cut_max = cuts[i % ARRAY_LEN(cuts)];
+        pair_dial(p);
+        if (c->muxer == NULL) {
+            assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, &ev), 1);
+            assert_int_equal(ev->error, E_MULTISTREAM_NONE);
+            assert_int_equal(play_count(p->b, HOST_INBOUND_FAILED, &ev), 1);
+            assert_int_equal(host_conn_count(p->a->host) + host_conn_count(p->b->host), 0);
+            pair_free(p);
+            continue;
+        }
+        assert_int_equal(play_count(p->a, HOST_CONNECTED, &ev), 1);
+        assert_int_equal(play_count(p->b, HOST_CONNECTED, NULL), 1);
+        assert_true(host_conn_info(p->a->host, ev->conn, &info));
+        assert_string_equal(info.muxer, c->muxer);
+        assert_int_equal(play_count(p->a, HOST_IDENTIFIED, NULL), 1);
+        assert_int_equal(play_count(p->b, HOST_IDENTIFIED, NULL), 1);
+        assert_string_equal(p->b->last_identify_flags.agent, "beacon-p2pd");
+
+        stream_id s;
+        assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+        write_pattern(p, s, 700000);
+        host_end(p->a->host, s);
+        play_settle(&p->play);
+        assert_int_equal(p->ea.bytes, 700000);
+        assert_int_equal(p->eb.bytes, 700000);
+        assert_int_equal(p->ea.check, p->eb.check);
+        assert_int_equal(p->ea.gone, 1);
+        assert_int_equal(p->ea.last_why, E_OK);
+        assert_int_equal(p->eb.gone, 1);
+        pair_free(p);
+    }
+}
+
+static void a_thousand_streams_share_a_connection(void **state)
+{
+    struct pair *p = pair_up(1);
+    stream_id s[1000];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+        assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s[i]), E_OK);
+        write_pattern(p, s[i], 3000 + i);
+        host_end(p->a->host, s[i]);
+        if (i % 200 == 199) { /* the backlog of streams not yet acknowledged is bounded */
+            play_settle(&p->play);
+        }
+    }
+    play_settle(&p->play);
+    assert_int_equal(p->ea.gone, 1000);
+    assert_int_equal(p->ea.bytes, 1000 * 3000 + 999 * 1000 / 2);
+    assert_int_equal(p->ea.check, p->eb.check);
+    assert_int_equal(p->ea.last_why, E_OK);
+    struct host_conn_info info;
+    assert_true(host_conn_info(p->a->host, p->conn, &info));
+    assert_int_equal(info.n_streams, 0);
+    pair_free(p);
+}
+
+static void a_protocol_nobody_has_ends_the_stream_alone(void **state)
+{
+    struct pair *p = pair_up(2);
+    static const struct view none[] = {{(const uint8_t *)"/none", 5}};
+    struct stream_protocol other = p->ea.protocol;
+    stream_id s;
+
+    (void)state;
+    other.ids = none;
+    assert_int_equal(host_open(p->a->host, p->conn, &other, p->play.now, &s), E_OK);
+    play_settle(&p->play);
+    assert_int_equal(p->ea.gone, 1);
+    assert_int_equal(p->ea.last_why, E_MULTISTREAM_NONE);
+    assert_int_equal(host_conn_count(p->a->host), 1);
+    pair_free(p);
+}
+
+static void a_reset_is_told_to_both_sides(void **state)
+{
+    struct pair *p = pair_up(3);
+    stream_id s;
+
+    (void)state;
+    assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+    write_pattern(p, s, 10);
+    play_settle(&p->play);
+    host_reset(p->a->host, s, E_CANCELLED, p->play.now);
+    assert_int_equal(p->ea.gone, 0); /* never from inside the call */
+    struct blob *b = pattern(1, 1);
+    assert_int_equal(host_write(p->a->host, s, b, SEND_BULK), E_CLOSED);
+    blob_unref(b);
+    play_settle(&p->play);
+    assert_int_equal(p->ea.gone, 1);
+    assert_int_equal(p->ea.last_why, E_CANCELLED);
+    assert_int_equal(p->eb.gone, 1);
+    assert_int_equal(p->eb.last_why, E_RESET);
+    pair_free(p);
+}
+
+static void an_error_of_the_protocol_ends_what_its_row_says(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct pair *p = pair_up(4);
+        stream_id s;
+
+        p->eb.refuse = i == 0 ? E_REQRESP_LENGTH : E_IDENTIFY_KEY;
+        assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+        write_pattern(p, s, 10);
+        play_settle(&p->play);
+        assert_int_equal(p->eb.last_why, p->eb.refuse);
+        assert_int_equal(host_conn_count(p->b->host), i == 0 ? 1 : 0);
+        assert_int_equal(metric_get(p->b->metrics, M_FAULTS, p->eb.refuse), 1);
+        pair_free(p);
+    }
+}
+
+static void a_paused_stream_stops_its_sender(void **state)
+{
+    struct pair *p = pair_up(5);
+    stream_id s;
+
+    (void)state;
+    p->eb.echoes = true;
+    assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+    write_pattern(p, s, 1);
+    play_settle(&p->play);
+    host_pause(p->a->host, s, true);
+    write_pattern(p, s, 5000000);
+    play_settle(&p->play);
+    assert_int_equal(p->ea.bytes, 1);
+    assert_true(host_queued(p->a->host, s) < 5000000);
+    host_end(p->a->host, s);
+    host_pause(p->a->host, s, false);
+    play_settle(&p->play);
+    assert_int_equal(p->ea.bytes, 5000001);
+    assert_int_equal(p->ea.check, p->eb.check);
+    assert_int_equal(p->ea.last_why, E_OK);
+    pair_free(p);
+}
+
+static void a_silent_remote_is_found_dead(void **state)
+{
+    struct pair *p = pair_up(6);
+    const struct host_event *ev = NULL;
+
+    (void)state;
+    play_wait(&p->play, SECONDS(600));
+    assert_int_equal(play_count(p->a, HOST_DISCONNECTED, NULL), 0); /* pings keep it up */
+    p->play.links[0].end[0].paused = true;                          /* a hears nothing any more */
+    play_wait(&p->play, SECONDS(120));
+    assert_int_equal(play_count(p->a, HOST_DISCONNECTED, &ev), 1);
+    assert_int_equal(ev->error, E_UNRESPONSIVE);
+    pair_free(p);
+}
+
+static void a_ping_is_answered_over_each_muxer(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct pair *p = mem_zalloc(sizeof *p);
+        struct host_config cfg = config(i == 0, true, true);
+        const struct host_event *ev = NULL;
+
+        pair_new(p, 8, &cfg, &cfg);
+        pair_dial(p);
+        assert_int_equal(host_ping(p->a->host, p->conn, p->play.now), E_OK);
+        play_settle(&p->play);
+        assert_int_equal(play_count(p->a, HOST_PONG, &ev), 1);
+        assert_true(ev->rtt_ns > 0);
+        pair_free(p);
+    }
+}
+
+static void a_close_lets_what_was_written_arrive(void **state)
+{
+    struct pair *p = pair_up(9);
+    const struct host_event *ev = NULL;
+    stream_id s;
+
+    (void)state;
+    assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+    write_pattern(p, s, 500);
+    host_end(p->a->host, s);
+    host_close(p->a->host, p->conn, E_TOO_MANY_PEERS, p->play.now);
+    play_settle(&p->play);
+    assert_int_equal(p->eb.bytes, 500);
+    assert_int_equal(play_count(p->a, HOST_DISCONNECTED, &ev), 1);
+    assert_int_equal(ev->error, E_TOO_MANY_PEERS);
+    assert_int_equal(play_count(p->b, HOST_DISCONNECTED, &ev), 1);
+    pair_free(p);
+}
+
+static void dials_at_once_end_in_one_connection(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct pair *p = mem_zalloc(sizeof *p);
+        struct host_config cfg = config(true, true, seed % 2 == 0);
+        struct addr to_a = play_addr(0), to_b = play_addr(1);
+        conn_id ca, cb;
+
+        pair_new(p, seed, &cfg, &cfg);
+        p->play.cut_max = 1 + seed * 11;
+        assert_int_equal(host_dial(p->a->host, &to_b, NULL, p->play.now, &ca), E_OK);
+        assert_int_equal(host_dial(p->b->host, &to_a, NULL, p->play.now, &cb), E_OK);
+        play_wait(&p->play, SECONDS(5));
+        assert_int_equal(host_conn_count(p->a->host), 1);
+        assert_int_equal(host_conn_count(p->b->host), 1);
+        assert_int_equal(
+            play_count(p->a, HOST_CONNECTED, NULL) - play_count(p->a, HOST_DISCONNECTED, NULL), 1);
+        pair_free(p);
+    }
+}
+
+static void a_second_connection_is_refused(void **state)
+{
+    struct pair *p = pair_up(10);
+    struct addr to = play_addr(1);
+    const struct host_event *ev = NULL;
+    conn_id again;
+
+    (void)state;
+    assert_int_equal(host_dial(p->a->host, &to, NULL, p->play.now, &again), E_OK);
+    play_settle(&p->play);
+    assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, &ev), 1);
+    assert_int_equal(ev->error, E_DUPLICATE);
+    assert_int_equal(ev->conn, again);
+    assert_int_equal(host_conn_count(p->a->host), 1);
+    pair_free(p);
+}
+
+static void limits_of_connections_hold(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config cfg = config(true, true, true), few = cfg;
+    struct play_node *n[4];
+    struct addr to = play_addr(0);
+    conn_id c;
+
+    (void)state;
+    few.conns_max = 2;
+    play_init(play, 11);
+    n[0] = play_host(play, few);
+    for (unsigned i = 1; i < 4; i++) {
+        n[i] = play_host(play, cfg);
+        assert_int_equal(host_dial(n[i]->host, &to, NULL, play->now, &c), E_OK);
+        play_settle(play);
+    }
+    assert_int_equal(host_conn_count(n[0]->host), 2);
+    assert_int_equal(metric_get(n[0]->metrics, M_FAULTS, E_CONNS_MAX), 1);
+    assert_int_equal(host_dial(n[0]->host, &to, NULL, play->now, &c), E_CONNS_MAX);
+    play_done(play);
+    mem_free(play);
+}
+
+static void silence(struct play_node *n, const struct port_event *ev, struct now now)
+{
+    (void)n;
+    (void)ev;
+    (void)now;
+}
+
+static void half_open_connections_pause_accepting_and_time_out(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config cfg = config(true, true, true);
+    struct play_node *host, *puppet, *friend;
+    struct addr to = play_addr(0);
+    conn_id c;
+
+    (void)state;
+    cfg.pending_max = 5;
+    play_init(play, 12);
+    host = play_host(play, cfg);
+    puppet = play_puppet(play, silence);
+    friend = play_host(play, cfg);
+    assert_int_equal(host_dial(friend->host, &to, NULL, play->now, &c), E_OK);
+    play_settle(play);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t conn;
+        assert_int_equal(puppet->port.ops->dial(&puppet->port, &to, &conn), E_OK);
+    }
+    play_settle(play);
+    assert_true(host->accept_paused);
+    assert_int_equal(host_conn_count(host->host), 6);
+    play_wait(play, SECONDS(100));
+    assert_int_equal(play_count(host, HOST_INBOUND_FAILED, NULL), 20);
+    assert_int_equal(metric_get(host->metrics, M_FAULTS, E_UPGRADE_TIMEOUT), 20);
+    assert_int_equal(host_conn_count(host->host), 1); /* the friend is still there */
+    assert_false(host->accept_paused);
+    play_done(play);
+    mem_free(play);
+}
+
+static void a_dial_that_fails_tells_the_step_and_the_words(void **state)
+{
+    struct pair *p = pair_up(13);
+    struct addr nowhere = play_addr(200), to = play_addr(1);
+    struct peer_id other;
+    const struct host_event *ev = NULL;
+    conn_id c;
+
+    (void)state;
+    assert_int_equal(host_dial(p->a->host, &nowhere, NULL, p->play.now, &c), E_OK);
+    play_settle(&p->play);
+    assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, &ev), 1);
+    assert_int_equal(ev->error, E_DIAL);
+    assert_non_null(strstr(ev->text, "tcp: "));
+    assert_non_null(strstr(ev->text, "connection refused"));
+
+    peer_id_from_secp(p->a->ident.public, &other);
+    assert_int_equal(host_dial(p->a->host, &to, &other, p->play.now, &c), E_DIAL_SELF);
+    other.b[10] ^= 1;
+    assert_int_equal(host_dial(p->a->host, &to, &other, p->play.now, &c), E_OK);
+    play_settle(&p->play);
+    assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, &ev), 2);
+    assert_int_equal(ev->error, E_NOISE_PEER);
+    assert_non_null(strstr(ev->text, "noise"));
+    pair_free(p);
+}
+
+static void a_flipped_bit_anywhere_ends_the_connection_with_a_reason(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 1200; at++) {
+        struct pair *p = mem_zalloc(sizeof *p);
+        struct host_config cfg = config(true, true, at % 2 == 0);
+        const struct host_event *ev = NULL;
+
+        pair_new(p, at, &cfg, &cfg);
+        p->play.flip_at = at;
+        p->play.flip_to = at % 3 == 0 ? 0 : 1;
+        pair_dial(p);
+        play_wait(&p->play, SECONDS(120));
+        if (p->play.flipped_so_far > at) {
+            struct play_node *hit = p->play.flip_to == 0 ? p->a : p->b;
+            size_t ends = play_count(hit, HOST_DISCONNECTED, &ev);
+            ends += play_count(hit, hit == p->a ? HOST_DIAL_FAILED : HOST_INBOUND_FAILED, &ev);
+            assert_int_equal(ends, 1);
+            assert_int_not_equal(ev->error, E_OK);
+            assert_int_equal(host_conn_count(p->a->host) + host_conn_count(p->b->host), 0);
+        }
+        pair_free(p);
+    }
+}
+
+static void ids_of_the_dead_are_refused(void **state)
+{
+    struct pair *p = pair_up(14);
+    struct host_conn_info info;
+    stream_id s, s2;
+
+    (void)state;
+    assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+    play_settle(&p->play);
+    host_reset(p->a->host, s, E_OK, p->play.now);
+    play_settle(&p->play);
+    assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s2), E_OK);
+    assert_true(s != s2);
+    assert_null(host_user(p->a->host, s));
+    assert_int_equal(host_stream_conn(p->a->host, s), 0);
+    host_end(p->a->host, s); /* must not hit s2 */
+    host_close(p->a->host, p->conn, E_OK, p->play.now);
+    play_settle(&p->play);
+    assert_false(host_conn_info(p->a->host, p->conn, &info));
+    assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_CLOSED);
+    pair_free(p);
+}
+
+static void a_denied_charge_is_an_ordinary_answer(void **state)
+{
+    (void)state;
+    for (size_t n = 1;; n++) {
+        struct pair *p = mem_zalloc(sizeof *p);
+        struct host_config cfg = config(true, true, true);
+        struct budget *mem;
+        stream_id s;
+
+        pair_new(p, 15, &cfg, &cfg);
+        p->play.cut_max = 5000;
+        mem = host_budget(p->b->host, 0);
+        mem->deny_in = n;
+        pair_dial(p);
+        if (host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s) == E_OK) {
+            write_pattern(p, s, 20000);
+            host_end(p->a->host, s);
+        }
+        play_wait(&p->play, SECONDS(60));
+        size_t left = mem->deny_in;
+        /* Nothing hangs: the stream has come to an end, whole or with a reason. */
+        assert_int_equal(p->ea.gone, p->ea.opened);
+        host_close(p->a->host, p->conn, E_OK, p->play.now);
+        play_wait(&p->play, SECONDS(60));
+        assert_int_equal(host_conn_count(p->b->host), 0);
+        assert_int_equal(mem->used, 0);
+        pair_free(p);
+        if (left != 0) {
+            assert_true(n > 10); /* all charges have been denied once */
+            break;
+        }
+    }
+}
+
+static void the_same_seed_gives_the_same_run(void **state)
+{
+    uint64_t steps[2];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct pair *p = pair_up(16);
+        stream_id s;
+
+        p->play.cut_max = 100;
+        assert_int_equal(host_open(p->a->host, p->conn, &p->ea.protocol, p->play.now, &s), E_OK);
+        write_pattern(p, s, 30000);
+        play_wait(&p->play, SECONDS(100));
+        steps[i] = p->play.steps;
+        pair_free(p);
+    }
+    assert_true(steps[0] == steps[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_combination_of_muxers_connects_with_any_cut_of_the_bytes),
+        cmocka_unit_test(a_thousand_streams_share_a_connection),
+        cmocka_unit_test(a_protocol_nobody_has_ends_the_stream_alone),
+        cmocka_unit_test(a_reset_is_told_to_both_sides),
+        cmocka_unit_test(an_error_of_the_protocol_ends_what_its_row_says),
+        cmocka_unit_test(a_paused_stream_stops_its_sender),
+        cmocka_unit_test(a_silent_remote_is_found_dead),
+        cmocka_unit_test(a_ping_is_answered_over_each_muxer),
+        cmocka_unit_test(a_close_lets_what_was_written_arrive),
+        cmocka_unit_test(dials_at_once_end_in_one_connection),
+        cmocka_unit_test(a_second_connection_is_refused),
+        cmocka_unit_test(limits_of_connections_hold),
+        cmocka_unit_test(half_open_connections_pause_accepting_and_time_out),
+        cmocka_unit_test(a_dial_that_fails_tells_the_step_and_the_words),
+        cmocka_unit_test(a_flipped_bit_anywhere_ends_the_connection_with_a_reason),
+        cmocka_unit_test(ids_of_the_dead_are_refused),
+        cmocka_unit_test(a_denied_charge_is_an_ordinary_answer),
+        cmocka_unit_test(the_same_seed_gives_the_same_run),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
