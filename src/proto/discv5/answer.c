@@ -17,8 +17,8 @@ static void answer_ping(struct discv5 *d, struct session *s, const struct messag
 
     memcpy(pong.id, m->id, sizeof pong.id);
     pong.addr = from->addr;
-    session_reply(d, s, &pong);
-    node_announced(d, from, m->enr_seq, now);
+    d5_session_reply(d, s, &pong);
+    d5_node_announced(d, from, m->enr_seq, now);
 }
 
 /* The records for an answer: our own for distance 0, live ones of the buckets else. A node on the
@@ -30,7 +30,7 @@ static size_t gather(const struct discv5 *d, const struct message *m, const stru
     size_t n = 0;
 
     for (size_t i = 0; i < m->distances_n; i++) {
-        const struct bucket *b = table_bucket(&d->table, m->distances[i]);
+        const struct bucket *b = d5_table_bucket(&d->table, m->distances[i]);
 
         if (m->distances[i] == 0 && n < NODES_RECORDS_MAX) {
             ret[n++] = &d->own;
@@ -78,7 +78,7 @@ static void answer_findnode(struct discv5 *d, struct session *s, const struct me
             wr_view_bytes(&w, enr_view(records[at]));
         }
         nodes.records = wr_view(&w);
-        session_reply(d, s, &nodes);
+        d5_session_reply(d, s, &nodes);
     }
 }
 
@@ -99,15 +99,15 @@ static void take_talk(struct discv5 *d, const struct message *m, const struct pe
                        .handle = ++d->requests.handle,
                        .until_ns = now.mono_ns + TALK_TTL};
     memcpy(t->id, m->id, sizeof t->id);
-    out_event(d, &(struct discv5_event){.kind = DISCV5_TALKREQ,
-                                        .id = from->id,
-                                        .from = from->addr,
-                                        .request = t->handle,
-                                        .protocol = m->protocol,
-                                        .data = m->payload});
+    d5_out_event(d, &(struct discv5_event){.kind = DISCV5_TALKREQ,
+                                           .id = from->id,
+                                           .from = from->addr,
+                                           .request = t->handle,
+                                           .protocol = m->protocol,
+                                           .data = m->payload});
 }
 
-void talk_answer(struct discv5 *d, uint64_t handle, struct view data, struct now now)
+void d5_talk_answer(struct discv5 *d, uint64_t handle, struct view data, struct now now)
 {
     struct message m = {.type = MSG_TALKRESP, .payload = data};
 
@@ -119,12 +119,12 @@ void talk_answer(struct discv5 *d, uint64_t handle, struct view data, struct now
             continue;
         }
         t->live = false;
-        s = session_get(d, &t->from);
+        s = d5_session_get(d, &t->from);
         m.id_n = t->id_n;
         memcpy(m.id, t->id, sizeof m.id);
-        if (t->until_ns > now.mono_ns && session_writable(s, now.mono_ns)) {
+        if (t->until_ns > now.mono_ns && d5_session_writable(s, now.mono_ns)) {
             s->reply = s->newest;
-            session_reply(d, s, &m);
+            d5_session_reply(d, s, &m);
         }
         return;
     }
@@ -140,41 +140,41 @@ static void take_vote(struct discv5 *d, const struct peer *from, const struct ad
                                           : addr_group(&from->addr);
     struct addr own;
 
-    if (d->cfg.fixed_address || !addr_usable(d, seen) ||
-        !votes_add(&d->votes, voter, seen, d->cfg.votes_min, d->cfg.votes_ttl_ns, now.mono_ns)) {
+    if (d->cfg.fixed_address || !d5_addr_usable(d, seen) ||
+        !d5_votes_add(&d->votes, voter, seen, d->cfg.votes_min, d->cfg.votes_ttl_ns, now.mono_ns)) {
         return;
     }
     if (!enr_endpoint(&d->own, seen->family, "udp", &own) || !addr_eq(&own, seen)) {
-        out_event(d, &(struct discv5_event){.kind = DISCV5_ADDRESS, .from = *seen});
+        d5_out_event(d, &(struct discv5_event){.kind = DISCV5_ADDRESS, .from = *seen});
     }
 }
 
 /* What every kind of good answer has in common. */
 static void answered(struct discv5 *d, const struct request *r, struct now now)
 {
-    struct lookup *l = lookup_get(d, r->lookup);
+    struct lookup *l = d5_lookup_get(d, r->lookup);
     const struct enr *e = NULL;
 
     for (size_t i = 0; l != NULL && i < l->n && e == NULL; i++) {
         e = node_id_eq(&l->candidates[i].enr.id, &r->to.id) ? &l->candidates[i].enr : NULL;
     }
-    node_answered(d, &r->to, e, now);
+    d5_node_answered(d, &r->to, e, now);
 }
 
 static void take_pong(struct discv5 *d, struct request *r, const struct message *m, struct now now)
 {
     struct request done = *r;
 
-    request_finish(d, r);
+    d5_request_finish(d, r);
     answered(d, &done, now);
     if (done.purpose == FOR_CHECK) {
-        node_checked(d, &done.to, true, now);
+        d5_node_checked(d, &done.to, true, now);
     } else {
-        out_event(
+        d5_out_event(
             d, &(struct discv5_event){
                    .kind = DISCV5_PONG, .id = done.to.id, .from = m->addr, .request = done.handle});
     }
-    node_announced(d, &done.to, m->enr_seq, now);
+    d5_node_announced(d, &done.to, m->enr_seq, now);
     take_vote(d, &done.to, &m->addr, now);
 }
 
@@ -183,13 +183,13 @@ static void take_talkresp(struct discv5 *d, struct request *r, const struct mess
 {
     struct request done = *r;
 
-    request_finish(d, r);
+    d5_request_finish(d, r);
     answered(d, &done, now);
-    out_event(d, &(struct discv5_event){.kind = DISCV5_TALKRESP,
-                                        .id = done.to.id,
-                                        .from = done.to.addr,
-                                        .request = done.handle,
-                                        .data = m->payload});
+    d5_out_event(d, &(struct discv5_event){.kind = DISCV5_TALKRESP,
+                                           .id = done.to.id,
+                                           .from = done.to.addr,
+                                           .request = done.handle,
+                                           .data = m->payload});
 }
 
 static bool was_asked_for(const struct request *r, const struct node_id *id)
@@ -206,43 +206,43 @@ static bool was_asked_for(const struct request *r, const struct node_id *id)
 
 static void take_record(struct discv5 *d, struct request *r, const struct enr *e, struct now now)
 {
-    struct lookup *l = lookup_get(d, r->lookup);
+    struct lookup *l = d5_lookup_get(d, r->lookup);
 
     if (r->purpose == FOR_CALLER) {
-        out_event(d, &(struct discv5_event){.kind = DISCV5_NODES,
-                                            .id = r->to.id,
-                                            .from = r->to.addr,
-                                            .request = r->handle,
-                                            .enr = e});
+        d5_out_event(d, &(struct discv5_event){.kind = DISCV5_NODES,
+                                               .id = r->to.id,
+                                               .from = r->to.addr,
+                                               .request = r->handle,
+                                               .enr = e});
     }
     if (l != NULL) {
-        lookup_add(d, l, e, now);
+        d5_lookup_add(d, l, e, now);
     }
-    node_seen(d, e, now);
+    d5_node_seen(d, e, now);
 }
 
 static void finish_nodes(struct discv5 *d, struct request *r, struct now now)
 {
     struct request done = *r;
-    struct lookup *l = lookup_get(d, r->lookup);
+    struct lookup *l = d5_lookup_get(d, r->lookup);
     struct entry *e;
 
-    request_finish(d, r);
+    d5_request_finish(d, r);
     switch (done.purpose) {
     case FOR_CALLER:
-        out_event(d, &(struct discv5_event){.kind = DISCV5_NODES,
-                                            .id = done.to.id,
-                                            .from = done.to.addr,
-                                            .request = done.handle,
-                                            .count = done.records});
+        d5_out_event(d, &(struct discv5_event){.kind = DISCV5_NODES,
+                                               .id = done.to.id,
+                                               .from = done.to.addr,
+                                               .request = done.handle,
+                                               .count = done.records});
         break;
     case FOR_LOOKUP:
         if (l != NULL) {
-            lookup_answered(d, l, &done.to.id, true, now);
+            d5_lookup_answered(d, l, &done.to.id, true, now);
         }
         break;
     case FOR_RECORD:
-        e = table_get(&d->table, &done.to.id);
+        e = d5_table_get(&d->table, &done.to.id);
         if (e != NULL) {
             e->updating = false;
         }
@@ -286,36 +286,36 @@ static enum err take_nodes(struct discv5 *d, struct request *r, const struct mes
     return records.n == 0 ? worst : E_DISCV5_MESSAGE;
 }
 
-void answer_missing(struct discv5 *d, struct request *r, enum err why, struct now now)
+void d5_answer_missing(struct discv5 *d, struct request *r, enum err why, struct now now)
 {
     struct request done = *r;
-    struct lookup *l = lookup_get(d, r->lookup);
+    struct lookup *l = d5_lookup_get(d, r->lookup);
     struct entry *e;
 
     if (why == E_OK) {
         finish_nodes(d, r, now);
         return;
     }
-    request_finish(d, r);
-    node_silent(d, &done.to, now);
+    d5_request_finish(d, r);
+    d5_node_silent(d, &done.to, now);
     switch (done.purpose) {
     case FOR_CALLER:
-        out_event(d, &(struct discv5_event){.kind = DISCV5_FAILED,
-                                            .id = done.to.id,
-                                            .from = done.to.addr,
-                                            .request = done.handle,
-                                            .error = why});
+        d5_out_event(d, &(struct discv5_event){.kind = DISCV5_FAILED,
+                                               .id = done.to.id,
+                                               .from = done.to.addr,
+                                               .request = done.handle,
+                                               .error = why});
         break;
     case FOR_LOOKUP:
         if (l != NULL) {
-            lookup_answered(d, l, &done.to.id, false, now);
+            d5_lookup_answered(d, l, &done.to.id, false, now);
         }
         break;
     case FOR_CHECK:
-        node_checked(d, &done.to, false, now);
+        d5_node_checked(d, &done.to, false, now);
         break;
     case FOR_RECORD:
-        e = table_get(&d->table, &done.to.id);
+        e = d5_table_get(&d->table, &done.to.id);
         if (e != NULL) {
             e->updating = false;
         }
@@ -326,7 +326,7 @@ void answer_missing(struct discv5 *d, struct request *r, enum err why, struct no
 static enum err take_answer(struct discv5 *d, const struct message *m, enum message_type to,
                             const struct peer *from, struct now now)
 {
-    struct request *r = request_by_id(d, m, from);
+    struct request *r = d5_request_by_id(d, m, from);
     enum err e = E_OK;
 
     if (r == NULL || r->type != to) {
@@ -339,17 +339,17 @@ static enum err take_answer(struct discv5 *d, const struct message *m, enum mess
     } else {
         e = take_nodes(d, r, m, now);
     }
-    lookups_go_on(d, now);
+    d5_lookups_go_on(d, now);
     return e;
 }
 
-enum err answer_message(struct discv5 *d, struct session *s, struct view plain, struct now now)
+enum err d5_answer_message(struct discv5 *d, struct session *s, struct view plain, struct now now)
 {
     struct peer from = {.id = s->head.id, .addr = s->head.addr};
     struct message m;
 
     memcpy(from.public, s->public, SECP_PUBLIC);
-    TRY(message_decode(plain, &m));
+    TRY(d5_message_decode(plain, &m));
     switch (m.type) {
     case MSG_PING:
         answer_ping(d, s, &m, &from, now);

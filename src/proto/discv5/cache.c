@@ -3,7 +3,8 @@
 #include <assert.h>
 #include <base/mem.h>
 
-void cache_init(struct cache *c, size_t max, size_t entry_size, struct hash_key key, bool by_group)
+void d5_cache_init(struct cache *c, size_t max, size_t entry_size, struct hash_key key,
+                   bool by_group)
 {
     *c = (struct cache){.key = key, .by_group = by_group, .entry_size = entry_size};
     c->sets = (uint32_t)((max + CACHE_WAYS - 1) / CACHE_WAYS);
@@ -11,7 +12,7 @@ void cache_init(struct cache *c, size_t max, size_t entry_size, struct hash_key 
     c->mem = mem_zalloc_array((size_t)c->sets * CACHE_WAYS, entry_size);
 }
 
-void cache_done(struct cache *c)
+void d5_cache_done(struct cache *c)
 {
     mem_free(c->mem);
     c->mem = NULL;
@@ -40,7 +41,7 @@ static struct cache_head *entry_at(const struct cache *c, uint32_t set, uint32_t
     return at;
 }
 
-void *cache_get(struct cache *c, const struct node_id *id, const struct addr *addr)
+void *d5_cache_get(struct cache *c, const struct node_id *id, const struct addr *addr)
 {
     uint32_t set = set_of(c, id, addr);
 
@@ -55,7 +56,7 @@ void *cache_get(struct cache *c, const struct node_id *id, const struct addr *ad
     return NULL;
 }
 
-void *cache_put(struct cache *c, const struct node_id *id, const struct addr *addr)
+void *d5_cache_put(struct cache *c, const struct node_id *id, const struct addr *addr)
 {
     uint32_t set = set_of(c, id, addr);
     struct cache_head *oldest = entry_at(c, set, 0);
@@ -73,7 +74,7 @@ void *cache_put(struct cache *c, const struct node_id *id, const struct addr *ad
     return oldest;
 }
 
-void cache_remove(struct cache *c, struct cache_head *entry)
+void d5_cache_remove(struct cache *c, struct cache_head *entry)
 {
     assert(entry->used != 0 && c->n > 0);
     memset(entry, 0, c->entry_size);

@@ -30,12 +30,13 @@ struct cache {
 };
 
 /* by_group false: sets by id and address; for networks that lie in one group altogether. */
-void cache_init(struct cache *c, size_t max, size_t entry_size, struct hash_key key, bool by_group);
-void cache_done(struct cache *c);
+void d5_cache_init(struct cache *c, size_t max, size_t entry_size, struct hash_key key,
+                   bool by_group);
+void d5_cache_done(struct cache *c);
 /* NULL when absent; found counts as used. */
-void *cache_get(struct cache *c, const struct node_id *id, const struct addr *addr);
+void *d5_cache_get(struct cache *c, const struct node_id *id, const struct addr *addr);
 /* Absent before: a new entry, zeroed behind its head; another may go for it. */
-void *cache_put(struct cache *c, const struct node_id *id, const struct addr *addr);
-void cache_remove(struct cache *c, struct cache_head *entry);
+void *d5_cache_put(struct cache *c, const struct node_id *id, const struct addr *addr);
+void d5_cache_remove(struct cache *c, struct cache_head *entry);
 
 #endif

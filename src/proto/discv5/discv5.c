@@ -52,16 +52,16 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
     d->rng = rng;
     rng_fill(rng, &d->key, sizeof d->key);
     timers_init(&d->timers);
-    cache_init(&d->sessions, cfg->sessions_max, sizeof(struct session), d->key,
-               !cfg->allow_private);
-    cache_init(&d->challenges, cfg->challenges_max, sizeof(struct challenge), d->key,
-               !cfg->allow_private);
-    cache_init(&d->per_ip, PER_IP_ENTRIES, sizeof(struct per_ip), d->key, false);
+    d5_cache_init(&d->sessions, cfg->sessions_max, sizeof(struct session), d->key,
+                  !cfg->allow_private);
+    d5_cache_init(&d->challenges, cfg->challenges_max, sizeof(struct challenge), d->key,
+                  !cfg->allow_private);
+    d5_cache_init(&d->per_ip, PER_IP_ENTRIES, sizeof(struct per_ip), d->key, false);
     limit_init(&d->strangers, cfg->packets_per_s == 0 ? 1 : cfg->packets_per_s);
     limit_init(&d->whoareyous, WHOAREYOU_PER_S);
-    memo_init(&d->memo, MEMO_MAX, d->key);
-    table_init(&d->table, cfg, &own->id, &d->timers);
-    requests_init(d);
+    d5_memo_init(&d->memo, MEMO_MAX, d->key);
+    d5_table_init(&d->table, cfg, &own->id, &d->timers);
+    d5_requests_init(d);
     d->lookups = mem_zalloc_array(lookup_places(cfg), sizeof *d->lookups);
     d->boots = mem_zalloc_array(BOOTS_MAX, sizeof *d->boots);
     buf_init(&d->outbox, OUTBOX_MAX);
@@ -85,13 +85,13 @@ void discv5_free(struct discv5 *d)
     }
     mem_free(d->lookups);
     mem_free(d->boots);
-    requests_done(d);
-    table_done(&d->table);
-    memo_done(&d->memo);
-    cache_done(&d->per_ip);
-    cache_done(&d->challenges);
-    cache_done(&d->sessions);
-    out_done(d);
+    d5_requests_done(d);
+    d5_table_done(&d->table);
+    d5_memo_done(&d->memo);
+    d5_cache_done(&d->per_ip);
+    d5_cache_done(&d->challenges);
+    d5_cache_done(&d->sessions);
+    d5_out_done(d);
     timer_stop(&d->timers, &d->refresh);
     timers_done(&d->timers);
     mem_free(d);
@@ -104,7 +104,7 @@ void discv5_set_record(struct discv5 *d, const struct enr *own)
     assert(node_id_eq(&own->id, &d->own.id));
     d->own = *own;
     /* The next check of each node tells it our new sequence: within half a minute. */
-    for (struct entry *e; (e = table_next(&d->table, &at)) != NULL;) {
+    for (struct entry *e; (e = d5_table_next(&d->table, &at)) != NULL;) {
         if (!e->checking) {
             timer_set(&d->timers, &e->timer,
                       earlier(e->timer.deadline_ns, d->latest_ns + rng_below(d->rng, SECONDS(30))));
@@ -135,7 +135,7 @@ void discv5_add_boot(struct discv5 *d, const struct enr *e, struct now now)
 
 void discv5_add_node(struct discv5 *d, const struct enr *e, struct now now)
 {
-    node_seen(d, e, now);
+    d5_node_seen(d, e, now);
 }
 
 /* ---- datagrams ---- */
@@ -154,9 +154,9 @@ static bool address_may(struct discv5 *d, const struct addr *from, uint64_t mono
     if (whole.family == 6) {
         memset(whole.ip + 8, 0, 8);
     }
-    p = cache_get(&d->per_ip, &none, &whole);
+    p = d5_cache_get(&d->per_ip, &none, &whole);
     if (p == NULL) {
-        p = cache_put(&d->per_ip, &none, &whole);
+        p = d5_cache_put(&d->per_ip, &none, &whole);
         limit_init(&p->limit, d->cfg.packets_per_ip);
     }
     return ratelim_take(&p->limit, 1, mono_ns);
@@ -169,22 +169,22 @@ static bool strangers_may(struct discv5 *d, uint64_t mono_ns)
 
 static enum err take_ordinary(struct discv5 *d, const struct addr *from, struct now now)
 {
-    struct session *s = cache_get(&d->sessions, &d->packet.src, from);
+    struct session *s = d5_cache_get(&d->sessions, &d->packet.src, from);
     struct view plain;
     bool promoted;
 
-    if (s == NULL || session_open(d, s, &d->packet, &plain, &promoted) != E_OK) {
-        return strangers_may(d, now.mono_ns) ? handshake_challenge(d, &d->packet, from, now)
+    if (s == NULL || d5_session_open(d, s, &d->packet, &plain, &promoted) != E_OK) {
+        return strangers_may(d, now.mono_ns) ? d5_handshake_challenge(d, &d->packet, from, now)
                                              : E_RATE;
     }
     if (promoted) {
         struct peer p = {.id = s->head.id, .addr = s->head.addr};
-        enum err e = answer_message(d, s, plain, now);
+        enum err e = d5_answer_message(d, s, plain, now);
 
-        requests_release(d, &p, now);
+        d5_requests_release(d, &p, now);
         return e;
     }
-    return answer_message(d, s, plain, now);
+    return d5_answer_message(d, s, plain, now);
 }
 
 static enum err take_handshake(struct discv5 *d, const struct addr *from, struct now now)
@@ -197,27 +197,27 @@ static enum err take_handshake(struct discv5 *d, const struct addr *from, struct
     if (!strangers_may(d, now.mono_ns)) {
         return E_RATE;
     }
-    TRY(handshake_finish(d, &d->packet, from, now, &s, &plain));
-    e = answer_message(d, s, plain, now);
-    requests_release(d, &p, now);
+    TRY(d5_handshake_finish(d, &d->packet, from, now, &s, &plain));
+    e = d5_answer_message(d, s, plain, now);
+    d5_requests_release(d, &p, now);
     return e;
 }
 
 static enum err take_datagram(struct discv5 *d, const struct addr *from, struct view datagram,
                               struct now now)
 {
-    if (!addr_usable(d, from)) {
+    if (!d5_addr_usable(d, from)) {
         return E_ADDRESS;
     }
     if (!address_may(d, from, now.mono_ns)) {
         return E_RATE;
     }
-    TRY(packet_open(datagram, &d->own.id, &d->packet));
+    TRY(d5_packet_open(datagram, &d->own.id, &d->packet));
     switch (d->packet.flag) {
     case PACKET_ORDINARY:
         return take_ordinary(d, from, now);
     case PACKET_WHOAREYOU:
-        return handshake_answer(d, &d->packet, from, now);
+        return d5_handshake_answer(d, &d->packet, from, now);
     case PACKET_HANDSHAKE:
         return take_handshake(d, from, now);
     }
@@ -231,7 +231,7 @@ enum err discv5_feed(struct discv5 *d, const struct addr *from, struct view data
 
     d->latest_ns = now.mono_ns;
     e = take_datagram(d, from, datagram, now);
-    refresh_adjust(d, now);
+    d5_refresh_adjust(d, now);
     return e;
 }
 
@@ -248,21 +248,21 @@ void discv5_tick(struct discv5 *d, struct now now)
     for (struct timer *t; (t = timers_due(&d->timers, now.mono_ns)) != NULL;) {
         switch ((enum timer_kind)t->kind) {
         case TIMER_REQUEST:
-            request_timeout(d, t->owner, now);
-            lookups_go_on(d, now);
+            d5_request_timeout(d, t->owner, now);
+            d5_lookups_go_on(d, now);
             break;
         case TIMER_ENTRY:
-            node_check(d, t->owner, now);
+            d5_node_check(d, t->owner, now);
             break;
         case TIMER_LOOKUP:
-            lookup_end(d, t->owner);
+            d5_lookup_end(d, t->owner);
             break;
         case TIMER_REFRESH:
-            refresh_due(d, now);
+            d5_refresh_due(d, now);
             break;
         }
     }
-    refresh_adjust(d, now);
+    d5_refresh_adjust(d, now);
 }
 
 /* ---- what the caller asks for ---- */
@@ -270,7 +270,7 @@ void discv5_tick(struct discv5 *d, struct now now)
 enum err discv5_lookup(struct discv5 *d, const struct node_id *target, struct now now,
                        uint32_t *ret_lookup)
 {
-    return lookup_start(d, target, false, now, ret_lookup);
+    return d5_lookup_start(d, target, false, now, ret_lookup);
 }
 
 static enum err start(struct discv5 *d, const struct enr *to, const struct message *m,
@@ -279,18 +279,18 @@ static enum err start(struct discv5 *d, const struct enr *to, const struct messa
     struct ask ask = {.m = *m, .purpose = FOR_CALLER};
     struct addr addr;
 
-    if (!enr_usable(d, to, &addr)) {
+    if (!d5_enr_usable(d, to, &addr)) {
         return E_ADDRESS;
     }
-    ask.to = peer_of(to, &addr);
-    return request_start(d, &ask, now, ret_request);
+    ask.to = d5_peer_of(to, &addr);
+    return d5_request_start(d, &ask, now, ret_request);
 }
 
 enum err discv5_ping(struct discv5 *d, const struct enr *to, struct now now, uint64_t *ret_request)
 {
     struct message m = {.type = MSG_PING, .enr_seq = d->own.seq};
 
-    node_seen(d, to, now);
+    d5_node_seen(d, to, now);
     return start(d, to, &m, now, ret_request);
 }
 
@@ -325,7 +325,7 @@ enum err discv5_talk(struct discv5 *d, const struct enr *to, struct view protoco
 void discv5_talk_answer(struct discv5 *d, uint64_t request, struct view data, struct now now)
 {
     assert(data.n <= DISCV5_TALK_ANSWER_MAX);
-    talk_answer(d, request, data, now);
+    d5_talk_answer(d, request, data, now);
 }
 
 /* ---- looking in ---- */
@@ -350,7 +350,7 @@ size_t discv5_table(const struct discv5 *d, const struct enr **ret, size_t max)
     uint32_t at = 0;
     size_t n = 0;
 
-    for (const struct entry *e; n < max && (e = table_next(&d->table, &at)) != NULL;) {
+    for (const struct entry *e; n < max && (e = d5_table_next(&d->table, &at)) != NULL;) {
         if (e->live) {
             ret[n++] = &e->enr;
         }

@@ -182,89 +182,90 @@ struct discv5 {
 };
 
 /* ---- out.c ---- */
-bool addr_usable(const struct discv5 *d, const struct addr *a);
+bool d5_addr_usable(const struct discv5 *d, const struct addr *a);
 /* The endpoint of a record that we may send to; false when there is none. */
-bool enr_usable(const struct discv5 *d, const struct enr *e, struct addr *ret);
+bool d5_enr_usable(const struct discv5 *d, const struct enr *e, struct addr *ret);
 /* Drops what must not or cannot be sent. */
-void out_datagram(struct discv5 *d, const struct addr *to, const uint8_t *p, size_t n);
+void d5_out_datagram(struct discv5 *d, const struct addr *to, const uint8_t *p, size_t n);
 /* A copy of *ev is queued; enr, protocol and data are copied. */
-void out_event(struct discv5 *d, const struct discv5_event *ev);
-void out_done(struct discv5 *d);
+void d5_out_event(struct discv5 *d, const struct discv5_event *ev);
+void d5_out_done(struct discv5 *d);
 
 /* ---- session.c ---- */
-struct session *session_get(struct discv5 *d, const struct peer *p);
-bool session_writable(const struct session *s, uint64_t mono_ns); /* s may be NULL */
+struct session *d5_session_get(struct discv5 *d, const struct peer *p);
+bool d5_session_writable(const struct session *s, uint64_t mono_ns); /* s may be NULL */
 /* Open the packet's message into d->scratch. ret_promoted: a pending handshake is now complete. */
-CHECKED enum err session_open(struct discv5 *d, struct session *s, const struct packet *p,
-                              struct view *ret_plain, bool *ret_promoted);
+CHECKED enum err d5_session_open(struct discv5 *d, struct session *s, const struct packet *p,
+                                 struct view *ret_plain, bool *ret_promoted);
 /* Seal and send; `set` says which keys. Gives the nonce that was used. */
-void session_send(struct discv5 *d, struct session *s, unsigned set, struct view message,
-                  uint8_t ret_nonce[static NONCE_SIZE]);
+void d5_session_send(struct discv5 *d, struct session *s, unsigned set, struct view message,
+                     uint8_t ret_nonce[static NONCE_SIZE]);
 /* Answer the packet at hand's sender. */
-void session_reply(struct discv5 *d, struct session *s, const struct message *m);
+void d5_session_reply(struct discv5 *d, struct session *s, const struct message *m);
 
 /* ---- handshake.c ---- */
 /* An ordinary packet that we cannot read: ask who it is. */
-enum err handshake_challenge(struct discv5 *d, const struct packet *p, const struct addr *from,
-                             struct now now);
+enum err d5_handshake_challenge(struct discv5 *d, const struct packet *p, const struct addr *from,
+                                struct now now);
 /* A WHOAREYOU: answer it when it is to a request of ours. */
-enum err handshake_answer(struct discv5 *d, const struct packet *p, const struct addr *from,
-                          struct now now);
+enum err d5_handshake_answer(struct discv5 *d, const struct packet *p, const struct addr *from,
+                             struct now now);
 /* A handshake packet: when it is good, a session is live, *ret_session, and its message open. */
-CHECKED enum err handshake_finish(struct discv5 *d, const struct packet *p, const struct addr *from,
-                                  struct now now, struct session **ret_session,
-                                  struct view *ret_plain);
+CHECKED enum err d5_handshake_finish(struct discv5 *d, const struct packet *p,
+                                     const struct addr *from, struct now now,
+                                     struct session **ret_session, struct view *ret_plain);
 
 /* ---- request.c ---- */
 struct ask {
     struct peer to;
-    struct message m; /* its id is set by request_start() */
+    struct message m; /* its id is set by d5_request_start() */
     enum purpose purpose;
     uint32_t lookup;
 };
 
-void requests_init(struct discv5 *d);
-void requests_done(struct discv5 *d);
-CHECKED enum err request_start(struct discv5 *d, const struct ask *ask, struct now now,
-                               uint64_t *ret_handle);
-struct request *request_by_id(struct discv5 *d, const struct message *m, const struct peer *from);
-struct request *request_by_nonce(struct discv5 *d, const uint8_t nonce[static NONCE_SIZE]);
-void request_handshaken(struct discv5 *d, struct request *r, struct now now);
-void request_finish(struct discv5 *d, struct request *r); /* answered: the slot is free again */
-void request_timeout(struct discv5 *d, struct request *r, struct now now);
+void d5_requests_init(struct discv5 *d);
+void d5_requests_done(struct discv5 *d);
+CHECKED enum err d5_request_start(struct discv5 *d, const struct ask *ask, struct now now,
+                                  uint64_t *ret_handle);
+struct request *d5_request_by_id(struct discv5 *d, const struct message *m,
+                                 const struct peer *from);
+struct request *d5_request_by_nonce(struct discv5 *d, const uint8_t nonce[static NONCE_SIZE]);
+void d5_request_handshaken(struct discv5 *d, struct request *r, struct now now);
+void d5_request_finish(struct discv5 *d, struct request *r); /* answered: the slot is free again */
+void d5_request_timeout(struct discv5 *d, struct request *r, struct now now);
 /* A session with this peer is live: send what waited for it, except `but`. */
-void requests_release(struct discv5 *d, const struct peer *p, struct now now);
+void d5_requests_release(struct discv5 *d, const struct peer *p, struct now now);
 
 /* ---- answer.c: messages that came in ---- */
-enum err answer_message(struct discv5 *d, struct session *s, struct view plain, struct now now);
+enum err d5_answer_message(struct discv5 *d, struct session *s, struct view plain, struct now now);
 /* A request that ended without its whole answer. */
-void answer_missing(struct discv5 *d, struct request *r, enum err why, struct now now);
-void talk_answer(struct discv5 *d, uint64_t handle, struct view data, struct now now);
+void d5_answer_missing(struct discv5 *d, struct request *r, enum err why, struct now now);
+void d5_talk_answer(struct discv5 *d, uint64_t handle, struct view data, struct now now);
 
 /* ---- nodes.c: what we know of nodes ---- */
-struct peer peer_of(const struct enr *e, const struct addr *addr);
+struct peer d5_peer_of(const struct enr *e, const struct addr *addr);
 /* A record came in, from a stranger's answer or a handshake: report it, offer it to the table. */
-void node_seen(struct discv5 *d, const struct enr *e, struct now now);
+void d5_node_seen(struct discv5 *d, const struct enr *e, struct now now);
 /* The node answered at its address. */
-void node_answered(struct discv5 *d, const struct peer *p, const struct enr *e, struct now now);
-void node_silent(struct discv5 *d, const struct peer *p, struct now now);
+void d5_node_answered(struct discv5 *d, const struct peer *p, const struct enr *e, struct now now);
+void d5_node_silent(struct discv5 *d, const struct peer *p, struct now now);
 /* The node says that its record has this sequence: fetch it when that is news. */
-void node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq, struct now now);
-void node_check(struct discv5 *d, struct entry *e, struct now now); /* its timer is due */
-void node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now);
-void refresh_due(struct discv5 *d, struct now now);
-void refresh_adjust(struct discv5 *d, struct now now); /* after each call in */
+void d5_node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq, struct now now);
+void d5_node_check(struct discv5 *d, struct entry *e, struct now now); /* its timer is due */
+void d5_node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now);
+void d5_refresh_due(struct discv5 *d, struct now now);
+void d5_refresh_adjust(struct discv5 *d, struct now now); /* after each call in */
 
 /* ---- lookup.c ---- */
-CHECKED enum err lookup_start(struct discv5 *d, const struct node_id *target, bool internal,
-                              struct now now, uint32_t *ret);
-struct lookup *lookup_get(struct discv5 *d, uint32_t id);
+CHECKED enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool internal,
+                                 struct now now, uint32_t *ret);
+struct lookup *d5_lookup_get(struct discv5 *d, uint32_t id);
 /* A record that an asked node gave. */
-void lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now);
+void d5_lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now);
 /* The node's answer is complete, or will not come. */
-void lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
-                     struct now now);
-void lookup_end(struct discv5 *d, struct lookup *l);
-void lookups_go_on(struct discv5 *d, struct now now); /* a request slot came free */
+void d5_lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
+                        struct now now);
+void d5_lookup_end(struct discv5 *d, struct lookup *l);
+void d5_lookups_go_on(struct discv5 *d, struct now now); /* a request slot came free */
 
 #endif

@@ -145,11 +145,14 @@ bool enr_walk_next(struct enr_walk *w, struct view *ret_key, struct view *ret_va
 static bool find(const struct enr *e, const char *key, struct view *ret, bool *ret_is_list)
 {
     struct enr_walk w;
-    struct view k;
+    struct view k, v;
+    bool is_list;
 
     enr_walk_begin(e, &w);
-    while (enr_walk_next(&w, &k, ret, ret_is_list)) {
+    while (enr_walk_next(&w, &k, &v, &is_list)) {
         if (view_eq(k, view_str(key))) {
+            *ret = v;
+            *ret_is_list = is_list;
             return true;
         }
     }

@@ -20,10 +20,10 @@ static void store_keys(struct key_set *set, enum key_state state, const uint8_t 
 
 static struct session *session_make(struct discv5 *d, const struct peer *p)
 {
-    struct session *s = session_get(d, p);
+    struct session *s = d5_session_get(d, p);
 
     if (s == NULL) {
-        s = cache_put(&d->sessions, &p->id, &p->addr);
+        s = d5_cache_put(&d->sessions, &p->id, &p->addr);
     }
     memcpy(s->public, p->public, SECP_PUBLIC);
     return s;
@@ -31,10 +31,10 @@ static struct session *session_make(struct discv5 *d, const struct peer *p)
 
 /* ---- they do not know us: we are the initiator ---- */
 
-enum err handshake_answer(struct discv5 *d, const struct packet *p, const struct addr *from,
-                          struct now now)
+enum err d5_handshake_answer(struct discv5 *d, const struct packet *p, const struct addr *from,
+                             struct now now)
 {
-    struct request *r = request_by_nonce(d, p->nonce);
+    struct request *r = d5_request_by_nonce(d, p->nonce);
     uint8_t iv[IV_SIZE], nonce[NONCE_SIZE], signature[SECP_SIGNATURE], out[DISCV5_PACKET_MAX];
     struct exchange x = {.challenge = p->head.p, .a = &d->own.id};
     struct handshake_out h = {.signature = signature};
@@ -51,8 +51,8 @@ enum err handshake_answer(struct discv5 *d, const struct packet *p, const struct
     ident_random(d->rng, &ephemeral);
     x.b = po.dest = &r->to.id;
     x.ephemeral = h.ephemeral = ephemeral.public;
-    TRY(keys_derive(&x, ephemeral.secret, r->to.public, &keys));
-    exchange_sign(&x, &d->ident, signature);
+    TRY(d5_keys_derive(&x, ephemeral.secret, r->to.public, &keys));
+    d5_exchange_sign(&x, &d->ident, signature);
     if (p->enr_seq < d->own.seq) {
         h.record = enr_view(&d->own);
     }
@@ -65,8 +65,8 @@ enum err handshake_answer(struct discv5 *d, const struct packet *p, const struct
     rng_fill(d->rng, iv, sizeof iv);
     rng_fill(d->rng, nonce, sizeof nonce);
     store_be32(nonce, 0);
-    out_datagram(d, from, out, packet_put_handshake(&po, &h, blob_view(r->message), out));
-    request_handshaken(d, r, now);
+    d5_out_datagram(d, from, out, d5_packet_put_handshake(&po, &h, blob_view(r->message), out));
+    d5_request_handshaken(d, r, now);
     return E_OK;
 }
 
@@ -74,20 +74,20 @@ enum err handshake_answer(struct discv5 *d, const struct packet *p, const struct
 
 static const struct enr *known_record(const struct discv5 *d, const struct node_id *id)
 {
-    const struct entry *e = table_get(&d->table, id);
+    const struct entry *e = d5_table_get(&d->table, id);
 
     return e == NULL ? NULL : &e->enr;
 }
 
-enum err handshake_challenge(struct discv5 *d, const struct packet *p, const struct addr *from,
-                             struct now now)
+enum err d5_handshake_challenge(struct discv5 *d, const struct packet *p, const struct addr *from,
+                                struct now now)
 {
-    struct challenge *c = cache_get(&d->challenges, &p->src, from);
+    struct challenge *c = d5_cache_get(&d->challenges, &p->src, from);
     const struct enr *known = known_record(d, &p->src);
     struct packet_out po = {&d->own.id, &p->src, NULL, p->nonce};
     uint8_t iv[IV_SIZE], id_nonce[ID_NONCE_SIZE];
 
-    if (!addr_usable(d, from)) {
+    if (!d5_addr_usable(d, from)) {
         return E_ADDRESS;
     }
     if (!ratelim_take(&d->whoareyous, 1, now.mono_ns)) {
@@ -96,11 +96,11 @@ enum err handshake_challenge(struct discv5 *d, const struct packet *p, const str
     /* Another packet while the first is being asked about: the same challenge again, so that a
      * stranger who borrows the address cannot undo a handshake on its way. */
     if (c != NULL && now.mono_ns < c->until_ns) {
-        out_datagram(d, from, c->datagram, CHALLENGE_DATA);
+        d5_out_datagram(d, from, c->datagram, CHALLENGE_DATA);
         return E_OK;
     }
     if (c == NULL) {
-        c = cache_put(&d->challenges, &p->src, from);
+        c = d5_cache_put(&d->challenges, &p->src, from);
     }
     c->until_ns = now.mono_ns + CHALLENGE_TTL;
     c->knows_public = known != NULL;
@@ -110,8 +110,8 @@ enum err handshake_challenge(struct discv5 *d, const struct packet *p, const str
     rng_fill(d->rng, iv, sizeof iv);
     rng_fill(d->rng, id_nonce, sizeof id_nonce);
     po.iv = iv;
-    packet_put_whoareyou(&po, id_nonce, known == NULL ? 0 : known->seq, c->data, c->datagram);
-    out_datagram(d, from, c->datagram, CHALLENGE_DATA);
+    d5_packet_put_whoareyou(&po, id_nonce, known == NULL ? 0 : known->seq, c->data, c->datagram);
+    d5_out_datagram(d, from, c->datagram, CHALLENGE_DATA);
     return E_OK;
 }
 
@@ -143,8 +143,8 @@ static enum err derive_and_open(struct discv5 *d, const struct packet *p, const 
 {
     struct exchange x = {challenge, &p->src, &d->own.id, p->ephemeral};
 
-    if (exchange_verify(&x, public, p->signature) != E_OK ||
-        keys_derive(&x, d->ident.secret, p->ephemeral, ret) != E_OK || p->message.n < AES_TAG ||
+    if (d5_exchange_verify(&x, public, p->signature) != E_OK ||
+        d5_keys_derive(&x, d->ident.secret, p->ephemeral, ret) != E_OK || p->message.n < AES_TAG ||
         aes128_gcm_open(ret->initiator, p->nonce, p->head, p->message, d->scratch) != E_OK) {
         return E_DISCV5_HANDSHAKE;
     }
@@ -162,10 +162,10 @@ static unsigned place_for_keys(const struct session *s)
                                                                                          : other;
 }
 
-enum err handshake_finish(struct discv5 *d, const struct packet *p, const struct addr *from,
-                          struct now now, struct session **ret_session, struct view *ret_plain)
+enum err d5_handshake_finish(struct discv5 *d, const struct packet *p, const struct addr *from,
+                             struct now now, struct session **ret_session, struct view *ret_plain)
 {
-    struct challenge *c = cache_get(&d->challenges, &p->src, from);
+    struct challenge *c = d5_cache_get(&d->challenges, &p->src, from);
     struct peer peer = {.id = p->src, .addr = *from};
     struct challenge asked;
     struct session *s;
@@ -177,7 +177,7 @@ enum err handshake_finish(struct discv5 *d, const struct packet *p, const struct
         return E_DISCV5_HANDSHAKE;
     }
     asked = *c; /* answered once, well or badly: a flood of answers costs one */
-    cache_remove(&d->challenges, &c->head);
+    d5_cache_remove(&d->challenges, &c->head);
     TRY(signer(d, p, &asked, &enr, &has_enr, peer.public));
     TRY(derive_and_open(d, p, asked.data, peer.public, &keys, ret_plain));
     s = session_make(d, &peer);
@@ -185,11 +185,11 @@ enum err handshake_finish(struct discv5 *d, const struct packet *p, const struct
     store_keys(&s->sets[s->newest], KEYS_LIVE, keys.initiator, keys.recipient, now.mono_ns);
     *ret_session = s;
     if (has_enr) {
-        node_seen(d, &enr, now);
+        d5_node_seen(d, &enr, now);
     }
-    out_event(d, &(struct discv5_event){.kind = DISCV5_LIVE,
-                                        .id = p->src,
-                                        .from = *from,
-                                        .enr = has_enr ? &enr : known_record(d, &p->src)});
+    d5_out_event(d, &(struct discv5_event){.kind = DISCV5_LIVE,
+                                           .id = p->src,
+                                           .from = *from,
+                                           .enr = has_enr ? &enr : known_record(d, &p->src)});
     return E_OK;
 }

@@ -6,8 +6,8 @@
 #define KEY_INFO "discovery v5 key agreement"
 #define ID_INFO  "discovery v5 identity proof"
 
-enum err keys_derive(const struct exchange *x, const uint8_t secret[static 32],
-                     const uint8_t public[static SECP_PUBLIC], struct keys *ret)
+enum err d5_keys_derive(const struct exchange *x, const uint8_t secret[static 32],
+                        const uint8_t public[static SECP_PUBLIC], struct keys *ret)
 {
     uint8_t shared[SECP_PUBLIC], info[sizeof KEY_INFO - 1 + 64], out[2 * KEY_SIZE];
     struct wr w = wr_of(info, sizeof info);
@@ -35,8 +35,8 @@ static void exchange_hash(const struct exchange *x, uint8_t ret[static 32])
     sha256_end(&s, ret);
 }
 
-void exchange_sign(const struct exchange *x, const struct ident *a,
-                   uint8_t ret[static SECP_SIGNATURE])
+void d5_exchange_sign(const struct exchange *x, const struct ident *a,
+                      uint8_t ret[static SECP_SIGNATURE])
 {
     uint8_t hash[32];
 
@@ -44,8 +44,8 @@ void exchange_sign(const struct exchange *x, const struct ident *a,
     ident_sign(a, hash, ret);
 }
 
-enum err exchange_verify(const struct exchange *x, const uint8_t a_public[static SECP_PUBLIC],
-                         const uint8_t signature[static SECP_SIGNATURE])
+enum err d5_exchange_verify(const struct exchange *x, const uint8_t a_public[static SECP_PUBLIC],
+                            const uint8_t signature[static SECP_SIGNATURE])
 {
     uint8_t hash[32];
 

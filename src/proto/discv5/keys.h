@@ -18,12 +18,12 @@ struct exchange {
 };
 
 /* `secret` times `public`: a has the ephemeral secret, b its static one. E_CRYPTO_KEY. */
-CHECKED enum err keys_derive(const struct exchange *x, const uint8_t secret[static 32],
-                             const uint8_t public[static SECP_PUBLIC], struct keys *ret);
-void exchange_sign(const struct exchange *x, const struct ident *a,
-                   uint8_t ret[static SECP_SIGNATURE]);
-CHECKED enum err exchange_verify(const struct exchange *x,
-                                 const uint8_t a_public[static SECP_PUBLIC],
-                                 const uint8_t signature[static SECP_SIGNATURE]);
+CHECKED enum err d5_keys_derive(const struct exchange *x, const uint8_t secret[static 32],
+                                const uint8_t public[static SECP_PUBLIC], struct keys *ret);
+void d5_exchange_sign(const struct exchange *x, const struct ident *a,
+                      uint8_t ret[static SECP_SIGNATURE]);
+CHECKED enum err d5_exchange_verify(const struct exchange *x,
+                                    const uint8_t a_public[static SECP_PUBLIC],
+                                    const uint8_t signature[static SECP_SIGNATURE]);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define ASK_DISTANCES 3u /* a node's bucket for the target, and the ones beside it */
 
-struct lookup *lookup_get(struct discv5 *d, uint32_t id)
+struct lookup *d5_lookup_get(struct discv5 *d, uint32_t id)
 {
     for (unsigned i = 0; id != 0 && i < lookup_places(&d->cfg); i++) {
         if (d->lookups[i].id == id) {
@@ -46,12 +46,12 @@ static void insert(struct lookup *l, const struct enr *e, const struct addr *add
     l->seen++;
 }
 
-void lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now)
+void d5_lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now)
 {
     struct addr addr;
 
-    if (!node_id_eq(&e->id, &d->own.id) && enr_usable(d, e, &addr) &&
-        memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
+    if (!node_id_eq(&e->id, &d->own.id) && d5_enr_usable(d, e, &addr) &&
+        d5_memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
         insert(l, e, &addr);
     }
 }
@@ -74,14 +74,14 @@ static void choose_distances(const struct lookup *l, const struct node_id *peer,
 
 static enum err ask(struct discv5 *d, struct lookup *l, struct candidate *c, struct now now)
 {
-    struct ask a = {.to = peer_of(&c->enr, &c->addr),
+    struct ask a = {.to = d5_peer_of(&c->enr, &c->addr),
                     .m = {.type = MSG_FINDNODE},
                     .purpose = FOR_LOOKUP,
                     .lookup = l->id};
     uint64_t handle;
 
     choose_distances(l, &c->enr.id, &a.m);
-    TRY(request_start(d, &a, now, &handle));
+    TRY(d5_request_start(d, &a, now, &handle));
     c->state = CANDIDATE_ASKED;
     l->asked++;
     return E_OK;
@@ -108,11 +108,11 @@ static void go_on(struct discv5 *d, struct lookup *l, struct now now)
         e = E_OK;
     }
     if (l->asked == 0) {
-        lookup_end(d, l);
+        d5_lookup_end(d, l);
     }
 }
 
-void lookups_go_on(struct discv5 *d, struct now now)
+void d5_lookups_go_on(struct discv5 *d, struct now now)
 {
     for (unsigned i = 0; i < lookup_places(&d->cfg); i++) {
         if (d->lookups[i].id != 0 && d->lookups[i].asked < d->cfg.parallelism) {
@@ -121,8 +121,8 @@ void lookups_go_on(struct discv5 *d, struct now now)
     }
 }
 
-void lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
-                     struct now now)
+void d5_lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
+                        struct now now)
 {
     bool there;
     size_t at = place_of(l, id, &there);
@@ -137,25 +137,25 @@ void lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *i
 static void seed(struct discv5 *d, struct lookup *l)
 {
     struct entry *nearest[LOOKUP_RESULT + 1];
-    size_t n = table_closest(&d->table, &l->target, true, nearest, LOOKUP_RESULT);
+    size_t n = d5_table_closest(&d->table, &l->target, true, nearest, LOOKUP_RESULT);
     struct addr addr;
 
     if (n == 0) {
-        n = table_closest(&d->table, &l->target, false, nearest, LOOKUP_RESULT);
+        n = d5_table_closest(&d->table, &l->target, false, nearest, LOOKUP_RESULT);
     }
     for (size_t i = 0; i < n; i++) {
         insert(l, &nearest[i]->enr, &nearest[i]->addr);
     }
     for (size_t i = 0; i < d->boots_n && d->table.live < BUCKET_SIZE; i++) {
-        if (enr_usable(d, &d->boots[i], &addr)) {
+        if (d5_enr_usable(d, &d->boots[i], &addr)) {
             insert(l, &d->boots[i], &addr);
         }
     }
     l->seen = 0; /* what is found counts, not what was known */
 }
 
-enum err lookup_start(struct discv5 *d, const struct node_id *target, bool internal, struct now now,
-                      uint32_t *ret)
+enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool internal,
+                         struct now now, uint32_t *ret)
 {
     /* The last place is for the engine's own. */
     unsigned from = internal ? d->cfg.lookups_max : 0;
@@ -182,11 +182,11 @@ enum err lookup_start(struct discv5 *d, const struct node_id *target, bool inter
     return E_OK;
 }
 
-void lookup_end(struct discv5 *d, struct lookup *l)
+void d5_lookup_end(struct discv5 *d, struct lookup *l)
 {
     if (!l->internal) {
-        out_event(d, &(struct discv5_event){
-                         .kind = DISCV5_LOOKUP_DONE, .lookup = l->id, .count = l->seen});
+        d5_out_event(d, &(struct discv5_event){
+                            .kind = DISCV5_LOOKUP_DONE, .lookup = l->id, .count = l->seen});
     }
     timer_stop(&d->timers, &l->timer);
     mem_free(l->candidates);

@@ -16,13 +16,13 @@ struct memo_entry {
     uint32_t fails : 4;
 };
 
-void memo_init(struct memo *m, size_t max, struct hash_key key)
+void d5_memo_init(struct memo *m, size_t max, struct hash_key key)
 {
     *m = (struct memo){.key = key, .sets = (uint32_t)((max + WAYS - 1) / WAYS)};
     m->entries = mem_zalloc_array((size_t)m->sets * WAYS, sizeof *m->entries);
 }
 
-void memo_done(struct memo *m)
+void d5_memo_done(struct memo *m)
 {
     mem_free(m->entries);
     m->entries = NULL;
@@ -62,7 +62,7 @@ static struct memo_entry *find_or_add(struct memo *m, const struct node_id *id)
     return e;
 }
 
-bool memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq)
+bool d5_memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq)
 {
     struct memo_entry *e = find(m, print_of(m, id));
     uint32_t low = (uint32_t)seq;
@@ -74,7 +74,7 @@ bool memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq)
     return true;
 }
 
-void memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns)
+void d5_memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns)
 {
     struct memo_entry *e = find_or_add(m, id);
 
@@ -82,7 +82,7 @@ void memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns)
     e->fails = e->fails < BACKOFF_STEPS ? (e->fails + 1u) & 15 : BACKOFF_STEPS;
 }
 
-void memo_answered(struct memo *m, const struct node_id *id)
+void d5_memo_answered(struct memo *m, const struct node_id *id)
 {
     struct memo_entry *e = find(m, print_of(m, id));
 
@@ -92,7 +92,7 @@ void memo_answered(struct memo *m, const struct node_id *id)
     }
 }
 
-bool memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns)
+bool d5_memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns)
 {
     const struct memo_entry *e = find(m, print_of(m, id));
 

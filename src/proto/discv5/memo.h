@@ -18,13 +18,13 @@ struct memo {
     struct memo_entry *entries;
 };
 
-void memo_init(struct memo *m, size_t max, struct hash_key key);
-void memo_done(struct memo *m);
+void d5_memo_init(struct memo *m, size_t max, struct hash_key key);
+void d5_memo_done(struct memo *m);
 /* Whether this sequence of this node is new here; it is not from then on. */
-bool memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq);
+bool d5_memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq);
 /* The node did not answer: each time in a row it is left alone for longer. */
-void memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns);
-void memo_answered(struct memo *m, const struct node_id *id);
-bool memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns);
+void d5_memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns);
+void d5_memo_answered(struct memo *m, const struct node_id *id);
+bool d5_memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns);
 
 #endif

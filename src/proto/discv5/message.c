@@ -83,7 +83,7 @@ static enum err decode_fields(struct view *in, struct message *m)
     return E_UNSUPPORTED;
 }
 
-enum err message_decode(struct view plain, struct message *ret)
+enum err d5_message_decode(struct view plain, struct message *ret)
 {
     struct message m = {.id_n = 0};
     struct view body, id;
@@ -149,7 +149,7 @@ static void put_fields(struct wr *w, const struct message *m)
     }
 }
 
-void message_put(struct wr *w, const struct message *m)
+void d5_message_put(struct wr *w, const struct message *m)
 {
     size_t mark;
 

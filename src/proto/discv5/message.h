@@ -35,8 +35,8 @@ struct message {
 };
 
 /* Views point into `plain`. E_DISCV5_MESSAGE when malformed, E_UNSUPPORTED for other types. */
-CHECKED enum err message_decode(struct view plain, struct message *ret);
+CHECKED enum err d5_message_decode(struct view plain, struct message *ret);
 /* Sticky, as struct wr is. */
-void message_put(struct wr *w, const struct message *m);
+void d5_message_put(struct wr *w, const struct message *m);
 
 #endif

@@ -1,7 +1,7 @@
 /* What we learn of nodes, and what the table does with it. */
 #include "engine.h"
 
-struct peer peer_of(const struct enr *e, const struct addr *addr)
+struct peer d5_peer_of(const struct enr *e, const struct addr *addr)
 {
     struct peer p = {.id = e->id, .addr = *addr};
 
@@ -24,9 +24,9 @@ static void schedule(struct discv5 *d, struct entry *e, struct now now)
 static void offer(struct discv5 *d, const struct enr *e, const struct addr *addr, bool live,
                   bool trusted, struct now now)
 {
-    const struct entry *before = table_get(&d->table, &e->id);
+    const struct entry *before = d5_table_get(&d->table, &e->id);
     bool was_live = before != NULL && before->live;
-    struct entry *entry = table_offer(&d->table, e, addr, live, trusted);
+    struct entry *entry = d5_table_offer(&d->table, e, addr, live, trusted);
 
     if (entry != NULL && !entry->checking &&
         (entry->timer.deadline_ns == NEVER || entry->live != was_live)) {
@@ -34,28 +34,28 @@ static void offer(struct discv5 *d, const struct enr *e, const struct addr *addr
     }
 }
 
-void node_seen(struct discv5 *d, const struct enr *e, struct now now)
+void d5_node_seen(struct discv5 *d, const struct enr *e, struct now now)
 {
     struct addr addr;
 
-    if (node_id_eq(&e->id, &d->own.id) || !enr_usable(d, e, &addr)) {
+    if (node_id_eq(&e->id, &d->own.id) || !d5_enr_usable(d, e, &addr)) {
         return;
     }
-    if (memo_is_news(&d->memo, &e->id, e->seq)) {
-        out_event(
+    if (d5_memo_is_news(&d->memo, &e->id, e->seq)) {
+        d5_out_event(
             d, &(struct discv5_event){.kind = DISCV5_FOUND, .id = e->id, .from = addr, .enr = e});
     }
-    if (memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
+    if (d5_memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
         offer(d, e, &addr, false, false, now);
     }
 }
 
-void node_answered(struct discv5 *d, const struct peer *p, const struct enr *e, struct now now)
+void d5_node_answered(struct discv5 *d, const struct peer *p, const struct enr *e, struct now now)
 {
-    struct entry *entry = table_get(&d->table, &p->id);
+    struct entry *entry = d5_table_get(&d->table, &p->id);
     bool was_live = entry != NULL && entry->live;
 
-    memo_answered(&d->memo, &p->id);
+    d5_memo_answered(&d->memo, &p->id);
     if (e == NULL) {
         e = entry == NULL ? NULL : &entry->enr;
     }
@@ -63,54 +63,54 @@ void node_answered(struct discv5 *d, const struct peer *p, const struct enr *e, 
         return;
     }
     offer(d, e, &p->addr, true, false, now);
-    entry = table_get(&d->table, &p->id);
+    entry = d5_table_get(&d->table, &p->id);
     if (!was_live && entry != NULL && entry->live) {
-        out_event(d, &(struct discv5_event){
-                         .kind = DISCV5_LIVE, .id = p->id, .from = p->addr, .enr = &entry->enr});
+        d5_out_event(d, &(struct discv5_event){
+                            .kind = DISCV5_LIVE, .id = p->id, .from = p->addr, .enr = &entry->enr});
     }
 }
 
-void node_silent(struct discv5 *d, const struct peer *p, struct now now)
+void d5_node_silent(struct discv5 *d, const struct peer *p, struct now now)
 {
-    struct entry *e = table_get(&d->table, &p->id);
+    struct entry *e = d5_table_get(&d->table, &p->id);
 
-    memo_failed(&d->memo, &p->id, now.mono_ns);
+    d5_memo_failed(&d->memo, &p->id, now.mono_ns);
     if (e != NULL && e->live && !e->checking && addr_eq(&e->addr, &p->addr)) {
         timer_set(&d->timers, &e->timer, now.mono_ns); /* is it still there? */
     }
 }
 
-void node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq, struct now now)
+void d5_node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq, struct now now)
 {
-    struct entry *e = table_get(&d->table, &p->id);
+    struct entry *e = d5_table_get(&d->table, &p->id);
     struct ask ask = {
         .to = *p, .m = {.type = MSG_FINDNODE, .distances_n = 1}, .purpose = FOR_RECORD};
     uint64_t handle;
 
     if (e != NULL && enr_seq > e->enr.seq && !e->updating) {
-        e->updating = request_start(d, &ask, now, &handle) == E_OK;
+        e->updating = d5_request_start(d, &ask, now, &handle) == E_OK;
     }
 }
 
-void node_check(struct discv5 *d, struct entry *e, struct now now)
+void d5_node_check(struct discv5 *d, struct entry *e, struct now now)
 {
-    struct ask ask = {.to = peer_of(&e->enr, &e->addr),
+    struct ask ask = {.to = d5_peer_of(&e->enr, &e->addr),
                       .m = {.type = MSG_PING, .enr_seq = d->own.seq},
                       .purpose = FOR_CHECK};
     uint64_t handle;
 
     if (e->checking) {
-        return; /* node_checked() sets the timer again */
+        return; /* d5_node_checked() sets the timer again */
     }
-    e->checking = request_start(d, &ask, now, &handle) == E_OK;
+    e->checking = d5_request_start(d, &ask, now, &handle) == E_OK;
     if (!e->checking) {
         schedule(d, e, now); /* no room for a request: later */
     }
 }
 
-void node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now)
+void d5_node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now)
 {
-    struct entry *e = table_get(&d->table, &p->id), *spare;
+    struct entry *e = d5_table_get(&d->table, &p->id), *spare;
 
     if (e == NULL) {
         return;
@@ -121,7 +121,7 @@ void node_checked(struct discv5 *d, const struct peer *p, bool answered, struct 
     }
     if (answered) {
         e->checks = e->checks == UINT8_MAX ? UINT8_MAX : (uint8_t)(e->checks + 1);
-        table_set_live(&d->table, e, true);
+        d5_table_set_live(&d->table, e, true);
         schedule(d, e, now);
         return;
     }
@@ -129,11 +129,11 @@ void node_checked(struct discv5 *d, const struct peer *p, bool answered, struct 
      * Spec: devp2p discv5/discv5-wire.md "UDP Communication" */
     if (e->checks > 4) {
         e->checks = 1;
-        table_set_live(&d->table, e, false);
+        d5_table_set_live(&d->table, e, false);
         schedule(d, e, now);
         return;
     }
-    spare = table_drop(&d->table, e);
+    spare = d5_table_drop(&d->table, e);
     if (spare != NULL) {
         schedule(d, spare, now);
     }
@@ -147,7 +147,7 @@ static void offer_boots(struct discv5 *d, struct now now)
         struct addr addr;
 
         /* Whatever failed before: without them nothing can begin again. */
-        if (enr_usable(d, &d->boots[i], &addr)) {
+        if (d5_enr_usable(d, &d->boots[i], &addr)) {
             offer(d, &d->boots[i], &addr, false, true, now);
         }
     }
@@ -163,8 +163,8 @@ static struct node_id stale_target(struct discv5 *d)
     unsigned bit;
 
     for (unsigned distance = BUCKETS; distance > BUCKETS - 16; distance--) {
-        const struct bucket *b = table_bucket(&d->table, distance);
-        const struct bucket *o = table_bucket(&d->table, oldest);
+        const struct bucket *b = d5_table_bucket(&d->table, distance);
+        const struct bucket *o = d5_table_bucket(&d->table, oldest);
 
         oldest = (b == NULL ? 0 : b->refreshed_ns) < (o == NULL ? 0 : o->refreshed_ns) ? distance
                                                                                        : oldest;
@@ -179,7 +179,7 @@ static struct node_id stale_target(struct discv5 *d)
     return id;
 }
 
-void refresh_due(struct discv5 *d, struct now now)
+void d5_refresh_due(struct discv5 *d, struct now now)
 {
     struct node_id target = d->own.id;
     struct bucket *b;
@@ -195,18 +195,18 @@ void refresh_due(struct discv5 *d, struct now now)
         target = stale_target(d);
     }
     d->announced = true;
-    b = table_bucket(&d->table, node_id_distance(&target, &d->own.id));
+    b = d5_table_bucket(&d->table, node_id_distance(&target, &d->own.id));
     if (b != NULL) {
         b->refreshed_ns = now.mono_ns;
     }
-    IGNORE(lookup_start(d, &target, true, now, &lookup), "the next refresh comes");
+    IGNORE(d5_lookup_start(d, &target, true, now, &lookup), "the next refresh comes");
     timer_set(&d->timers, &d->refresh,
               now.mono_ns + (d->table.live < BUCKET_SIZE ? REFRESH_YOUNG : REFRESH_FULL));
 }
 
 /* The first live node: a lookup for ourselves, which fills the near buckets and lets others know
  * that we are here. The last one gone: back to the boot records. */
-void refresh_adjust(struct discv5 *d, struct now now)
+void d5_refresh_adjust(struct discv5 *d, struct now now)
 {
     bool empty = d->table.live == 0;
 

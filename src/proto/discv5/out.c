@@ -3,7 +3,7 @@
 
 #include <base/mem.h>
 
-bool addr_usable(const struct discv5 *d, const struct addr *a)
+bool d5_addr_usable(const struct discv5 *d, const struct addr *a)
 {
     if (a->port == 0 || (a->family != 4 && a->family != 6) || addr_is_unspecified(a)) {
         return false;
@@ -17,10 +17,10 @@ bool addr_usable(const struct discv5 *d, const struct addr *a)
     return addr_is_public(a);
 }
 
-bool enr_usable(const struct discv5 *d, const struct enr *e, struct addr *ret)
+bool d5_enr_usable(const struct discv5 *d, const struct enr *e, struct addr *ret)
 {
-    return (enr_endpoint(e, 4, "udp", ret) && addr_usable(d, ret)) ||
-           (enr_endpoint(e, 6, "udp", ret) && addr_usable(d, ret));
+    return (enr_endpoint(e, 4, "udp", ret) && d5_addr_usable(d, ret)) ||
+           (enr_endpoint(e, 6, "udp", ret) && d5_addr_usable(d, ret));
 }
 
 /* A datagram in the outbox: address, length, bytes. */
@@ -29,12 +29,12 @@ struct boxed {
     uint32_t n;
 };
 
-void out_datagram(struct discv5 *d, const struct addr *to, const uint8_t *p, size_t n)
+void d5_out_datagram(struct discv5 *d, const struct addr *to, const uint8_t *p, size_t n)
 {
     struct boxed head = {.to = *to, .n = (uint32_t)n};
     uint8_t *at;
 
-    if (!addr_usable(d, to)) {
+    if (!d5_addr_usable(d, to)) {
         return;
     }
     /* Full means that nobody takes datagrams: dropping is what the network would do. */
@@ -62,7 +62,7 @@ bool discv5_next_datagram(struct discv5 *d, struct addr *ret_to,
     return true;
 }
 
-void out_event(struct discv5 *d, const struct discv5_event *ev)
+void d5_out_event(struct discv5 *d, const struct discv5_event *ev)
 {
     struct held_event *h;
 
@@ -118,7 +118,7 @@ bool discv5_next_event(struct discv5 *d, struct discv5_event *ret)
     return true;
 }
 
-void out_done(struct discv5 *d)
+void d5_out_done(struct discv5 *d)
 {
     struct discv5_event ev;
 

@@ -39,7 +39,7 @@ static enum err read_authdata(struct packet *p, struct view authdata)
     return r.bad || rd_left(&r) != 0 ? E_DISCV5_PACKET : E_OK;
 }
 
-enum err packet_open(struct view datagram, const struct node_id *own, struct packet *ret)
+enum err d5_packet_open(struct view datagram, const struct node_id *own, struct packet *ret)
 {
     struct packet *p = ret;
     uint8_t *head;
@@ -98,8 +98,8 @@ static size_t finish(const struct packet_out *p, struct wr *w, const uint8_t *ke
     return head.n + message.n + AES_TAG;
 }
 
-size_t packet_put_ordinary(const struct packet_out *p, const uint8_t key[static KEY_SIZE],
-                           struct view message, uint8_t *out)
+size_t d5_packet_put_ordinary(const struct packet_out *p, const uint8_t key[static KEY_SIZE],
+                              struct view message, uint8_t *out)
 {
     struct wr w = begin(p, PACKET_ORDINARY, sizeof p->src->b, out);
 
@@ -107,7 +107,7 @@ size_t packet_put_ordinary(const struct packet_out *p, const uint8_t key[static 
     return finish(p, &w, key, message, out);
 }
 
-size_t packet_put_random(const struct packet_out *p, struct view noise, uint8_t *out)
+size_t d5_packet_put_random(const struct packet_out *p, struct view noise, uint8_t *out)
 {
     struct wr w = begin(p, PACKET_ORDINARY, sizeof p->src->b, out);
     size_t head_n;
@@ -120,9 +120,9 @@ size_t packet_put_random(const struct packet_out *p, struct view noise, uint8_t 
     return wr_len(&w);
 }
 
-size_t packet_put_whoareyou(const struct packet_out *p,
-                            const uint8_t id_nonce[static ID_NONCE_SIZE], uint64_t enr_seq,
-                            uint8_t ret_challenge[static CHALLENGE_DATA], uint8_t *out)
+size_t d5_packet_put_whoareyou(const struct packet_out *p,
+                               const uint8_t id_nonce[static ID_NONCE_SIZE], uint64_t enr_seq,
+                               uint8_t ret_challenge[static CHALLENGE_DATA], uint8_t *out)
 {
     struct wr w = begin(p, PACKET_WHOAREYOU, ID_NONCE_SIZE + 8, out);
 
@@ -134,8 +134,8 @@ size_t packet_put_whoareyou(const struct packet_out *p,
     return CHALLENGE_DATA;
 }
 
-size_t packet_put_handshake(const struct packet_out *p, const struct handshake_out *h,
-                            struct view message, uint8_t *out)
+size_t d5_packet_put_handshake(const struct packet_out *p, const struct handshake_out *h,
+                               struct view message, uint8_t *out)
 {
     size_t authdata_n = HANDSHAKE_HEAD + SECP_SIGNATURE + SECP_PUBLIC + h->record.n;
     struct wr w = begin(p, PACKET_HANDSHAKE, authdata_n, out);

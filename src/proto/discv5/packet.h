@@ -30,7 +30,8 @@ struct packet {
 };
 
 /* E_DISCV5_PACKET for everything that is not a packet to `own`. */
-CHECKED enum err packet_open(struct view datagram, const struct node_id *own, struct packet *ret);
+CHECKED enum err d5_packet_open(struct view datagram, const struct node_id *own,
+                                struct packet *ret);
 
 /* What all packets out have. */
 struct packet_out {
@@ -39,13 +40,13 @@ struct packet_out {
 };
 
 /* Writers give the datagram's length; `out` holds DISCV5_PACKET_MAX. `message` is plain. */
-size_t packet_put_ordinary(const struct packet_out *p, const uint8_t key[static KEY_SIZE],
-                           struct view message, uint8_t *out);
+size_t d5_packet_put_ordinary(const struct packet_out *p, const uint8_t key[static KEY_SIZE],
+                              struct view message, uint8_t *out);
 /* A first packet to a node without a session: `noise` stands where a message would. */
-size_t packet_put_random(const struct packet_out *p, struct view noise, uint8_t *out);
-size_t packet_put_whoareyou(const struct packet_out *p,
-                            const uint8_t id_nonce[static ID_NONCE_SIZE], uint64_t enr_seq,
-                            uint8_t ret_challenge[static CHALLENGE_DATA], uint8_t *out);
+size_t d5_packet_put_random(const struct packet_out *p, struct view noise, uint8_t *out);
+size_t d5_packet_put_whoareyou(const struct packet_out *p,
+                               const uint8_t id_nonce[static ID_NONCE_SIZE], uint64_t enr_seq,
+                               uint8_t ret_challenge[static CHALLENGE_DATA], uint8_t *out);
 
 struct handshake_out {
     const uint8_t *signature, *ephemeral; /* 64 and 33 bytes */
@@ -53,8 +54,8 @@ struct handshake_out {
     const uint8_t *key;
 };
 
-size_t packet_put_handshake(const struct packet_out *p, const struct handshake_out *h,
-                            struct view message, uint8_t *out);
+size_t d5_packet_put_handshake(const struct packet_out *p, const struct handshake_out *h,
+                               struct view message, uint8_t *out);
 
 /* The most plain bytes that fit in an ordinary packet. */
 #define ORDINARY_ROOM (DISCV5_PACKET_MAX - IV_SIZE - STATIC_HEAD - 32u - 16u)

@@ -11,7 +11,7 @@
 
 #define NOISE_SIZE 28u /* stands for a PING's message and tag in a first packet */
 
-void requests_init(struct discv5 *d)
+void d5_requests_init(struct discv5 *d)
 {
     struct requests *q = &d->requests;
 
@@ -27,7 +27,7 @@ void requests_init(struct discv5 *d)
     map_init(&q->by_nonce, NONCE_SIZE, sizeof(uint16_t), (size_t)TRIES_MAX * q->max, d->key);
 }
 
-void requests_done(struct discv5 *d)
+void d5_requests_done(struct discv5 *d)
 {
     struct requests *q = &d->requests;
 
@@ -67,14 +67,15 @@ static void send_random(struct discv5 *d, const struct request *r,
     rng_fill(d->rng, iv, sizeof iv);
     rng_fill(d->rng, ret_nonce, NONCE_SIZE);
     rng_fill(d->rng, noise, sizeof noise);
-    out_datagram(d, &r->to.addr, out, packet_put_random(&p, view_of(noise, sizeof noise), out));
+    d5_out_datagram(d, &r->to.addr, out,
+                    d5_packet_put_random(&p, view_of(noise, sizeof noise), out));
 }
 
 /* Send now, or wait for the session that another request opens. */
 static void dispatch(struct discv5 *d, struct request *r, struct now now)
 {
-    struct session *s = session_get(d, &r->to);
-    bool writable = session_writable(s, now.mono_ns);
+    struct session *s = d5_session_get(d, &r->to);
+    bool writable = d5_session_writable(s, now.mono_ns);
     uint8_t *nonce = r->nonces[r->tries];
     uint16_t *slot;
 
@@ -86,7 +87,7 @@ static void dispatch(struct discv5 *d, struct request *r, struct now now)
         return;
     }
     if (writable) {
-        session_send(d, s, s->newest, blob_view(r->message), nonce);
+        d5_session_send(d, s, s->newest, blob_view(r->message), nonce);
     } else {
         send_random(d, r, nonce);
     }
@@ -106,19 +107,19 @@ static struct blob *encode(struct message *m, const uint8_t id[static REQUEST_ID
 
     m->id_n = REQUEST_ID_MAX;
     memcpy(m->id, id, REQUEST_ID_MAX);
-    message_put(&w, m);
+    d5_message_put(&w, m);
     return w.bad ? NULL : blob_copy(wr_view(&w));
 }
 
-enum err request_start(struct discv5 *d, const struct ask *ask, struct now now,
-                       uint64_t *ret_handle)
+enum err d5_request_start(struct discv5 *d, const struct ask *ask, struct now now,
+                          uint64_t *ret_handle)
 {
     struct requests *q = &d->requests;
     struct message m = ask->m;
     struct request *r;
     struct blob *message;
 
-    if (!addr_usable(d, &ask->to.addr) || node_id_eq(&ask->to.id, &d->own.id)) {
+    if (!d5_addr_usable(d, &ask->to.addr) || node_id_eq(&ask->to.id, &d->own.id)) {
         return E_ADDRESS;
     }
     if (q->n == q->max) {
@@ -146,7 +147,7 @@ enum err request_start(struct discv5 *d, const struct ask *ask, struct now now,
     return E_OK;
 }
 
-struct request *request_by_id(struct discv5 *d, const struct message *m, const struct peer *from)
+struct request *d5_request_by_id(struct discv5 *d, const struct message *m, const struct peer *from)
 {
     struct request *r;
     uint16_t slot;
@@ -161,20 +162,20 @@ struct request *request_by_id(struct discv5 *d, const struct message *m, const s
                : NULL;
 }
 
-struct request *request_by_nonce(struct discv5 *d, const uint8_t nonce[static NONCE_SIZE])
+struct request *d5_request_by_nonce(struct discv5 *d, const uint8_t nonce[static NONCE_SIZE])
 {
     const uint16_t *slot = map_get(&d->requests.by_nonce, nonce);
 
     return slot == NULL ? NULL : &d->requests.all[*slot];
 }
 
-void request_handshaken(struct discv5 *d, struct request *r, struct now now)
+void d5_request_handshaken(struct discv5 *d, struct request *r, struct now now)
 {
     r->state = REQUEST_HANDSHAKE;
     timer_set(&d->timers, &r->timer, now.mono_ns + d->cfg.handshake_timeout_ns);
 }
 
-void request_finish(struct discv5 *d, struct request *r)
+void d5_request_finish(struct discv5 *d, struct request *r)
 {
     struct requests *q = &d->requests;
     uint16_t slot = r->slot;
@@ -191,7 +192,7 @@ void request_finish(struct discv5 *d, struct request *r)
     q->free[q->max - 1 - q->n] = slot;
 }
 
-void requests_release(struct discv5 *d, const struct peer *p, struct now now)
+void d5_requests_release(struct discv5 *d, const struct peer *p, struct now now)
 {
     for (uint32_t i = 0; i < d->requests.max; i++) {
         struct request *r = &d->requests.all[i];
@@ -202,19 +203,19 @@ void requests_release(struct discv5 *d, const struct peer *p, struct now now)
     }
 }
 
-void request_timeout(struct discv5 *d, struct request *r, struct now now)
+void d5_request_timeout(struct discv5 *d, struct request *r, struct now now)
 {
     struct peer to = r->to;
 
     if (r->began) { /* some of the NODES came: that is an answer */
-        answer_missing(d, r, E_OK, now);
+        d5_answer_missing(d, r, E_OK, now);
     } else if (r->state != REQUEST_QUEUED && r->tries < TRIES_MAX) {
         r->state = REQUEST_QUEUED; /* not its own opener */
         dispatch(d, r, now);
         return;
     } else {
-        answer_missing(d, r, E_TIMEOUT, now);
+        d5_answer_missing(d, r, E_TIMEOUT, now);
     }
     /* Those that waited for this one to open the session try themselves. */
-    requests_release(d, &to, now);
+    d5_requests_release(d, &to, now);
 }

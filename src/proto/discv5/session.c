@@ -3,12 +3,12 @@
 
 #include <crypto/aes.h>
 
-struct session *session_get(struct discv5 *d, const struct peer *p)
+struct session *d5_session_get(struct discv5 *d, const struct peer *p)
 {
-    return cache_get(&d->sessions, &p->id, &p->addr);
+    return d5_cache_get(&d->sessions, &p->id, &p->addr);
 }
 
-bool session_writable(const struct session *s, uint64_t mono_ns)
+bool d5_session_writable(const struct session *s, uint64_t mono_ns)
 {
     const struct key_set *set = s == NULL ? NULL : &s->sets[s->newest];
 
@@ -22,8 +22,8 @@ static bool opens(const struct key_set *set, const struct packet *p, uint8_t *ou
            aes128_gcm_open(set->read, p->nonce, p->head, p->message, out) == E_OK;
 }
 
-enum err session_open(struct discv5 *d, struct session *s, const struct packet *p,
-                      struct view *ret_plain, bool *ret_promoted)
+enum err d5_session_open(struct discv5 *d, struct session *s, const struct packet *p,
+                         struct view *ret_plain, bool *ret_promoted)
 {
     unsigned which = s->newest;
 
@@ -47,8 +47,8 @@ enum err session_open(struct discv5 *d, struct session *s, const struct packet *
     return E_OK;
 }
 
-void session_send(struct discv5 *d, struct session *s, unsigned set, struct view message,
-                  uint8_t ret_nonce[static NONCE_SIZE])
+void d5_session_send(struct discv5 *d, struct session *s, unsigned set, struct view message,
+                     uint8_t ret_nonce[static NONCE_SIZE])
 {
     uint8_t iv[IV_SIZE], out[DISCV5_PACKET_MAX];
     struct packet_out p = {&d->own.id, &s->head.id, iv, ret_nonce};
@@ -58,16 +58,17 @@ void session_send(struct discv5 *d, struct session *s, unsigned set, struct view
     rng_fill(d->rng, iv, sizeof iv);
     rng_fill(d->rng, ret_nonce, NONCE_SIZE);
     store_be32(ret_nonce, s->sets[set].sent++);
-    out_datagram(d, &s->head.addr, out, packet_put_ordinary(&p, s->sets[set].write, message, out));
+    d5_out_datagram(d, &s->head.addr, out,
+                    d5_packet_put_ordinary(&p, s->sets[set].write, message, out));
 }
 
-void session_reply(struct discv5 *d, struct session *s, const struct message *m)
+void d5_session_reply(struct discv5 *d, struct session *s, const struct message *m)
 {
     uint8_t plain[ORDINARY_ROOM], nonce[NONCE_SIZE];
     struct wr w = wr_of(plain, sizeof plain);
 
-    message_put(&w, m);
+    d5_message_put(&w, m);
     if (!w.bad) { /* else: the caller's TALKRESP is too long for a packet */
-        session_send(d, s, s->reply, wr_view(&w), nonce);
+        d5_session_send(d, s, s->reply, wr_view(&w), nonce);
     }
 }

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <base/mem.h>
 
-void table_init(struct table *t, const struct discv5_config *cfg, const struct node_id *own,
-                struct timers *timers)
+void d5_table_init(struct table *t, const struct discv5_config *cfg, const struct node_id *own,
+                   struct timers *timers)
 {
     *t = (struct table){.own = *own,
                         .per_bucket_group = cfg->per_bucket_group,
@@ -18,7 +18,7 @@ static void entry_free(struct table *t, struct entry *e)
     mem_free(e);
 }
 
-void table_done(struct table *t)
+void d5_table_done(struct table *t)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
         struct bucket *b = t->buckets[i];
@@ -37,7 +37,7 @@ void table_done(struct table *t)
     }
 }
 
-struct bucket *table_bucket(const struct table *t, unsigned distance)
+struct bucket *d5_table_bucket(const struct table *t, unsigned distance)
 {
     return distance == 0 || distance > BUCKETS ? NULL : t->buckets[distance - 1];
 }
@@ -62,15 +62,15 @@ static size_t place_in(struct entry *const *list, size_t n, const struct node_id
     return i;
 }
 
-struct entry *table_get(const struct table *t, const struct node_id *id)
+struct entry *d5_table_get(const struct table *t, const struct node_id *id)
 {
-    struct bucket *b = table_bucket(t, node_id_distance(&t->own, id));
+    struct bucket *b = d5_table_bucket(t, node_id_distance(&t->own, id));
     size_t i = b == NULL ? 0 : place_in(b->entries, b->n, id);
 
     return b == NULL || i == b->n ? NULL : b->entries[i];
 }
 
-struct entry *table_next(const struct table *t, uint32_t *at)
+struct entry *d5_table_next(const struct table *t, uint32_t *at)
 {
     for (; *at < BUCKETS * BUCKET_SIZE; ++*at) {
         const struct bucket *b = t->buckets[*at / BUCKET_SIZE];
@@ -101,13 +101,13 @@ static bool group_allows(const struct table *t, const struct bucket *b, const st
     if (t->per_table_group == 0) {
         return true;
     }
-    for (const struct entry *e; (e = table_next(t, &at)) != NULL;) {
+    for (const struct entry *e; (e = d5_table_next(t, &at)) != NULL;) {
         in_all += e != except && addr_group(&e->addr) == group;
     }
     return in_all < t->per_table_group;
 }
 
-void table_set_live(struct table *t, struct entry *e, bool live)
+void d5_table_set_live(struct table *t, struct entry *e, bool live)
 {
     if (e->live != live) {
         t->live += live ? 1 : (size_t)-1;
@@ -121,7 +121,7 @@ static struct entry *unplace(struct table *t, struct bucket *b, size_t i)
     struct entry *e = b->entries[i];
 
     timer_stop(t->timers, &e->timer);
-    table_set_live(t, e, false);
+    d5_table_set_live(t, e, false);
     b->n--;
     t->n--;
     memmove(&b->entries[i], &b->entries[i + 1], (b->n - i) * sizeof(struct entry *));
@@ -172,7 +172,7 @@ static void entry_update(struct table *t, struct entry *e, const struct enr *enr
     if (!addr_eq(&e->addr, addr)) {
         e->addr = *addr;
         e->checks = 0;
-        table_set_live(t, e, false);
+        d5_table_set_live(t, e, false);
     }
 }
 
@@ -207,12 +207,12 @@ static struct entry *admit(struct table *t, struct bucket *b, struct entry *e, b
         keep_spare(t, b, unplace(t, b, weak));
     }
     place(t, b, e);
-    table_set_live(t, e, live);
+    d5_table_set_live(t, e, live);
     return e;
 }
 
-struct entry *table_offer(struct table *t, const struct enr *enr, const struct addr *addr,
-                          bool live, bool trusted)
+struct entry *d5_table_offer(struct table *t, const struct enr *enr, const struct addr *addr,
+                             bool live, bool trusted)
 {
     unsigned distance = node_id_distance(&t->own, &enr->id);
     struct bucket *b;
@@ -228,7 +228,7 @@ struct entry *table_offer(struct table *t, const struct enr *enr, const struct a
         e = b->entries[i];
         entry_update(t, e, enr, addr);
         if (live && addr_eq(&e->addr, addr)) {
-            table_set_live(t, e, true);
+            d5_table_set_live(t, e, true);
         }
         return e;
     }
@@ -242,9 +242,9 @@ struct entry *table_offer(struct table *t, const struct enr *enr, const struct a
     return admit(t, b, entry_new(t, enr, addr), live, trusted);
 }
 
-struct entry *table_drop(struct table *t, struct entry *e)
+struct entry *d5_table_drop(struct table *t, struct entry *e)
 {
-    struct bucket *b = table_bucket(t, node_id_distance(&t->own, &e->enr.id));
+    struct bucket *b = d5_table_bucket(t, node_id_distance(&t->own, &e->enr.id));
     size_t i;
 
     assert(b != NULL);
@@ -263,13 +263,13 @@ struct entry *table_drop(struct table *t, struct entry *e)
     return NULL;
 }
 
-size_t table_closest(const struct table *t, const struct node_id *target, bool live_only,
-                     struct entry **ret, size_t max)
+size_t d5_table_closest(const struct table *t, const struct node_id *target, bool live_only,
+                        struct entry **ret, size_t max)
 {
     uint32_t at = 0;
     size_t n = 0;
 
-    for (struct entry *e; (e = table_next(t, &at)) != NULL;) {
+    for (struct entry *e; (e = d5_table_next(t, &at)) != NULL;) {
         size_t i = n;
 
         if (live_only && !e->live) {

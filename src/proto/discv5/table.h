@@ -45,25 +45,25 @@ struct table {
     struct bucket *buckets[BUCKETS]; /* [d - 1] for distance d; NULL: never used */
 };
 
-void table_init(struct table *t, const struct discv5_config *cfg, const struct node_id *own,
-                struct timers *timers);
-void table_done(struct table *t);
-struct entry *table_get(const struct table *t, const struct node_id *id);
-struct bucket *table_bucket(const struct table *t, unsigned distance); /* may be NULL */
+void d5_table_init(struct table *t, const struct discv5_config *cfg, const struct node_id *own,
+                   struct timers *timers);
+void d5_table_done(struct table *t);
+struct entry *d5_table_get(const struct table *t, const struct node_id *id);
+struct bucket *d5_table_bucket(const struct table *t, unsigned distance); /* may be NULL */
 
 /* Offer a node. Known: its record is replaced by a newer one; a changed address loses `live`.
  * New: it gets a place when there is one, also that of a node never live when this one is, else it
  * waits as a spare. Returns its entry when it has a place, else NULL. `trusted` passes the
  * colocation limits: boot records. */
-struct entry *table_offer(struct table *t, const struct enr *enr, const struct addr *addr,
-                          bool live, bool trusted);
-void table_set_live(struct table *t, struct entry *e, bool live);
+struct entry *d5_table_offer(struct table *t, const struct enr *enr, const struct addr *addr,
+                             bool live, bool trusted);
+void d5_table_set_live(struct table *t, struct entry *e, bool live);
 /* Take it out; returns the spare that got the place, not live, or NULL. */
-struct entry *table_drop(struct table *t, struct entry *e);
+struct entry *d5_table_drop(struct table *t, struct entry *e);
 /* Up to max entries nearest to target, nearest first; returns how many. */
-size_t table_closest(const struct table *t, const struct node_id *target, bool live_only,
-                     struct entry **ret, size_t max);
+size_t d5_table_closest(const struct table *t, const struct node_id *target, bool live_only,
+                        struct entry **ret, size_t max);
 /* Iteration over all entries with a place: start with *at = 0; NULL at the end. */
-struct entry *table_next(const struct table *t, uint32_t *at);
+struct entry *d5_table_next(const struct table *t, uint32_t *at);
 
 #endif

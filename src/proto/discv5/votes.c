@@ -29,8 +29,8 @@ static struct vote *place_for(struct vote list[static VOTES_MAX], uint64_t voter
     return best;
 }
 
-bool votes_add(struct votes *votes, uint64_t voter, const struct addr *addr, unsigned min,
-               uint64_t ttl_ns, uint64_t mono_ns)
+bool d5_votes_add(struct votes *votes, uint64_t voter, const struct addr *addr, unsigned min,
+                  uint64_t ttl_ns, uint64_t mono_ns)
 {
     struct vote *list = addr->family == 4 ? votes->v4 : votes->v6;
     unsigned all = 0, same = 0;

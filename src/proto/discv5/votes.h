@@ -24,7 +24,7 @@ struct votes {
 };
 
 /* Count a vote; true when its address now has `min` votes and more than half of all. */
-bool votes_add(struct votes *v, uint64_t voter, const struct addr *addr, unsigned min,
-               uint64_t ttl_ns, uint64_t mono_ns);
+bool d5_votes_add(struct votes *v, uint64_t voter, const struct addr *addr, unsigned min,
+                  uint64_t ttl_ns, uint64_t mono_ns);
 
 #endif
