@@ -47,7 +47,7 @@ def check_packages():
     """Each -dev package that the build needs has its line in docs/dependencies.md."""
     page = (TOP / "docs/dependencies.md").read_text()
     script = (TOP / "cmake/packages.sh").read_text()
-    for array in re.findall(r"=\(([^)]*)\)", script):
+    for array in re.findall(r"_PACKAGES=\(([^)]*)\)", script):
         for package in array.split():
             if re.fullmatch(r"[a-z0-9.+-]+", package) and not re.search(rf"(?<![\w-]){re.escape(package)}(?![\w-])", page):
                 yield f"docs/dependencies.md: does not name {package}, which cmake/packages.sh installs"
