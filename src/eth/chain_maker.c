@@ -41,9 +41,8 @@ void chain_maker_genesis_root(const struct network *n, uint8_t ret[static 32])
     struct buf out;
 
     buf_init(&out, MIB);
-    if (ssz_build_end(b, &out) != E_OK) {
-        assert(!"a default value always fits");
-    }
+    IGNORE(ssz_build_end(b, &out), "a default body is a few hundred bytes");
+    assert(out.n > 0);
     ssz_root(body, buf_view(&out), bytes + 80); /* the header's last field: body_root */
     ssz_root(header, view_of(bytes, sizeof bytes), ret);
     buf_done(&out);

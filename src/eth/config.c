@@ -303,7 +303,7 @@ static enum err read_all(struct reader *r, struct config_extra *ret)
     TRY(read_schedule(r));
     TRY(read_genesis(r, ret));
     TRY(read_fixed(r));
-    r->n->slots_per_epoch = r->n->preset == PRESET_MINIMAL ? 8 : 32;
+    r->n->slots_per_epoch = preset_number(r->n->preset, PRESET_NUMBER_SLOTS_PER_EPOCH);
     return E_OK;
 }
 
