@@ -1,0 +1,354 @@
+/* The run: world, nodes, steps, and what the nodes tell. Results are in result.c. */
+#include "lab.h"
+
+#include <assert.h>
+#include <base/mem.h>
+#include <eth/chain_maker.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define CONFIG_TEXT_MAX 2048u
+
+/* ---- the network ---- */
+
+/* The devnet's rules (network_write_devnet()), with the world's time. */
+static enum err make_network(struct lab *l, char fault[static SCENARIO_FAULT_MAX])
+{
+    char text[CONFIG_TEXT_MAX], why[NETWORK_FAULT_MAX];
+    uint64_t genesis_s = (l->sc.sim.wall_ns + l->sc.genesis_ns) / SECONDS(1);
+    uint8_t root[32];
+    int n = snprintf(text, sizeof text,
+                     "PRESET_BASE: 'minimal'\nCONFIG_NAME: 'p2pd-sim'\nMIN_GENESIS_TIME: %" PRIu64
+                     "\nGENESIS_DELAY: 0\nSLOT_DURATION_MS: %" PRIu64
+                     "\nGENESIS_FORK_VERSION: 0x00707032\n",
+                     genesis_s, l->sc.slot_ns / MILLIS(1));
+    static const char *const forks[] = {"ALTAIR", "BELLATRIX", "CAPELLA",
+                                        "DENEB",  "ELECTRA",   "FULU"};
+
+    for (unsigned f = 0; f < ARRAY_LEN(forks) && n > 0 && (size_t)n < sizeof text; f++) {
+        n += snprintf(text + n, sizeof text - (size_t)n,
+                      "%s_FORK_VERSION: 0x%02x707032\n%s_FORK_EPOCH: 0\n", forks[f], f + 1,
+                      forks[f]);
+    }
+    chain_maker_validators_root(root);
+    if (n <= 0 || (size_t)n >= sizeof text ||
+        network_parse(view_of(text, (size_t)n), view_str(""), "scenario", root, &l->network, why) !=
+            E_OK) {
+        snprintf(fault, SCENARIO_FAULT_MAX, "%.150s", why);
+        return E_INVALID;
+    }
+    chain_maker_genesis_root(l->network, l->genesis_root);
+    return E_OK;
+}
+
+/* ---- a node's life ---- */
+
+/* A number behind "key": in a line of the node's own JSON. */
+static unsigned number_in(struct view line, const char *key)
+{
+    struct view k = view_str(key);
+    unsigned x = 0;
+
+    for (size_t i = 0; i + k.n < line.n; i++) {
+        if (memcmp(line.p + i, k.p, k.n) == 0) {
+            for (i += k.n; i < line.n && line.p[i] >= '0' && line.p[i] <= '9'; i++) {
+                x = x * 10 + (unsigned)(line.p[i] - '0');
+            }
+            return x;
+        }
+    }
+    return 0;
+}
+
+static bool starts_in(struct view line, const char *what)
+{
+    struct view w = view_str(what);
+
+    for (size_t i = 0; i + w.n <= line.n; i++) {
+        if (memcmp(line.p + i, w.p, w.n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every log line of a node comes here; the slot's line tells what the node thinks of itself. */
+static void on_log(void *self, enum log_level level, struct view line)
+{
+    struct lab_node *n = self;
+    (void)level;
+
+    if (starts_in(line, "\"module\":\"slot\"")) {
+        n->peers = number_in(line, "\"peers\":");
+        n->found = number_in(line, "\"discovered\":");
+        n->mesh = number_in(line, "\"mesh\":");
+    }
+    if (n->lab->show_log) {
+        char head[32];
+        int k = snprintf(head, sizeof head, "{\"node\":%" PRIu32 ",", n->number);
+
+        result_raw(n->lab, view_of(head, (size_t)k), view_skip(line, 1));
+    }
+}
+
+static void on_event(struct port_sink *self, const struct port_event *ev, struct now now)
+{
+    struct lab_node *n = (struct lab_node *)self;
+    struct node_head head;
+
+    log_set_time(n->log, now.wall_ns);
+    n->inner->on(n->inner, ev, now);
+    if (ev->kind != PORT_TURN) {
+        return;
+    }
+    node_head(n->node, &head);
+    if (head.slot != n->head_slot || memcmp(head.root, n->head_root, 32) != 0) {
+        n->head_slot = head.slot;
+        memcpy(n->head_root, head.root, 32);
+        result_head(n->lab, n);
+    }
+}
+
+/* Whoever is not a boot node begins with the records of those that run. */
+static void find_boot(struct lab *l, struct lab_node *n, struct node_config *cfg)
+{
+    for (uint32_t i = 0; i < l->sc.boot; i++) {
+        if (l->nodes[i].node != NULL && &l->nodes[i] != n) {
+            l->boot[cfg->n_boot++] = *node_record(l->nodes[i].node);
+        }
+    }
+    cfg->boot = l->boot;
+}
+
+static void born(struct sim_maker *self, uint32_t number, struct port *port, struct rng *rng,
+                 struct now now)
+{
+    struct lab *l = (struct lab *)self;
+    struct lab_node *n = &l->nodes[number];
+    struct node_config cfg;
+
+    node_config_default(&cfg);
+    n->log = log_new(on_log, n, LOG_JSON, LOG_INFO);
+    if (l->log_levels != NULL) {
+        bool ok = log_set_levels(n->log, l->log_levels, NULL); /* checked in lab_new() */
+        assert(ok);
+        (void)ok;
+    }
+    log_set_time(n->log, now.wall_ns);
+    n->metrics = metrics_new();
+    cfg.network = l->network;
+    cfg.ident = &n->ident;
+    cfg.log = n->log;
+    cfg.metrics = n->metrics;
+    cfg.agent = "beacon-p2pd/sim";
+    cfg.advertised4 = sim_addr(l->sim, number);
+    cfg.has_anchor = true;
+    memcpy(cfg.anchor_root, l->genesis_root, 32);
+    cfg.target_peers = l->sc.target_peers;
+    cfg.make_blocks = number >= l->sc.producer_first && number <= l->sc.producer_last;
+    cfg.validation = VALIDATE_STRUCTURAL;
+    find_boot(l, n, &cfg);
+    n->node = node_new(&cfg, port, rng, now);
+    assert(n->node != NULL);
+    n->inner = port->sink;
+    n->sink.on = on_event;
+    port->sink = &n->sink;
+    n->head_slot = 0;
+    n->peers = n->found = n->mesh = 0;
+    result_life(l, number, "start");
+}
+
+static void gone(struct sim_maker *self, uint32_t number)
+{
+    struct lab *l = (struct lab *)self;
+    struct lab_node *n = &l->nodes[number];
+
+    node_free(n->node);
+    metrics_free(n->metrics);
+    log_free(n->log);
+    n->node = NULL;
+    result_life(l, number, "end");
+}
+
+/* ---- steps ---- */
+
+static void each(struct lab *l, const struct scenario_step *st,
+                 void (*fn)(struct sim *s, uint32_t node))
+{
+    for (uint32_t i = st->first; i <= st->last && i < sim_count(l->sim); i++) {
+        fn(l->sim, i);
+    }
+}
+
+static void partition(struct lab *l, const struct scenario_step *st)
+{
+    for (uint32_t i = st->first; i <= st->last; i++) {
+        sim_set_group(l->sim, i, (uint32_t)st->value);
+    }
+}
+
+static void on_step(struct sim *s, void *self)
+{
+    struct lab *l = self;
+    const struct scenario_step *st = l->due[l->next_step++];
+
+    switch (st->kind) {
+    case STEP_PARTITION:
+        partition(l, st);
+        break;
+    case STEP_HEAL:
+        for (uint32_t i = 0; i < sim_count(s); i++) {
+            sim_set_group(s, i, 0);
+        }
+        break;
+    case STEP_KILL:
+        each(l, st, sim_kill);
+        break;
+    case STEP_STOP:
+        each(l, st, sim_stop);
+        break;
+    case STEP_START:
+        each(l, st, sim_start);
+        break;
+    case STEP_LOSS:
+        sim_set_loss(s, (uint32_t)st->value);
+        break;
+    case STEP_LATENCY:
+        sim_set_latency(s, st->value, st->value2);
+        break;
+    }
+    result_step(l, st);
+}
+
+/* In the order of time, then of the text. */
+static void plan_steps(struct lab *l)
+{
+    for (size_t i = 0; i < l->sc.n_steps; i++) {
+        size_t at = i;
+
+        for (; at > 0 && l->due[at - 1]->at_ns > l->sc.steps[i].at_ns; at--) {
+            l->due[at] = l->due[at - 1];
+        }
+        l->due[at] = &l->sc.steps[i];
+    }
+    for (size_t i = 0; i < l->sc.n_steps; i++) {
+        sim_at(l->sim, SIM_EPOCH_NS + l->due[i]->at_ns, on_step, l);
+    }
+}
+
+/* ---- making ---- */
+
+static void add_honest(struct lab *l)
+{
+    struct rng_seeded keys;
+
+    rng_seeded_init(&keys, l->sc.sim.seed ^ 0x6b657973);
+    for (uint32_t i = 0; i < l->sc.nodes; i++) {
+        struct sim_node_config cfg = {0};
+        uint64_t after_ns =
+            i < l->sc.boot ? 0 : MILLIS(1) + l->sc.spread_ns * (i + 1) / l->sc.nodes;
+
+        l->nodes[i].lab = l;
+        l->nodes[i].number = i;
+        ident_random(&keys.base, &l->nodes[i].ident);
+        cfg.no_inbound = i >= l->sc.boot && rng_below(&keys.base, 1000000) < l->sc.nat_ppm;
+        sim_add(l->sim, &cfg, &l->maker, SIM_EPOCH_NS + after_ns);
+    }
+}
+
+static void add_adversaries(struct lab *l)
+{
+    for (unsigned k = 0; k < ADVERSARY_KINDS; k++) {
+        l->adversaries[k] = adversary_new(l->sim, (enum adversary_kind)k, l->sc.nodes);
+        for (uint32_t i = 0; i < l->sc.adversaries[k]; i++) {
+            sim_add(l->sim, NULL, adversary_maker(l->adversaries[k]), SIM_EPOCH_NS);
+        }
+    }
+}
+
+static bool levels_are_good(const char *levels, char fault[static SCENARIO_FAULT_MAX])
+{
+    struct log *probe = log_new(on_log, NULL, LOG_JSON, LOG_INFO);
+    struct view bad = {NULL, 0};
+    bool good = log_set_levels(probe, levels, &bad);
+
+    log_free(probe);
+    if (!good) {
+        snprintf(fault, SCENARIO_FAULT_MAX, "log level: %.*s", (int)(bad.n < 80 ? bad.n : 80),
+                 (const char *)bad.p);
+    }
+    return good;
+}
+
+enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const char *log_levels,
+                 struct lab **ret, char fault[static SCENARIO_FAULT_MAX])
+{
+    if (log_levels != NULL && !levels_are_good(log_levels, fault)) {
+        return E_INVALID;
+    }
+    struct lab *l = mem_zalloc(sizeof *l);
+
+    l->maker = (struct sim_maker){born, gone};
+    l->sc = *sc;
+    l->out = out;
+    l->out_self = self;
+    l->log_levels = log_levels;
+    l->show_log = log_levels != NULL;
+    l->nodes = mem_zalloc_array(sc->nodes, sizeof *l->nodes);
+    l->boot = mem_zalloc_array(sc->boot, sizeof *l->boot);
+    if (make_network(l, fault) != E_OK) {
+        lab_free(l);
+        return E_INVALID;
+    }
+    result_init(l);
+    l->sim = sim_new(&l->sc.sim);
+    add_honest(l);
+    add_adversaries(l);
+    plan_steps(l);
+    *ret = l;
+    return E_OK;
+}
+
+void lab_free(struct lab *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    l->out = NULL; /* the nodes' ends are not results */
+    sim_free(l->sim);
+    for (unsigned k = 0; k < ADVERSARY_KINDS; k++) {
+        adversary_free(l->adversaries[k]);
+    }
+    result_done(l);
+    network_free(l->network);
+    mem_free(l->nodes);
+    mem_free(l->boot);
+    mem_free(l);
+}
+
+struct sim *lab_sim(struct lab *l)
+{
+    return l->sim;
+}
+
+void lab_run(struct lab *l)
+{
+    uint64_t end_ns = SIM_EPOCH_NS + l->sc.run_ns, now_ns = sim_now(l->sim).mono_ns;
+
+    if (end_ns > now_ns) {
+        sim_run(l->sim, end_ns - now_ns);
+    }
+    result_summary(l);
+}
+
+void lab_look(const struct lab *l, uint32_t node, struct lab_view *ret)
+{
+    const struct lab_node *n = &l->nodes[node];
+
+    *ret = (struct lab_view){.peers = n->peers,
+                             .found = n->found,
+                             .mesh = n->mesh,
+                             .head_slot = n->head_slot,
+                             .running = n->node != NULL};
+    memcpy(ret->head_root, n->head_root, 32);
+}
