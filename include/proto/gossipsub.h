@@ -24,7 +24,13 @@
 
 enum gossip_version { GOSSIP_FLOODSUB, GOSSIP_1_0, GOSSIP_1_1, GOSSIP_1_2 };
 
-enum gossip_class { GOSSIP_CONTROL, GOSSIP_BLOCK, GOSSIP_AGGREGATE, GOSSIP_ATTESTATION, GOSSIP_BULK };
+enum gossip_class {
+    GOSSIP_CONTROL,
+    GOSSIP_BLOCK,
+    GOSSIP_AGGREGATE,
+    GOSSIP_ATTESTATION,
+    GOSSIP_BULK
+};
 
 enum gossip_verdict { GOSSIP_ACCEPT, GOSSIP_IGNORE, GOSSIP_REJECT };
 
@@ -45,7 +51,7 @@ struct gossip_topic_config {
     enum gossip_class class; /* of its messages in send queues */
     size_t data_max;         /* bytes of a message's data field */
     struct gossip_topic_score score;
-    void *user;              /* handed to the id function */
+    void *user; /* handed to the id function */
 };
 
 /*
@@ -83,24 +89,24 @@ void gossip_config_eth2(struct gossip_config *cfg);
 
 enum gossip_kind {
     GOSSIP_NONE,
-    GOSSIP_MESSAGE,      /* first arrival: a verdict is owed, by gossipsub_verdict(ev.message) */
-    GOSSIP_DUPLICATE,    /* for the books only */
-    GOSSIP_SUBSCRIBED,   /* the peer's subscription changed; topic may be unknown to us: name */
+    GOSSIP_MESSAGE,    /* first arrival: a verdict is owed, by gossipsub_verdict(ev.message) */
+    GOSSIP_DUPLICATE,  /* for the books only */
+    GOSSIP_SUBSCRIBED, /* the peer's subscription changed; topic may be unknown to us: name */
     GOSSIP_UNSUBSCRIBED,
-    GOSSIP_GRAFTED,      /* the peer is in our mesh now; by us or by it */
+    GOSSIP_GRAFTED, /* the peer is in our mesh now; by us or by it */
     GOSSIP_PRUNED,
-    GOSSIP_REFUSED,      /* a message failed before the caller saw it: error */
-    GOSSIP_SENDABLE,     /* the peer has RPCs to send: gossipsub_send(ev.peer) */
+    GOSSIP_REFUSED,  /* a message failed before the caller saw it: error */
+    GOSSIP_SENDABLE, /* the peer has RPCs to send: gossipsub_send(ev.peer) */
 };
 
 struct gossip_event {
     enum gossip_kind kind;
     uint32_t peer;
-    uint32_t topic;     /* UINT32_MAX: not registered */
-    struct view name;   /* of the topic; inside the engine until the next call */
-    uint64_t message;   /* handle for the verdict */
-    struct blob *raw;   /* compressed, as it came; borrowed until the next call */
-    struct blob *data;  /* decompressed; borrowed until the next call */
+    uint32_t topic;    /* UINT32_MAX: not registered */
+    struct view name;  /* of the topic; inside the engine until the next call */
+    uint64_t message;  /* handle for the verdict */
+    struct view raw;   /* compressed, as it came; borrowed until the next call */
+    struct blob *data; /* decompressed; borrowed until the next call */
     uint8_t id[GOSSIP_ID_MAX];
     enum err error;
 };
@@ -154,5 +160,7 @@ void gossipsub_set_app_score(struct gossipsub *g, uint32_t peer, double score);
 size_t gossipsub_mesh_size(const struct gossipsub *g, uint32_t topic);
 size_t gossipsub_topic_peers(const struct gossipsub *g, uint32_t topic);
 bool gossipsub_in_mesh(const struct gossipsub *g, uint32_t topic, uint32_t peer);
+/* Asserts what must hold between two calls; for tests, fuzzing and the simulator. */
+void gossipsub_verify(const struct gossipsub *g);
 
 #endif

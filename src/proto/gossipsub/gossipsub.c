@@ -1,0 +1,578 @@
+/* Birth and death of the router, its topics and peers; the stream's bytes; events. */
+#include "router.h"
+
+#include <assert.h>
+#include <base/mem.h>
+#include <codec/varint.h>
+
+#define EVENTS_FIRST                                                            \
+    16u /* events of the first allocation; the ring grows with one feed's bytes \
+         */
+
+/* ---- router ---- */
+
+static void init_limits(struct gossipsub *g, struct now now)
+{
+    /* Partial RPCs may take half of the memory, so that messages always have the rest. */
+    budget_init(&g->gather_mem, g->mem, "gossip gather", g->mem->max / 2);
+    budget_init(&g->cache_mem, g->mem, "gossip cache", g->cfg.cache_bytes_max);
+    budget_init(&g->seen_mem, g->mem, "gossip seen", g->mem->max / 2);
+    seen_init(&g->seen, g->cfg.seen_ttl_ns, &g->seen_mem, now);
+    seen_init(&g->recent, g->cfg.seen_ttl_ns / 8, &g->seen_mem, now);
+    map_init(&g->by_raw, sizeof(uint64_t), sizeof(uint32_t), MESSAGES_MAX, g->key);
+    map_init(&g->by_id, sizeof(uint64_t), sizeof(uint32_t), MESSAGES_MAX, g->key);
+    map_init(&g->asked, sizeof(uint64_t), sizeof(struct asked), ASKED_MAX, g->key);
+    map_init(&g->topic_by_name, sizeof(uint64_t), sizeof(uint32_t), g->cfg.topics_max, g->key);
+    map_init(&g->records, sizeof(struct peer_id), sizeof(struct record *),
+             (size_t)g->cfg.peers_max * (RECORDS_PER_PEER + 1) + 1, g->key);
+    map_init(&g->ips, sizeof(struct ip_key), sizeof(uint32_t), g->cfg.peers_max, g->key);
+}
+
+struct gossipsub *gossipsub_new(const struct gossip_config *cfg, struct budget *mem,
+                                struct rng *rng, struct now now)
+{
+    struct gossipsub *g = mem_zalloc(sizeof *g);
+
+    assert(cfg->open != NULL && cfg->peers_max != 0 && cfg->topics_max != 0);
+    assert(cfg->d_low <= cfg->d && cfg->d <= cfg->d_high && cfg->d_out <= cfg->d_low);
+    g->cfg = *cfg;
+    g->mem = mem;
+    g->rng = rng;
+    g->key.k0 = rng_u64(rng);
+    g->key.k1 = rng_u64(rng);
+    g->now_ns = now.mono_ns;
+    g->heartbeat_ns = now.mono_ns + cfg->heartbeat_ns;
+    g->decay_ns = now.mono_ns + cfg->decay_interval_ns;
+    g->peer_words = (cfg->peers_max + 63) / 64;
+    g->topic_words = (cfg->topics_max + 63) / 64;
+    g->topics = mem_zalloc_array(cfg->topics_max, sizeof *g->topics);
+    g->peers = mem_zalloc_array(cfg->peers_max, sizeof(struct peer *));
+    g->live = mem_zalloc_array(g->peer_words, sizeof *g->live);
+    g->to = mem_zalloc_array(g->peer_words, sizeof *g->to);
+    g->pick = mem_zalloc_array(cfg->peers_max, sizeof *g->pick);
+    buf_init(&g->scratch, SIZE_MAX);
+    init_limits(g, now);
+    return g;
+}
+
+static void event_drop(struct event *e)
+{
+    blob_unref(e->name);
+    blob_unref(e->data);
+    blob_unref(e->rpc);
+    *e = (struct event){.name = NULL};
+}
+
+static void free_tables(struct gossipsub *g)
+{
+    map_done(&g->asked);
+    map_done(&g->topic_by_name);
+    seen_done(&g->seen);
+    seen_done(&g->recent);
+    buf_done(&g->scratch);
+    mem_free(g->topics);
+    mem_free(g->peers);
+    mem_free(g->live);
+    mem_free(g->to);
+    mem_free(g->pick);
+    mem_free(g->events);
+}
+
+void gossipsub_free(struct gossipsub *g)
+{
+    if (g == NULL) {
+        return;
+    }
+    const struct now now = {.mono_ns = g->now_ns};
+
+    BIT_EACH(g->live, g->peer_words, p) {
+        gossipsub_remove_peer(g, p, now);
+    }
+    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+        gossipsub_remove_topic(g, t);
+    }
+    cache_done(g);
+    records_done(g);
+    event_drop(&g->current);
+    while (g->event_n != 0) {
+        event_drop(&g->events[g->event_first]);
+        g->event_first = (g->event_first + 1) % g->event_cap;
+        g->event_n--;
+    }
+    free_tables(g);
+    assert(g->cache_mem.used == 0 && g->gather_mem.used == 0 && g->seen_mem.used == 0);
+    mem_free(g);
+}
+
+/* ---- events ---- */
+
+static void events_grow(struct gossipsub *g)
+{
+    uint32_t cap = g->event_cap == 0 ? EVENTS_FIRST : g->event_cap * 2;
+    struct event *events = mem_zalloc_array(cap, sizeof *events);
+
+    for (uint32_t i = 0; i < g->event_n; i++) {
+        events[i] = g->events[(g->event_first + i) % g->event_cap];
+    }
+    mem_free(g->events);
+    g->events = events;
+    g->event_first = 0;
+    g->event_cap = cap;
+}
+
+struct event *event_push(struct gossipsub *g, enum gossip_kind kind, uint32_t peer, uint32_t topic)
+{
+    if (g->event_n == g->event_cap) {
+        events_grow(g);
+    }
+    struct event *e = &g->events[(g->event_first + g->event_n++) % g->event_cap];
+
+    *e = (struct event){.ev = {.kind = kind, .peer = peer, .topic = topic}};
+    if (topic != NO_TOPIC) {
+        e->name = blob_ref(g->topics[topic].name);
+        e->ev.name = blob_view(e->name);
+    }
+    return e;
+}
+
+void event_refused(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err e)
+{
+    event_push(g, GOSSIP_REFUSED, peer, topic)->ev.error = e;
+}
+
+void gossipsub_next(struct gossipsub *g, struct gossip_event *ev)
+{
+    event_drop(&g->current);
+    if (g->event_n == 0) {
+        *ev = (struct gossip_event){.kind = GOSSIP_NONE, .peer = NO_PEER, .topic = NO_TOPIC};
+        return;
+    }
+    g->current = g->events[g->event_first];
+    g->event_first = (g->event_first + 1) % g->event_cap;
+    g->event_n--;
+    *ev = g->current.ev;
+}
+
+/* ---- topics ---- */
+
+uint64_t topic_hash(const struct gossipsub *g, struct view name)
+{
+    return hash_bytes(&g->key, name);
+}
+
+uint64_t id_print(const struct gossipsub *g, struct view id)
+{
+    return hash_bytes(&g->key, id);
+}
+
+uint32_t gossipsub_find_topic(const struct gossipsub *g, struct view name)
+{
+    uint64_t hash = topic_hash(g, name);
+    const uint32_t *t = map_get(&g->topic_by_name, &hash);
+
+    return t == NULL || !view_eq(blob_view(g->topics[*t].name), name) ? NO_TOPIC : *t;
+}
+
+/* Peers may have told us before that they have it. */
+static void adopt_subs(struct gossipsub *g, uint32_t topic)
+{
+    struct topic *t = &g->topics[topic];
+
+    BIT_EACH(g->live, g->peer_words, p) {
+        if (map_remove(&g->peers[p]->unknown, &t->hash)) {
+            budget_give(&g->peers[p]->mem, UNKNOWN_SUB_COST);
+            bit_set(t->subs, p);
+        }
+    }
+}
+
+enum err gossipsub_add_topic(struct gossipsub *g, const struct gossip_topic_config *cfg,
+                             uint32_t *ret_topic)
+{
+    uint32_t i = 0;
+    uint64_t hash = topic_hash(g, cfg->name);
+
+    if (cfg->name.n == 0 || cfg->name.n > TOPIC_NAME_MAX) {
+        return E_INVALID;
+    }
+    if (map_get(&g->topic_by_name, &hash) != NULL) {
+        return E_EXISTS;
+    }
+    while (i < g->cfg.topics_max && g->topics[i].used) {
+        i++;
+    }
+    if (i == g->cfg.topics_max) {
+        return E_LIMIT;
+    }
+    struct topic *t = &g->topics[i];
+    *t = (struct topic){.used = true, .hash = hash, .name = blob_copy(cfg->name), .cfg = *cfg};
+    t->cfg.name = blob_view(t->name);
+    t->subs = mem_zalloc_array(g->peer_words, sizeof *t->subs);
+    t->mesh = mem_zalloc_array(g->peer_words, sizeof *t->mesh);
+    t->fanout = mem_zalloc_array(g->peer_words, sizeof *t->fanout);
+    uint32_t *number = map_put(&g->topic_by_name, &hash, NULL);
+    *number = i;
+    g->n_topics++;
+    adopt_subs(g, i);
+    *ret_topic = i;
+    return E_OK;
+}
+
+/* The peer's side of a topic that goes: what it was told and has told is kept by name. */
+static void disown_sub(struct gossipsub *g, uint32_t peer, uint32_t topic)
+{
+    struct topic *t = &g->topics[topic];
+    struct peer *p = g->peers[peer];
+
+    if (bit_get(p->announced, topic)) {
+        /* Full only when the peer has not read for thousands of topics: it will be closed. */
+        IGNORE(gossip_put_sub(&p->gone, blob_view(t->name), false), "see above");
+        bit_clear(p->announced, topic);
+        queue_wake(g, peer);
+    }
+    bit_clear(p->graft, topic);
+    bit_clear(p->prune, topic);
+    bit_clear(p->leave, topic);
+    if (bit_get(t->subs, peer) && budget_take(&p->mem, UNKNOWN_SUB_COST) == E_OK &&
+        map_put(&p->unknown, &t->hash, NULL) == NULL) {
+        budget_give(&p->mem, UNKNOWN_SUB_COST);
+    }
+}
+
+void gossipsub_remove_topic(struct gossipsub *g, uint32_t topic)
+{
+    struct topic *t = topic_at(g, topic);
+
+    if (t == NULL) {
+        return;
+    }
+    gossipsub_leave(g, topic, (struct now){.mono_ns = g->now_ns});
+    BIT_EACH(g->live, g->peer_words, p) {
+        disown_sub(g, p, topic);
+    }
+    message_forget_topic(g, topic);
+    score_forget_topic(g, topic);
+    map_remove(&g->topic_by_name, &t->hash);
+    blob_unref(t->name);
+    mem_free(t->subs);
+    mem_free(t->mesh);
+    mem_free(t->fanout);
+    *t = (struct topic){.used = false};
+    g->n_topics--;
+}
+
+bool gossipsub_joined(const struct gossipsub *g, uint32_t topic)
+{
+    const struct topic *t = topic_at(g, topic);
+
+    return t != NULL && t->joined;
+}
+
+/* ---- peers ---- */
+
+static void init_buffers(struct gossipsub *g, struct peer *p)
+{
+    size_t ids_max = g->cfg.rpc_max / 8 < IDS_BUF_MAX ? g->cfg.rpc_max / 8 : IDS_BUF_MAX;
+
+    buf_init(&p->in, g->cfg.rpc_max + VARINT_MAX);
+    buf_init(&p->gone, ids_max);
+    buf_init(&p->ihave, 2 * ids_max); /* of many topics */
+    buf_init(&p->iwant, ids_max);
+    buf_init(&p->dont, ids_max);
+}
+
+/* Eight parameters: all of them are the connection's, known at once, and read here only. */
+void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id *id,
+                        const struct addr *from, enum gossip_version version, bool outbound,
+                        bool direct, struct now now)
+{
+    struct peer *p = mem_zalloc(sizeof *p);
+
+    assert(peer < g->cfg.peers_max && g->peers[peer] == NULL);
+    g->now_ns = now.mono_ns;
+    p->version = version;
+    p->outbound = outbound;
+    p->direct = direct;
+    budget_init(&p->mem, &g->gather_mem, "gossip peer", g->cfg.rpc_max + MIB);
+    init_buffers(g, p);
+    map_init(&p->unknown, sizeof(uint64_t), 0, UNKNOWN_SUBS_MAX, g->key);
+    map_init(&p->idontwant, sizeof(uint64_t), sizeof(uint32_t), IDONTWANT_IDS_MAX, g->key);
+    p->announced = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
+    p->graft = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
+    p->prune = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
+    p->leave = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
+    p->rec = record_attach(g, peer, id, from);
+    g->peers[peer] = p;
+    bit_set(g->live, peer);
+    queue_wake(g, peer);
+}
+
+static void peer_free(struct peer *p)
+{
+    queue_done(p);
+    buf_done(&p->in);
+    buf_done(&p->gone);
+    buf_done(&p->ihave);
+    buf_done(&p->iwant);
+    buf_done(&p->dont);
+    map_done(&p->unknown);
+    map_done(&p->idontwant);
+    mem_free(p->announced);
+    mem_free(p->graft);
+    mem_free(p->prune);
+    mem_free(p->leave);
+    budget_done(&p->mem);
+    mem_free(p);
+}
+
+void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)
+{
+    struct peer *p = peer_at(g, peer);
+
+    g->now_ns = now.mono_ns;
+    if (p == NULL) {
+        return;
+    }
+    p->told = true; /* nothing more for it */
+    topic_forget_peer(g, peer);
+    message_forget_peer(g, peer);
+    record_detach(g, p->rec);
+    bit_clear(g->live, peer);
+    g->peers[peer] = NULL;
+    peer_free(p);
+}
+
+/* ---- the stream ---- */
+
+struct rpc_counts {
+    uint32_t subs, messages, controls, dont_ids;
+    bool ihave, dont;
+};
+
+static void on_control(struct gossipsub *g, uint32_t peer, const struct gossip_item *it,
+                       struct rpc_counts *n)
+{
+    struct peer *p = g->peers[peer];
+
+    switch (it->kind) {
+    case ITEM_GRAFT:
+        mesh_on_graft(g, peer, it->topic);
+        break;
+    case ITEM_PRUNE:
+        mesh_on_prune(g, peer, it);
+        break;
+    case ITEM_IHAVE:
+        p->ihave_rpcs += !n->ihave;
+        n->ihave = true;
+        gossip_on_ihave(g, peer, it);
+        break;
+    case ITEM_IWANT:
+        gossip_on_iwant(g, peer, it);
+        break;
+    case ITEM_IDONTWANT:
+        p->dont_rpcs += !n->dont;
+        n->dont = true;
+        gossip_on_idontwant(g, peer, it, &n->dont_ids);
+        break;
+    case ITEM_EXTENSIONS: /* of 1.3, which we do not negotiate */
+    case ITEM_END:
+    case ITEM_SUB:
+    case ITEM_UNSUB:
+    case ITEM_MESSAGE:
+        break;
+    }
+}
+
+/* False: over a limit of one RPC. */
+static bool on_item(struct gossipsub *g, uint32_t peer, const struct gossip_item *it,
+                    struct rpc_counts *n)
+{
+    const struct peer *p = g->peers[peer];
+
+    if (it->kind == ITEM_SUB || it->kind == ITEM_UNSUB) {
+        if (++n->subs > SUBS_PER_RPC_MAX) {
+            return false;
+        }
+        mesh_on_sub(g, peer, it->topic, it->kind == ITEM_SUB);
+        return true;
+    }
+    /* Graylisted: only subscriptions count. Spec: gossipsub-v1.1.md "Score Thresholds" */
+    if (!p->direct && score_of(g, peer) < g->cfg.graylist_threshold) {
+        return true;
+    }
+    if (it->kind == ITEM_MESSAGE) {
+        if (++n->messages > MESSAGES_PER_RPC_MAX) {
+            return false;
+        }
+        message_receive(g, peer, it);
+        return true;
+    }
+    if (++n->controls > CONTROLS_PER_RPC_MAX) {
+        return false;
+    }
+    on_control(g, peer, it, n);
+    return true;
+}
+
+static enum err on_rpc(struct gossipsub *g, uint32_t peer, struct view rpc)
+{
+    struct rpc_counts n = {.dont_ids = IDONTWANT_RPC_IDS_MAX};
+    struct gossip_reader r;
+    struct gossip_item it;
+
+    gossip_reader_init(&r, rpc);
+    for (;;) {
+        TRY(gossip_next_item(&r, &it));
+        if (it.kind == ITEM_END) {
+            return E_OK;
+        }
+        if (!on_item(g, peer, &it, &n)) {
+            score_behaviour(g, peer, 1);
+            event_refused(g, peer, NO_TOPIC, E_GOSSIP_LIMIT);
+            return E_OK; /* the rest of this RPC is not looked at */
+        }
+    }
+}
+
+/* The RPC at the front of `v`: its size with the length; 0 when even that is cut. */
+static enum err frame_size(const struct gossipsub *g, struct view v, size_t *ret_head,
+                           size_t *ret_size)
+{
+    struct view rest = v;
+    uint64_t n;
+    enum err e = varint_take(&rest, &n);
+
+    *ret_head = *ret_size = 0;
+    if (e == E_MORE) {
+        return E_OK;
+    }
+    if (e != E_OK || n > g->cfg.rpc_max) {
+        return E_GOSSIP_RPC;
+    }
+    *ret_head = v.n - rest.n;
+    *ret_size = *ret_head + (size_t)n;
+    return E_OK;
+}
+
+static void gather_free(struct peer *p)
+{
+    buf_done(&p->in);
+    budget_give(&p->mem, p->in_charged);
+    p->in_charged = 0;
+}
+
+static enum err gather(struct peer *p, struct view *in, size_t n)
+{
+    n = n < in->n ? n : in->n;
+    TRY(buf_append(&p->in, in->p, n));
+    *in = view_skip(*in, n);
+    if (p->in.cap > p->in_charged) {
+        enum err e = budget_take(&p->mem, p->in.cap - p->in_charged);
+        if (e != E_OK) {
+            gather_free(p);
+            return e;
+        }
+        p->in_charged = p->in.cap;
+    }
+    return E_OK;
+}
+
+/* An RPC that began in an earlier feed: grow it by what has come, take it once it is whole. */
+static enum err feed_gathered(struct gossipsub *g, uint32_t peer, struct view *in)
+{
+    struct peer *p = g->peers[peer];
+    size_t head, size;
+
+    TRY(frame_size(g, buf_view(&p->in), &head, &size));
+    TRY(gather(p, in, size == 0 ? 1 : size - p->in.n));
+    TRY(frame_size(g, buf_view(&p->in), &head, &size));
+    if (size == 0 || p->in.n < size) {
+        return E_OK;
+    }
+    enum err e = on_rpc(g, peer, view_skip(buf_view(&p->in), head));
+    buf_clear(&p->in);
+    if (p->in.cap > GATHER_KEPT_MAX) {
+        gather_free(p);
+    }
+    return e;
+}
+
+enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in, struct now now)
+{
+    struct peer *p = peer_at(g, peer);
+    size_t head, size;
+
+    g->now_ns = now.mono_ns;
+    if (p == NULL) {
+        return E_INVALID;
+    }
+    while (in->n != 0) {
+        if (p->in.n != 0) {
+            TRY(feed_gathered(g, peer, in));
+            continue;
+        }
+        TRY(frame_size(g, *in, &head, &size));
+        if (size == 0 || size > in->n) {
+            TRY(gather(p, in, in->n));
+            continue;
+        }
+        struct view rpc = view_of(in->p + head, size - head);
+        *in = view_skip(*in, size);
+        TRY(on_rpc(g, peer, rpc));
+    }
+    return E_OK;
+}
+
+/* ---- time, and looking in ---- */
+
+uint64_t gossipsub_deadline(const struct gossipsub *g)
+{
+    return g->heartbeat_ns;
+}
+
+void gossipsub_tick(struct gossipsub *g, struct now now)
+{
+    g->now_ns = now.mono_ns;
+    seen_tick(&g->seen, now);
+    seen_tick(&g->recent, now);
+    if (now.mono_ns >= g->heartbeat_ns) {
+        heartbeat(g);
+        g->heartbeat_ns = now.mono_ns + g->cfg.heartbeat_ns; /* never two to catch up */
+    }
+}
+
+double gossipsub_score(const struct gossipsub *g, uint32_t peer)
+{
+    return peer_at(g, peer) == NULL ? 0 : score_of(g, peer);
+}
+
+void gossipsub_set_app_score(struct gossipsub *g, uint32_t peer, double score)
+{
+    struct peer *p = peer_at(g, peer);
+
+    if (p != NULL) {
+        p->rec->app = score;
+        p->rec->dirty = true;
+    }
+}
+
+size_t gossipsub_mesh_size(const struct gossipsub *g, uint32_t topic)
+{
+    const struct topic *t = topic_at(g, topic);
+
+    return t == NULL ? 0 : bit_count(t->mesh, g->peer_words);
+}
+
+size_t gossipsub_topic_peers(const struct gossipsub *g, uint32_t topic)
+{
+    const struct topic *t = topic_at(g, topic);
+
+    return t == NULL ? 0 : bit_count(t->subs, g->peer_words);
+}
+
+bool gossipsub_in_mesh(const struct gossipsub *g, uint32_t topic, uint32_t peer)
+{
+    const struct topic *t = topic_at(g, topic);
+
+    return t != NULL && peer < g->cfg.peers_max && bit_get(t->mesh, peer);
+}

@@ -1,0 +1,245 @@
+/*
+ * What a peer shall be sent. Control is not a queue but a state: what the peer was told of topics
+ * and what it shall be told, so that churn coalesces and nothing grows; it is encoded when the
+ * socket takes it. Messages wait in a queue for each class, bounded together in bytes.
+ *
+ * Drop order when cfg.queue_bytes_max would be passed: the oldest of the lowest class first (bulk,
+ * attestations, aggregates, blocks), never of a class above the new message's. Control is never
+ * dropped; unsent IHAVEs are replaced by the next heartbeat's.
+ */
+#include "router.h"
+
+#include <assert.h>
+#include <base/mem.h>
+#include <codec/pb.h>
+#include <codec/varint.h>
+
+/* ---- messages ---- */
+
+static size_t cost_of(const struct blob *rpc)
+{
+    return rpc->n + QUEUE_ITEM_COST;
+}
+
+static void queue_push(struct queue *q, struct queue_item item)
+{
+    if (q->n == q->cap) {
+        uint32_t cap = q->cap == 0 ? 8 : q->cap * 2;
+        struct queue_item *items = mem_zalloc_array(cap, sizeof *items);
+
+        for (uint32_t i = 0; i < q->n; i++) {
+            items[i] = q->items[(q->first + i) % q->cap];
+        }
+        mem_free(q->items);
+        q->items = items;
+        q->first = 0;
+        q->cap = cap;
+    }
+    q->items[(q->first + q->n++) % q->cap] = item;
+}
+
+static struct queue_item queue_pop(struct queue *q)
+{
+    struct queue_item item = q->items[q->first];
+
+    q->first = (q->first + 1) % q->cap;
+    if (--q->n == 0) { /* an idle peer holds nothing */
+        mem_free(q->items);
+        *q = (struct queue){0};
+    }
+    return item;
+}
+
+static bool drop_one(struct peer *p, enum gossip_class class)
+{
+    for (unsigned c = GOSSIP_CLASSES; c-- > (unsigned)class;) {
+        if (p->out[c].n != 0) {
+            struct queue_item item = queue_pop(&p->out[c]);
+
+            p->out_bytes -= cost_of(item.rpc);
+            p->dropped++;
+            blob_unref(item.rpc);
+            return true;
+        }
+    }
+    return false;
+}
+
+void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
+                   enum gossip_class class)
+{
+    struct peer *p = g->peers[peer];
+    size_t cost = cost_of(m->rpc);
+
+    while (p->out_bytes != 0 && p->out_bytes + cost > g->cfg.queue_bytes_max) {
+        if (!drop_one(p, class)) {
+            p->dropped++;
+            return;
+        }
+    }
+    queue_push(&p->out[class], (struct queue_item){blob_ref(m->rpc), m->id_fp});
+    p->out_bytes += cost;
+    queue_wake(g, peer);
+}
+
+void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp)
+{
+    struct peer *p = g->peers[peer];
+
+    for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
+        struct queue *q = &p->out[c];
+
+        for (uint32_t i = 0; i < q->n; i++) {
+            struct queue_item *item = &q->items[(q->first + i) % q->cap];
+            if (item->id_fp != id_fp || item->rpc == NULL) {
+                continue;
+            }
+            struct queue_item *first = &q->items[q->first]; /* close the gap from the front */
+            struct queue_item gone = *item;
+            for (uint32_t j = i; j > 0; j--) {
+                q->items[(q->first + j) % q->cap] = q->items[(q->first + j - 1) % q->cap];
+            }
+            *first = gone;
+            gone = queue_pop(q);
+            p->out_bytes -= cost_of(gone.rpc);
+            blob_unref(gone.rpc);
+            return;
+        }
+    }
+}
+
+void queue_wake(struct gossipsub *g, uint32_t peer)
+{
+    struct peer *p = g->peers[peer];
+
+    if (!p->told) {
+        p->told = true;
+        event_push(g, GOSSIP_SENDABLE, peer, NO_TOPIC);
+    }
+}
+
+void queue_done(struct peer *p)
+{
+    while (drop_one(p, GOSSIP_CONTROL)) {
+    }
+}
+
+/* ---- control ---- */
+
+/* Subscriptions that the peer does not know of yet. */
+static enum err put_subs(struct gossipsub *g, struct peer *p, struct buf *out)
+{
+    uint32_t n = 0;
+
+    TRY(buf_append_view(out, buf_view(&p->gone)));
+    buf_done(&p->gone);
+    for (uint32_t t = 0; t < g->cfg.topics_max && n < SUBS_ANNOUNCE_MAX; t++) {
+        const struct topic *topic = &g->topics[t];
+
+        if (!topic->used || topic->joined == bit_get(p->announced, t)) {
+            continue;
+        }
+        TRY(gossip_put_sub(out, blob_view(topic->name), topic->joined));
+        (topic->joined ? bit_set : bit_clear)(p->announced, t);
+        n++;
+    }
+    return E_OK;
+}
+
+static uint64_t seconds_up(uint64_t ns)
+{
+    return (ns + SECONDS(1) - 1) / SECONDS(1);
+}
+
+static enum err put_mesh(struct gossipsub *g, struct peer *p, struct buf *out)
+{
+    bool with_backoff = p->version >= GOSSIP_1_1;
+
+    BIT_EACH(p->graft, g->topic_words, t) {
+        TRY(gossip_put_graft(out, blob_view(g->topics[t].name)));
+        bit_clear(p->graft, t);
+    }
+    BIT_EACH(p->prune, g->topic_words, t) {
+        uint64_t ns =
+            bit_get(p->leave, t) ? g->cfg.unsubscribe_backoff_ns : g->cfg.prune_backoff_ns;
+
+        TRY(gossip_put_prune(out, blob_view(g->topics[t].name), with_backoff ? seconds_up(ns) : 0));
+        bit_clear(p->prune, t);
+        bit_clear(p->leave, t);
+    }
+    return E_OK;
+}
+
+/* Move the encoded entries of `from` into `out`. */
+static enum err put_entries(struct buf *from, struct buf *out)
+{
+    TRY(buf_append_view(out, buf_view(from)));
+    buf_done(from);
+    return E_OK;
+}
+
+static enum err put_control(struct gossipsub *g, struct peer *p, struct buf *out)
+{
+    TRY(put_entries(&p->dont, out)); /* first: it saves the other side work */
+    TRY(put_mesh(g, p, out));
+    TRY(put_entries(&p->iwant, out));
+    return put_entries(&p->ihave, out);
+}
+
+/* One RPC of all that is to be said; NULL when there is nothing. */
+static struct blob *encode_control(struct gossipsub *g, struct peer *p)
+{
+    struct buf *s = &g->scratch;
+    uint8_t head[2 * VARINT_MAX];
+
+    buf_clear(s);
+    IGNORE(put_subs(g, p, s), "the scratch buffer has no maximum in reach");
+    size_t n_subs = s->n;
+    IGNORE(put_control(g, p, s), "the scratch buffer has no maximum in reach");
+    size_t n_control = s->n - n_subs;
+    if (s->n == 0) {
+        return NULL;
+    }
+    struct wr w = wr_of(head, sizeof head);
+    if (n_control != 0) {
+        pb_put_head(&w, GF_CONTROL, n_control);
+    }
+    size_t rpc = s->n + wr_len(&w);
+    struct blob *b = blob_new(varint_size(rpc) + rpc);
+    struct wr out = wr_of(b->b, b->n);
+
+    wr_varint(&out, rpc);
+    wr_bytes(&out, s->p, n_subs);
+    wr_view_bytes(&out, wr_view(&w));
+    wr_bytes(&out, s->p + n_subs, n_control);
+    assert(!out.bad && wr_len(&out) == b->n);
+    if (s->cap > GATHER_KEPT_MAX) {
+        buf_done(s);
+    }
+    return b;
+}
+
+struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_class *ret_class)
+{
+    struct peer *p = peer_at(g, peer);
+
+    if (p == NULL) {
+        return NULL;
+    }
+    struct blob *control = encode_control(g, p);
+    if (control != NULL) {
+        *ret_class = GOSSIP_CONTROL;
+        return control;
+    }
+    for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
+        if (p->out[c].n != 0) {
+            struct queue_item item = queue_pop(&p->out[c]);
+
+            p->out_bytes -= cost_of(item.rpc);
+            *ret_class = (enum gossip_class)c;
+            return item.rpc;
+        }
+    }
+    p->told = false;
+    return NULL;
+}

@@ -1,0 +1,119 @@
+/*
+ * Sets of 8-byte fingerprints that forget by age. A fingerprint is a keyed hash: nobody who does
+ * not know our key can make two messages share one.
+ *
+ * Entries go into the newest of SEEN_GENERATIONS tables; each period the oldest table is freed
+ * whole, so an entry lives between 7/8 of the time to live and all of it.
+ */
+#include "router.h"
+
+#include <base/mem.h>
+
+#define CAP_MIN 64u
+
+void seen_init(struct seen *s, uint64_t ttl_ns, struct budget *mem, struct now now)
+{
+    *s = (struct seen){.mem = mem, .period_ns = ttl_ns / (SEEN_GENERATIONS - 1)};
+    s->rotate_ns = now.mono_ns + s->period_ns;
+}
+
+static void gen_free(struct seen *s, struct seen_gen *gen)
+{
+    mem_free(gen->slots);
+    budget_give(s->mem, gen->cap * sizeof *gen->slots);
+    *gen = (struct seen_gen){0};
+}
+
+void seen_done(struct seen *s)
+{
+    for (unsigned i = 0; i < SEEN_GENERATIONS; i++) {
+        gen_free(s, &s->gens[i]);
+    }
+}
+
+static uint64_t not_zero(uint64_t fp)
+{
+    return fp == 0 ? 1 : fp;
+}
+
+static size_t slot_of(const struct seen_gen *gen, uint64_t fp)
+{
+    size_t i = (size_t)fp & (gen->cap - 1);
+
+    while (gen->slots[i] != 0 && gen->slots[i] != fp) {
+        i = (i + 1) & (gen->cap - 1);
+    }
+    return i;
+}
+
+bool seen_has(const struct seen *s, uint64_t fp)
+{
+    fp = not_zero(fp);
+    for (unsigned i = 0; i < SEEN_GENERATIONS; i++) { /* newest first: most duplicates are young */
+        const struct seen_gen *gen = &s->gens[(s->at + SEEN_GENERATIONS - i) % SEEN_GENERATIONS];
+
+        if (gen->n != 0 && gen->slots[slot_of(gen, fp)] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Forget the oldest generation that holds memory, but not the newest; false: there is none. */
+static bool forget_oldest(struct seen *s)
+{
+    for (unsigned i = 1; i < SEEN_GENERATIONS; i++) {
+        struct seen_gen *gen = &s->gens[(s->at + i) % SEEN_GENERATIONS];
+
+        if (gen->cap != 0) {
+            gen_free(s, gen);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool grow(struct seen *s, struct seen_gen *gen)
+{
+    struct seen_gen bigger = {.n = gen->n, .cap = gen->cap == 0 ? CAP_MIN : gen->cap * 2};
+
+    while (budget_take(s->mem, bigger.cap * sizeof *bigger.slots) != E_OK) {
+        if (!forget_oldest(s)) {
+            return false;
+        }
+    }
+    bigger.slots = mem_zalloc_array(bigger.cap, sizeof *bigger.slots);
+    for (size_t i = 0; i < gen->cap; i++) {
+        if (gen->slots[i] != 0) {
+            bigger.slots[slot_of(&bigger, gen->slots[i])] = gen->slots[i];
+        }
+    }
+    gen_free(s, gen);
+    *gen = bigger;
+    return true;
+}
+
+void seen_add(struct seen *s, uint64_t fp)
+{
+    struct seen_gen *gen = &s->gens[s->at];
+
+    fp = not_zero(fp);
+    if ((gen->n + 1) * 4 > gen->cap * 3 && !grow(s, gen)) {
+        return;
+    }
+    size_t i = slot_of(gen, fp);
+    gen->n += gen->slots[i] == 0;
+    gen->slots[i] = fp;
+}
+
+void seen_tick(struct seen *s, struct now now)
+{
+    for (unsigned i = 0; i < SEEN_GENERATIONS && now.mono_ns >= s->rotate_ns; i++) {
+        s->at = (s->at + 1) % SEEN_GENERATIONS;
+        gen_free(s, &s->gens[s->at]);
+        s->rotate_ns += s->period_ns;
+    }
+    if (now.mono_ns >= s->rotate_ns) { /* the clock jumped over all of it */
+        s->rotate_ns = now.mono_ns + s->period_ns;
+    }
+}
