@@ -63,6 +63,9 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
     d5_table_init(&d->table, cfg, &own->id, &d->timers);
     d5_requests_init(d);
     d->lookups = mem_zalloc_array(lookup_places(cfg), sizeof *d->lookups);
+    for (unsigned i = 0; i < lookup_places(cfg); i++) {
+        timer_init(&d->lookups[i].timer, TIMER_LOOKUP, &d->lookups[i]);
+    }
     d->boots = mem_zalloc_array(BOOTS_MAX, sizeof *d->boots);
     buf_init(&d->outbox, OUTBOX_MAX);
     d->events_end = &d->events;

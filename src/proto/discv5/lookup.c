@@ -175,7 +175,6 @@ enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool in
     l->seen = l->asked = 0;
     l->n = 0;
     l->candidates = mem_zalloc_array(LOOKUP_CANDIDATES, sizeof *l->candidates);
-    timer_init(&l->timer, TIMER_LOOKUP, l);
     timer_set(&d->timers, &l->timer, now.mono_ns + d->cfg.lookup_timeout_ns);
     seed(d, l);
     go_on(d, l, now);
@@ -191,4 +190,5 @@ void d5_lookup_end(struct discv5 *d, struct lookup *l)
     timer_stop(&d->timers, &l->timer);
     mem_free(l->candidates);
     *l = (struct lookup){.id = 0};
+    timer_init(&l->timer, TIMER_LOOKUP, l);
 }
