@@ -8,7 +8,7 @@
 #ifndef LAB_LAB_H
 #define LAB_LAB_H
 
-#include <base/err.h>
+#include <base/buf.h>
 #include <lab/scenario.h>
 
 struct lab;
@@ -47,5 +47,8 @@ struct lab_block {
 
 /* The i-th block published; false at the end. */
 bool lab_block(const struct lab *l, size_t i, struct lab_block *ret);
+
+/* An SVG of how the blocks spread, appended to out. E_FULL. */
+CHECKED enum err lab_picture(const struct lab *l, struct buf *out);
 
 #endif

@@ -324,7 +324,9 @@ static bool expect_count(struct line *l, struct scenario_expect *ex)
 
 static bool expect_share(struct line *l, struct scenario_expect *ex)
 {
-    return take_ppm(l, 2, &ex->value) && take_time(l, 4, &ex->value2);
+    return take_ppm(l, 2, &ex->value) &&
+           (strcmp(l->words[3], "within") == 0 || wrong(l, "SHARE within TIME")) &&
+           take_time(l, 4, &ex->value2);
 }
 
 static bool expect_nothing(struct line *l, struct scenario_expect *ex)

@@ -83,6 +83,7 @@ static const struct {
      "line 1: at: wanted is partition, heal, kill, stop, start, loss or latency after the time"},
     {"at 5s kill", "line 1: at: wanted is another number of words"},
     {"expect joy", "line 1: expect: wanted is peers, found, mesh, blocks, delivered or same-head"},
+    {"expect delivered 9% in 4s", "line 1: expect: wanted is SHARE within TIME"},
     {"a b c d e f g h i", "line 1: a: wanted is fewer words"},
     {"no\x01printables", "line 1: text: wanted is shorter words of printable characters"},
     {"producer 16", "boot nodes and producers must be among the nodes"},
