@@ -110,6 +110,9 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
 void host_free(struct host *h); /* closes all */
 /* Before the first connection; borrowed for the host's life. */
 void host_register(struct host *h, const struct stream_protocol *p);
+/* Its streams are reset without being told, new ones refused: for a protocol that ends before the
+ * host does. */
+void host_unregister(struct host *h, const struct stream_protocol *p);
 /* What identify tells; copied. */
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
 

@@ -18,7 +18,7 @@ struct pubsub;
 /* Registers its protocol on the host. */
 struct pubsub *pubsub_new(struct host *h, const struct gossip_config *cfg, struct rng *rng,
                           struct now now);
-void pubsub_free(struct pubsub *p);
+void pubsub_free(struct pubsub *p); /* before host_free() */
 /* The engine, for topics, join, leave, publish, verdict, scores. Call pubsub_pump() after. */
 struct gossipsub *pubsub_engine(struct pubsub *p);
 /* A connection is up: open the outbound stream. */

@@ -48,7 +48,7 @@ struct rpc_event {
 struct rpc;
 
 struct rpc *rpc_new(struct host *h, const struct rpc_method *methods, size_t n, struct rng *rng);
-void rpc_free(struct rpc *r);
+void rpc_free(struct rpc *r); /* before host_free() */
 /* E_LIMIT: two are under way with this peer and method (MAX_CONCURRENT_REQUESTS); E_CLOSED. */
 CHECKED enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz,
                              uint32_t chunks_max, uint64_t timeout_ns, void *user, struct now now,

@@ -75,6 +75,20 @@ void host_register(struct host *h, const struct stream_protocol *p)
     h->protocols[h->n_protocols++] = p;
 }
 
+void host_unregister(struct host *h, const struct stream_protocol *p)
+{
+    for (uint32_t i = 0; i < h->streams.n; i++) {
+        struct stream *s = h->streams.slot[i].p;
+        if (s != NULL && s->protocol == p) {
+            s->protocol = NULL; /* nobody to tell */
+            stream_fail(s, E_CANCELLED);
+        }
+    }
+    for (size_t i = 0; i < h->n_protocols; i++) {
+        h->protocols[i] = h->protocols[i] == p ? NULL : h->protocols[i];
+    }
+}
+
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)
 {
     mem_free(h->addrs);

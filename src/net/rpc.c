@@ -364,8 +364,10 @@ void rpc_free(struct rpc *r)
     if (r == NULL) {
         return;
     }
+    for (size_t i = 0; i < r->n_methods; i++) {
+        host_unregister(r->host, &r->methods[i].protocol);
+    }
     for (struct exchange **x; (x = map_oldest(&r->exchanges)) != NULL;) {
-        host_set_user(r->host, (*x)->stream, NULL);
         exchange_free(*x);
     }
     while (rpc_next(r, &ev)) {

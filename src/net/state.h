@@ -100,9 +100,10 @@ struct stream {
     void *user;
     enum err why;
     bool inbound, dead, paused;
-    bool opened;                   /* the protocol was told: gone() is owed */
-    bool later;                    /* in host->later: opened() or what was held is to be told */
-    bool end_wanted, ended;        /* by us: asked for; framed */
+    bool refused;           /* inbound: nothing in common; the rest of its bytes is not for us */
+    bool opened;            /* the protocol was told: gone() is owed */
+    bool later;             /* in host->later: opened() or what was held is to be told */
+    bool end_wanted, ended; /* by us: asked for; framed */
     bool remote_ended, told_ended; /* by the remote: came; told */
 };
 

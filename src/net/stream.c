@@ -267,6 +267,9 @@ static enum err agreed(struct stream *s, size_t index)
         return tell_opened(s);
     }
     const struct stream_protocol *p = h->protocols[h->id_rows[index].protocol];
+    if (p == NULL) { /* unregistered */
+        return E_MULTISTREAM_NONE;
+    }
     if (p->inbound_max != 0 && inbound_count(s->conn, p) >= p->inbound_max) {
         return E_LIMIT;
     }
@@ -283,6 +286,13 @@ static enum err negotiate(struct stream *s, struct view *in)
 
     TRY(send_negotiation(s));
     if (e == E_MORE) {
+        return E_OK;
+    }
+    if (e != E_OK && s->inbound && s->negotiation->ms.refused[0] != '\0') {
+        /* Who has one proposal sends its data right behind: our "na" is still on its way. */
+        s->refused = s->told_ended = s->end_wanted = true;
+        stream_end_if_asked(s);
+        *in = view_skip(*in, in->n);
         return E_OK;
     }
     TRY(e);
@@ -306,6 +316,10 @@ static enum err take(struct stream *s, struct view in)
 {
     struct view rest = in;
 
+    if (s->refused) {
+        s->conn->mux->ops->consumed(s->conn->mux, s->sid, in.n, s->host->now.mono_ns);
+        return E_OK;
+    }
     if (s->negotiation != NULL) {
         TRY(negotiate(s, &rest));
         if (s->dead) {
@@ -337,6 +351,10 @@ static enum err tell_ended(struct stream *s)
 enum err stream_remote_ended(struct stream *s)
 {
     s->remote_ended = true;
+    if (s->refused) {
+        stream_check_over(s);
+        return E_OK;
+    }
     if (s->negotiation != NULL) {
         stream_fail(s, E_MULTISTREAM_NONE);
         return E_OK;
