@@ -9,6 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef __SANITIZE_ADDRESS__
+size_t __sanitizer_get_current_allocated_bytes(void);
+#else
+#include <malloc.h>
+#endif
+
 #include <cmocka.h>
 
 struct combination {
@@ -618,6 +624,45 @@ static void a_denied_charge_is_an_ordinary_answer(void **state)
     }
 }
 
+static size_t heap_bytes(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return __sanitizer_get_current_allocated_bytes();
+#else
+    return mallinfo2().uordblks;
+#endif
+}
+
+static void an_idle_connection_costs_less_than_48_kib(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config cfg = config(true, true, true);
+    struct play_node *n[PLAY_NODES_MAX];
+    struct addr to = play_addr(0);
+    conn_id c;
+
+    (void)state;
+    play_init(play, 17);
+    for (unsigned i = 0; i < PLAY_NODES_MAX; i++) {
+        n[i] = play_host(play, cfg);
+    }
+    size_t before = heap_bytes();
+    for (unsigned i = 1; i < PLAY_NODES_MAX; i++) {
+        assert_int_equal(host_dial(n[i]->host, &to, NULL, play->now, &c), E_OK);
+    }
+    play_wait(play, SECONDS(100));
+    for (size_t i = 0; i < play->n_links; i++) { /* the world's own buffers do not count */
+        buf_done(&play->links[i].end[0].in);
+        buf_done(&play->links[i].end[1].in);
+    }
+    assert_int_equal(host_conn_count(n[0]->host), PLAY_NODES_MAX - 1);
+    size_t each = (heap_bytes() - before) / (2 * (PLAY_NODES_MAX - 1));
+    print_message("an idle connection holds %zu bytes\n", each);
+    assert_true(each < 48 * KIB);
+    play_done(play);
+    mem_free(play);
+}
+
 static void the_same_seed_gives_the_same_run(void **state)
 {
     uint64_t steps[2];
@@ -657,6 +702,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_anywhere_ends_the_connection_with_a_reason),
         cmocka_unit_test(ids_of_the_dead_are_refused),
         cmocka_unit_test(a_denied_charge_is_an_ordinary_answer),
+        cmocka_unit_test(an_idle_connection_costs_less_than_48_kib),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
     };
 
