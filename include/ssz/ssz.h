@@ -17,8 +17,8 @@ struct ssz_type; /* sealed: const, shared; see ssz/type.h for how one is made */
 
 struct ssz_fault {
     enum err code;
-    size_t offset;       /* byte at which the value is wrong */
-    const char *field;   /* innermost field's name or NULL */
+    size_t offset;     /* byte at which the value is wrong */
+    const char *field; /* innermost field's name or NULL */
     uint64_t got, allowed;
 };
 
@@ -30,14 +30,14 @@ struct ssz_value {
     struct view bytes;
 };
 
-/* "message.body.attestations[3].data.slot"; O(1) a level. E_SSZ_PATH. */
+/* "message.body.attestations[3].data.slot"; O(1) a level. "" is the value itself. E_SSZ_PATH. */
 CHECKED enum err ssz_get(const struct ssz_type *t, struct view v, const char *path,
                          struct ssz_value *ret);
 /* The same for a uint64 (or shorter) or a boolean; asserts that the path exists in the type. */
 uint64_t ssz_u64(const struct ssz_type *t, struct view v, const char *path);
 /* Bytes of a field; asserts that the path exists. */
 struct view ssz_bytes(const struct ssz_type *t, struct view v, const char *path);
-uint64_t ssz_count(const struct ssz_value *v);                            /* elements or bits */
+uint64_t ssz_count(const struct ssz_value *v); /* elements or bits */
 CHECKED enum err ssz_element(const struct ssz_value *v, uint64_t i, struct ssz_value *ret);
 bool ssz_bit(const struct ssz_value *v, uint64_t i);
 
@@ -47,22 +47,38 @@ size_t ssz_size_max(const struct ssz_type *t); /* SIZE_MAX when it does not fit 
 const char *ssz_type_name(const struct ssz_type *t);
 bool ssz_has_field(const struct ssz_type *t, const char *path);
 
-/* JSON in the Beacon API's form. */
+/*
+ * JSON in the Beacon API's form, appended to `out`: numbers are decimal strings, bytes and bits hex
+ * of their serialization. Reading is strict: no field missing, unknown or twice; `fault` says where
+ * and what is wrong and `out` is as before.
+ */
 CHECKED enum err ssz_to_json(const struct ssz_type *t, struct view v, struct buf *out);
 CHECKED enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *out,
                                char fault[static 128]);
-void ssz_random(const struct ssz_type *t, struct rng *rng, struct buf *out);
+/* A random value for tests, appended: lists are short. E_FULL when `out` is. */
+CHECKED enum err ssz_random(const struct ssz_type *t, struct rng *rng, struct buf *out);
 
-/* Generalized indices and proofs. Spec: ssz/merkle-proofs.md */
+/*
+ * Generalized indices and proofs. Spec: ssz/merkle-proofs.md
+ *
+ * A path may end in "__len__" (lists), "__active_fields__" (progressive containers) or
+ * "__selector__" (unions). E_SSZ_PATH; E_RANGE: the index has more than 64 bits.
+ */
+#define SSZ_BRANCH_MAX 63u /* siblings of a node whose index fits 64 bits */
+
 CHECKED enum err ssz_gindex(const struct ssz_type *t, const char *path, uint64_t *ret);
+/* The node at `gindex` and its siblings from the leaf up; ret_branch holds SSZ_BRANCH_MAX. */
 CHECKED enum err ssz_prove(const struct ssz_type *t, struct view v, uint64_t gindex,
-                           uint8_t ret_leaf[static 32], uint8_t (*ret_branch)[32], size_t *n);
+                           uint8_t ret_leaf[static 32], uint8_t (*ret_branch)[32], size_t *ret_n);
+/* E_SSZ_PROOF: it does not verify, or has another length than the index asks for. */
 CHECKED enum err ssz_verify_proof(const uint8_t leaf[static 32], const uint8_t (*branch)[32],
                                   size_t n, uint64_t gindex, const uint8_t root[static 32]);
 
 /*
- * Building: start from the type's default value, then set fields by path. Variable-size fields
- * may be set once each, in any order; lists are appended to. ssz_build_end() writes the bytes.
+ * Building: start from the type's default value, then set fields by path, in any order; lists are
+ * appended to. What is set whole replaces what was there, and cannot be set in parts afterwards.
+ * The path "" is the value itself. All input is checked: the errors are those of ssz_check(),
+ * E_SSZ_PATH, E_SSZ_TYPE and E_RANGE. ssz_build_end() appends the bytes to `out`.
  */
 struct ssz_builder;
 

@@ -5,46 +5,47 @@
 
 #include <assert.h>
 
-static bool is_container(const struct ssz_type *t)
+/* Decimal digits, all of `v`. */
+static bool number(struct view v, uint64_t *ret)
 {
-    return t->kind == SSZ_CONTAINER || t->kind == SSZ_PROGRESSIVE_CONTAINER;
-}
+    uint64_t x = 0;
 
-static bool is_sequence(const struct ssz_type *t)
-{
-    return t->kind == SSZ_VECTOR || t->kind == SSZ_LIST || t->kind == SSZ_PROGRESSIVE_LIST;
-}
-
-bool path_name(const char **path, struct view *ret)
-{
-    const char *p = *path;
-    size_t n = strcspn(p, ".[");
-
-    if (n == 0) {
-        return false;
-    }
-    *ret = view_of(p, n);
-    *path = p + n;
-    return true;
-}
-
-bool path_index(const char **path, uint64_t *ret)
-{
-    const char *p = *path + 1;
-    uint64_t i = 0;
-
-    if (*p < '0' || *p > '9') {
-        return false;
-    }
-    for (; *p >= '0' && *p <= '9'; p++) {
-        if (i > (UINT64_MAX - 9) / 10) {
+    for (size_t i = 0; i < v.n; i++) {
+        if (v.p[i] < '0' || v.p[i] > '9' || x > (UINT64_MAX - 9) / 10) {
             return false;
         }
-        i = 10 * i + (uint64_t)(*p - '0');
+        x = 10 * x + (uint64_t)(v.p[i] - '0');
     }
-    *path = p + 1;
-    *ret = i;
-    return *p == ']';
+    *ret = x;
+    return v.n != 0;
+}
+
+bool path_next(const char **path, struct path_step *ret)
+{
+    const char *p = *path;
+    bool bracket = *p == '[';
+    size_t n;
+
+    *ret = (struct path_step){0};
+    if (bracket) {
+        n = strcspn(++p, "]");
+        if (p[n] != ']') {
+            return false;
+        }
+    } else {
+        n = strcspn(p, ".[");
+        ret->name = view_of(p, n);
+    }
+    ret->is_index = number(view_of(p, n), &ret->index);
+    if (n == 0 || (bracket && !ret->is_index)) {
+        return false;
+    }
+    p += n + bracket;
+    if (*p == '.' && *++p == 0) {
+        return false;
+    }
+    *path = p;
+    return true;
 }
 
 const struct ssz_field *field_find(const struct ssz_type *t, struct view name)
@@ -59,36 +60,24 @@ const struct ssz_field *field_find(const struct ssz_type *t, struct view name)
     return NULL;
 }
 
-/* One step down; `path` is moved behind it. */
-static enum err step(struct ssz_value *at, const char **path)
+static enum err step(struct ssz_value *at, const struct path_step *p)
 {
-    struct view name;
-    uint64_t i;
-
-    if (**path == '[') {
-        if (!path_index(path, &i)) {
-            return E_SSZ_PATH;
-        }
-        return ssz_element(at, i, at);
+    if (is_sequence(at->type)) {
+        return p->is_index ? ssz_element(at, p->index, at) : E_SSZ_PATH;
     }
-    if (!path_name(path, &name)) {
-        return E_SSZ_PATH;
-    }
-    if (at->type->kind == SSZ_UNION) {
-        const struct ssz_field *option = walk_option(at->type, at->bytes);
-
-        if (option->name_n != name.n || memcmp(option->name, name.p, name.n) != 0) {
-            return E_SSZ_PATH;
-        }
-        *at = (struct ssz_value){option->type, view_skip(at->bytes, 1)};
-        return E_OK;
-    }
-    const struct ssz_field *f = is_container(at->type) ? field_find(at->type, name) : NULL;
+    const struct ssz_field *f = p->name.n == 0 ? NULL : field_find(at->type, p->name);
 
     if (f == NULL) {
         return E_SSZ_PATH;
     }
-    at->bytes = walk_field(at->type, at->bytes, (unsigned)(f - at->type->fields));
+    if (at->type->kind == SSZ_UNION) {
+        if (f != walk_option(at->type, at->bytes)) {
+            return E_SSZ_PATH;
+        }
+        at->bytes = view_skip(at->bytes, 1);
+    } else {
+        at->bytes = walk_field(at->type, at->bytes, (unsigned)(f - at->type->fields));
+    }
     at->type = f->type;
     return E_OK;
 }
@@ -96,15 +85,13 @@ static enum err step(struct ssz_value *at, const char **path)
 enum err ssz_get(const struct ssz_type *t, struct view v, const char *path, struct ssz_value *ret)
 {
     struct ssz_value at = {t, v};
+    struct path_step p;
 
     while (*path != 0) {
-        TRY(step(&at, &path));
-        if (*path == '.') {
-            path++;
-            if (*path == 0) {
-                return E_SSZ_PATH;
-            }
+        if (!path_next(&path, &p)) {
+            return E_SSZ_PATH;
         }
+        TRY(step(&at, &p));
     }
     *ret = at;
     return E_OK;
@@ -153,26 +140,25 @@ uint64_t ssz_u64(const struct ssz_type *t, struct view v, const char *path)
 
 bool ssz_has_field(const struct ssz_type *t, const char *path)
 {
-    struct view name;
-    uint64_t i;
+    struct path_step p;
 
     while (*path != 0) {
-        if (*path == '[') {
-            if (!is_sequence(t) || !path_index(&path, &i)) {
+        if (!path_next(&path, &p)) {
+            return false;
+        }
+        if (is_sequence(t)) {
+            if (!p.is_index) {
                 return false;
             }
             t = t->inner;
-        } else {
-            const struct ssz_field *f = path_name(&path, &name) ? field_find(t, name) : NULL;
+            continue;
+        }
+        const struct ssz_field *f = p.name.n == 0 ? NULL : field_find(t, p.name);
 
-            if (f == NULL) {
-                return false;
-            }
-            t = f->type;
+        if (f == NULL) {
+            return false;
         }
-        if (*path == '.') {
-            path++;
-        }
+        t = f->type;
     }
     return true;
 }

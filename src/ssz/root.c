@@ -5,6 +5,9 @@
  *
  * Spec     consensus-specs ssz/simple-serialize.md "Merkleization"
  */
+#include "root.h"
+
+#include "get.h"
 #include "merkle.h"
 #include "scratch.h"
 #include "walk.h"
@@ -467,5 +470,77 @@ void ssz_root(const struct ssz_type *t, struct view v, uint8_t ret[static 32])
 
     scratch_init(&s);
     roots(&s, t, &v, 1, rows_of(ret, 1));
+    scratch_done(&s);
+}
+
+/* ---- parts of trees ---- */
+
+static size_t packed_bytes(const struct ssz_value *v)
+{
+    uint64_t bits = is_bits(v->type) ? walk_count(v->type, v->bytes) : 0;
+
+    return is_bits(v->type) ? (size_t)(bits / 8 + (bits % 8 != 0)) : v->bytes.n;
+}
+
+uint64_t root_chunks(const struct ssz_value *v)
+{
+    const struct ssz_type *t = v->type;
+
+    if (is_container(t)) {
+        return t->kind == SSZ_CONTAINER ? t->n_fields : t->n_active;
+    }
+    if (is_sequence(t) && !t->packed) {
+        return walk_count(t, v->bytes);
+    }
+    return (packed_bytes(v) + 31) / 32;
+}
+
+static void fields_node(struct scratch *s, const struct ssz_value *v, uint64_t from, uint64_t to,
+                        struct node *ret)
+{
+    const struct ssz_type *t = v->type;
+    size_t n = (size_t)(to - from);
+    uint8_t *rows = scratch_take(s, 32 * even(n));
+
+    memset(rows, 0, 32 * n);
+    for (unsigned f = 0; f < t->n_fields; f++) {
+        uint64_t leaf = t->fields[f].leaf;
+
+        if (leaf >= from && leaf < to) {
+            struct view fv = walk_field(t, v->bytes, f);
+
+            roots(s, t->fields[f].type, &fv, 1, rows_of(rows + 32 * (leaf - from), 1));
+        }
+    }
+    merkle_fold(rows, n, 0, ret);
+}
+
+void root_range(const struct ssz_value *v, uint64_t from, unsigned depth, uint8_t ret[static 32])
+{
+    uint64_t n = root_chunks(v), to;
+    struct scratch s;
+    struct node x;
+
+    if (from >= n) {
+        memcpy(ret, zero_root[depth], 32);
+        return;
+    }
+    to = depth < 63 && n - from > UINT64_C(1) << depth ? from + (UINT64_C(1) << depth) : n;
+    scratch_init(&s);
+    if (is_container(v->type)) {
+        fields_node(&s, v, from, to, &x);
+    } else if (is_sequence(v->type) && !v->type->packed) {
+        elements_node(&s, v, from, to, &x);
+    } else {
+        struct view b = v->bytes;
+
+        if (has_length(v->type) && !is_sequence(v->type)) {
+            b = bit_bytes(&s, b, walk_bits(b));
+        }
+        b = view_skip(b, (size_t)from * 32);
+        merkle_bytes(view_of(b.p, b.n < (to - from) * 32 ? b.n : (size_t)(to - from) * 32), &x);
+    }
+    node_lift(&x, depth);
+    memcpy(ret, x.root, 32);
     scratch_done(&s);
 }
