@@ -147,7 +147,7 @@ static uint64_t dial_latency(struct conn *c)
     return link_latency(c->sim, c->end[0].node, to == NULL ? 0 : to->number) + link_jitter(c->sim);
 }
 
-enum err tcp_dial(struct port *p, const struct addr *to, uint64_t *ret_conn)
+enum err sim_tcp_dial(struct port *p, const struct addr *to, uint64_t *ret_conn)
 {
     struct sim_node *n = (struct sim_node *)p;
     struct sim *s = n->sim;
@@ -215,7 +215,7 @@ static void on_syn(struct conn *c)
     } else if (!to->accept_paused) {
         accept_one(c, to);
     } else if (to->n_backlog < BACKLOG_MAX) {
-        to->backlog[to->n_backlog++] = c; /* until accepting goes on; see tcp_accept_pause() */
+        to->backlog[to->n_backlog++] = c; /* until accepting goes on; see sim_tcp_accept_pause() */
     } else {
         dial_again(c);
     }
@@ -309,7 +309,7 @@ static void send_pieces(struct end *e, const struct view *pieces, size_t n)
     }
 }
 
-size_t tcp_write(struct port *p, uint64_t id, const struct view *pieces, size_t n)
+size_t sim_tcp_write(struct port *p, uint64_t id, const struct view *pieces, size_t n)
 {
     struct sim_node *node = (struct sim_node *)p;
     struct end *e = end_get(p, id);
@@ -417,7 +417,7 @@ static void on_arrive(struct end *from)
         return;
     }
     if (to->paused && to->state == END_UP && g->kind != SEG_RST) {
-        return; /* waits until reading goes on: tcp_pause() arms it again */
+        return; /* waits until reading goes on: sim_tcp_pause() arms it again */
     }
     uint64_t in_ns = g->charged ? s->now_ns : link_down(s->nodes[to->node], g->n);
 
@@ -489,7 +489,7 @@ void tcp_on_timer(struct sim *s, struct timer *t)
 
 /* ---- the node's other calls ---- */
 
-void tcp_pause(struct port *p, uint64_t id, bool paused)
+void sim_tcp_pause(struct port *p, uint64_t id, bool paused)
 {
     struct end *e = end_get(p, id);
 
@@ -546,7 +546,7 @@ static void end_close(struct end *e, bool abort)
     end_leave(e);
 }
 
-void tcp_close(struct port *p, uint64_t id, bool abort)
+void sim_tcp_close(struct port *p, uint64_t id, bool abort)
 {
     struct end *e = end_get(p, id);
 
@@ -555,7 +555,7 @@ void tcp_close(struct port *p, uint64_t id, bool abort)
     }
 }
 
-void tcp_close_all(struct sim_node *n, bool abort)
+void sim_tcp_close_all(struct sim_node *n, bool abort)
 {
     for (struct end **e; (e = map_oldest(&n->ends)) != NULL;) {
         end_close(*e, abort);
@@ -566,7 +566,7 @@ void tcp_close_all(struct sim_node *n, bool abort)
     n->n_backlog = 0;
 }
 
-void tcp_accept_pause(struct port *p, bool paused)
+void sim_tcp_accept_pause(struct port *p, bool paused)
 {
     struct sim_node *n = (struct sim_node *)p;
 

@@ -16,7 +16,7 @@ static void note_contact(struct sim_node *n, uint32_t to)
     map_put(&n->contacts, &to, NULL);
 }
 
-void udp_send(struct port *p, const struct addr *to, struct view bytes)
+void sim_udp_send(struct port *p, const struct addr *to, struct view bytes)
 {
     struct sim_node *n = (struct sim_node *)p;
     struct sim *s = n->sim;

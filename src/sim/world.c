@@ -45,7 +45,7 @@ static void life_end(struct sim_node *n, bool killed)
     struct sim *s = n->sim;
 
     n->running = false;
-    tcp_close_all(n, killed);
+    sim_tcp_close_all(n, killed);
     map_clear(&n->contacts);
     timer_stop(&s->timers, &n->tick);
     if (s->turn == n) {
@@ -173,15 +173,15 @@ static void done(struct port *p)
 }
 
 static const struct port_ops ops = {
-    .dial = tcp_dial,
-    .write = tcp_write,
-    .pause = tcp_pause,
-    .close = tcp_close,
-    .send = udp_send,
+    .dial = sim_tcp_dial,
+    .write = sim_tcp_write,
+    .pause = sim_tcp_pause,
+    .close = sim_tcp_close,
+    .send = sim_udp_send,
     .arm = arm,
     .work = work,
     .resolve = resolve,
-    .accept_pause = tcp_accept_pause,
+    .accept_pause = sim_tcp_accept_pause,
     .done = done,
 };
 

@@ -157,17 +157,17 @@ uint64_t link_up(struct sim_node *n, size_t bytes);
 uint64_t link_down(struct sim_node *n, size_t bytes);
 
 /* tcp.c */
-enum err tcp_dial(struct port *p, const struct addr *to, uint64_t *ret_conn);
-size_t tcp_write(struct port *p, uint64_t conn, const struct view *pieces, size_t n);
-void tcp_pause(struct port *p, uint64_t conn, bool paused);
-void tcp_close(struct port *p, uint64_t conn, bool abort);
-void tcp_accept_pause(struct port *p, bool paused);
-void tcp_close_all(struct sim_node *n, bool abort);
+enum err sim_tcp_dial(struct port *p, const struct addr *to, uint64_t *ret_conn);
+size_t sim_tcp_write(struct port *p, uint64_t conn, const struct view *pieces, size_t n);
+void sim_tcp_pause(struct port *p, uint64_t conn, bool paused);
+void sim_tcp_close(struct port *p, uint64_t conn, bool abort);
+void sim_tcp_accept_pause(struct port *p, bool paused);
+void sim_tcp_close_all(struct sim_node *n, bool abort);
 void tcp_on_timer(struct sim *s, struct timer *t);
 void tcp_free_all(struct sim *s);
 
 /* udp.c */
-void udp_send(struct port *p, const struct addr *to, struct view datagram);
+void sim_udp_send(struct port *p, const struct addr *to, struct view datagram);
 void udp_on_timer(struct sim *s, struct timer *t);
 void udp_free_all(struct sim *s);
 
