@@ -1,0 +1,427 @@
+/*
+ * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
+ * a line in on stdin: connect IP PORT | ping | req NAME [hex] | echo BYTES STREAMS | close | quit
+ * net_peer [--muxers yamux,mplex] [--noearly] [--ip6]
+ */
+#define _GNU_SOURCE
+#include <base/mem.h>
+#include <codec/base.h>
+#include <crypto/random.h>
+#include <inttypes.h>
+#include <io/io.h>
+#include <net/host.h>
+#include <net/rpc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ID(s)                               \
+    {                                       \
+        (const uint8_t *)(s), sizeof(s) - 1 \
+    }
+#define RR(s) ID("/eth2/beacon_chain/req/" s "/ssz_snappy")
+
+static const struct rpc_method methods[] = {
+    {.id = RR("status/2"),
+     .request_min = 92,
+     .request_max = 92,
+     .chunk_min = 92,
+     .chunk_max = 92,
+     .chunks_max = 1,
+     .accept = true},
+    {.id = RR("ping/1"),
+     .request_min = 8,
+     .request_max = 8,
+     .chunk_min = 8,
+     .chunk_max = 8,
+     .chunks_max = 1,
+     .accept = true},
+    {.id = RR("metadata/3"),
+     .empty_request = true,
+     .chunk_min = 25,
+     .chunk_max = 25,
+     .chunks_max = 1,
+     .accept = true},
+};
+static const char *const names[] = {"status/2", "ping/1", "metadata/3"};
+
+struct peer {
+    struct port_sink sink;
+    struct io *io;
+    struct port *port;
+    struct host *host;
+    struct rpc *rpc;
+    struct io_watch *input;
+    struct ident ident;
+    conn_id conn;
+    struct stream_protocol echo;
+    size_t echo_left, echo_sent, echo_got, echo_streams;
+    uint64_t echo_since_ns;
+    char line[4096];
+    size_t line_n;
+    bool quit;
+};
+
+static const struct view echo_ids[] = {ID("/p2pd/echo/1")};
+
+/* ---- echo: what comes on an inbound stream goes back; what comes on ours is counted ---- */
+
+static void echo_opened(void *self, stream_id s, bool inbound, size_t index, struct now now)
+{
+    struct peer *p = self;
+
+    (void)index;
+    (void)now;
+    host_set_user(p->host, s, inbound ? p : NULL);
+}
+
+static enum err echo_data(void *self, stream_id s, struct view bytes, struct now now)
+{
+    struct peer *p = self;
+
+    (void)now;
+    if (host_user(p->host, s) == NULL) {
+        p->echo_got += bytes.n;
+        return E_OK;
+    }
+    struct blob *b = blob_copy(bytes);
+    enum err e = host_write(p->host, s, b, SEND_BULK);
+    blob_unref(b);
+    if (host_queued(p->host, s) > 1 * MIB) { /* the remote reads slower than it writes */
+        host_pause(p->host, s, true);
+    }
+    return e;
+}
+
+static void echo_writable(void *self, stream_id s, struct now now)
+{
+    struct peer *p = self;
+
+    (void)now;
+    if (host_user(p->host, s) != NULL) {
+        host_pause(p->host, s, false);
+    }
+}
+
+static enum err echo_ended(void *self, stream_id s, struct now now)
+{
+    struct peer *p = self;
+
+    (void)now;
+    host_end(p->host, s);
+    return E_OK;
+}
+
+static void echo_gone(void *self, stream_id s, enum err why, struct now now)
+{
+    struct peer *p = self;
+
+    if (host_user(p->host, s) != NULL) {
+        return;
+    }
+    if (why != E_OK) {
+        printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[why].name);
+    }
+    if (--p->echo_left == 0) {
+        printf("{\"ev\":\"echo\",\"sent\":%zu,\"got\":%zu,\"ms\":%" PRIu64 "}\n", p->echo_sent,
+               p->echo_got, (now.mono_ns - p->echo_since_ns) / 1000000u);
+    }
+}
+
+static const struct stream_ops echo_ops = {echo_opened, echo_data, echo_ended, echo_gone,
+                                           echo_writable};
+
+static void echo_start(struct peer *p, size_t bytes, size_t streams, struct now now)
+{
+    struct blob *b = blob_new(bytes);
+
+    p->echo_left = streams;
+    p->echo_sent = bytes * streams;
+    p->echo_got = 0;
+    p->echo_since_ns = now.mono_ns;
+    rng_fill(random_system(), b->b, bytes);
+    for (size_t i = 0; i < streams; i++) {
+        stream_id s;
+        enum err e = host_open(p->host, p->conn, &p->echo, now, &s);
+        e = e == E_OK ? host_write(p->host, s, b, SEND_BULK) : e;
+        if (e != E_OK) {
+            printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[e].name);
+            p->echo_left--;
+            continue;
+        }
+        host_end(p->host, s);
+    }
+    blob_unref(b);
+}
+
+/* ---- commands ---- */
+
+static void request(struct peer *p, const char *name, const char *text, struct now now)
+{
+    uint8_t ssz[256];
+    size_t n = strlen(text) / 2;
+    uint64_t id;
+
+    for (size_t i = 0; i < n && i < sizeof ssz; i++) {
+        unsigned x;
+        if (sscanf(text + 2 * i, "%2x", &x) != 1) {
+            return;
+        }
+        ssz[i] = (uint8_t)x;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(names[i], name) == 0) {
+            enum err e =
+                rpc_request(p->rpc, p->conn, i, view_of(ssz, n), 1, SECONDS(5), NULL, now, &id);
+            if (e != E_OK) {
+                printf("{\"ev\":\"resp\",\"proto\":\"%s\",\"err\":\"%s\"}\n", name,
+                       err_table[e].name);
+            }
+        }
+    }
+}
+
+static void command(struct peer *p, char *line, struct now now)
+{
+    char word[3][512] = {"", "", ""};
+    struct addr to;
+    conn_id c;
+
+    if (sscanf(line, "%511s %511s %511s", word[0], word[1], word[2]) < 1) {
+        return;
+    }
+    if (strcmp(word[0], "connect") == 0) {
+        enum err e = addr_parse(word[1], &to);
+        to.port = (uint16_t)strtoul(word[2], NULL, 10);
+        e = e == E_OK ? host_dial(p->host, &to, NULL, now, &c) : e;
+        if (e != E_OK) {
+            printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
+        }
+    } else if (strcmp(word[0], "ping") == 0) {
+        IGNORE(host_ping(p->host, p->conn, now), "the script waits in vain and says so");
+    } else if (strcmp(word[0], "req") == 0) {
+        request(p, word[1], word[2], now);
+    } else if (strcmp(word[0], "echo") == 0) {
+        echo_start(p, strtoul(word[1], NULL, 10), strtoul(word[2], NULL, 10), now);
+    } else if (strcmp(word[0], "close") == 0) {
+        host_close(p->host, p->conn, E_SHUTDOWN, now);
+    } else if (strcmp(word[0], "quit") == 0) {
+        p->quit = true;
+    }
+}
+
+static void on_input(void *self, struct now now)
+{
+    struct peer *p = self;
+    ssize_t n = read(0, p->line + p->line_n, sizeof p->line - p->line_n - 1);
+
+    if (n <= 0) {
+        p->quit = true;
+        return;
+    }
+    p->line_n += (size_t)n;
+    p->line[p->line_n] = '\0';
+    for (char *end; (end = strchr(p->line, '\n')) != NULL;) {
+        *end = '\0';
+        command(p, p->line, now);
+        p->line_n -= (size_t)(end + 1 - p->line);
+        memmove(p->line, end + 1, p->line_n + 1);
+    }
+}
+
+/* ---- events ---- */
+
+static void on_identified(const struct identify *i)
+{
+    printf("{\"ev\":\"identify\",\"agent\":\"%s\",\"version\":\"%s\",\"n_protos\":%zu,"
+           "\"n_addrs\":%zu,\"signed\":%s,\"observed\":%s}\n",
+           i->agent, i->protocol_version, i->n_protocols, i->n_addrs,
+           i->signed_record ? "true" : "false", i->has_observed ? "true" : "false");
+}
+
+static void pull_host(struct peer *p)
+{
+    struct host_event ev;
+    struct host_conn_info info;
+    char id[PEER_ID_TEXT_MAX];
+
+    while (host_next(p->host, &ev)) {
+        switch (ev.kind) {
+        case HOST_CONNECTED:
+            p->conn = ev.conn;
+            if (host_conn_info(p->host, ev.conn, &info)) {
+                printf("{\"ev\":\"connected\",\"peer\":\"%s\",\"mux\":\"%s\",\"outbound\":%s}\n",
+                       peer_id_text(&ev.peer, id), info.muxer, ev.outbound ? "true" : "false");
+            }
+            break;
+        case HOST_DISCONNECTED:
+            printf("{\"ev\":\"disconnected\",\"why\":\"%s\"}\n", err_table[ev.error].name);
+            break;
+        case HOST_DIAL_FAILED:
+        case HOST_INBOUND_FAILED:
+            printf("{\"ev\":\"failed\",\"why\":\"%s\",\"text\":\"%s\"}\n", err_table[ev.error].name,
+                   ev.text);
+            break;
+        case HOST_IDENTIFIED:
+            on_identified(ev.identify);
+            break;
+        case HOST_PONG:
+            printf("{\"ev\":\"ping\",\"us\":%" PRIu64 "}\n", ev.rtt_ns / 1000u);
+            break;
+        case HOST_NONE:
+            break;
+        }
+    }
+}
+
+static void print_hex(struct view v)
+{
+    for (size_t i = 0; i < v.n; i++) {
+        printf("%02x", v.p[i]);
+    }
+}
+
+static void on_call(struct peer *p, const struct rpc_event *ev)
+{
+    uint8_t metadata[25] = {[0] = 9, [17] = 4};
+    struct view answer = ev->method == 2 ? view_of(metadata, sizeof metadata) : ev->data;
+
+    printf("{\"ev\":\"req\",\"proto\":\"%s\",\"body\":\"", names[ev->method]);
+    print_hex(ev->data);
+    printf("\"}\n");
+    enum err e = rpc_reply_chunk(p->rpc, ev->call, NULL, answer);
+    if (e != E_OK) {
+        printf("{\"ev\":\"reply_failed\",\"why\":\"%s\"}\n", err_table[e].name);
+    }
+    rpc_reply_end(p->rpc, ev->call);
+}
+
+static void pull_rpc(struct peer *p)
+{
+    struct rpc_event ev;
+
+    while (rpc_next(p->rpc, &ev)) {
+        switch (ev.kind) {
+        case RPC_CALLED:
+            on_call(p, &ev);
+            break;
+        case RPC_CHUNK:
+            printf("{\"ev\":\"resp\",\"proto\":\"%s\",\"body\":\"", names[ev.method]);
+            print_hex(ev.data);
+            printf("\"}\n");
+            break;
+        case RPC_FAILED:
+        case RPC_REFUSED:
+            printf("{\"ev\":\"resp\",\"proto\":\"%s\",\"err\":\"%s\"}\n", names[ev.method],
+                   err_table[ev.error].name);
+            break;
+        case RPC_WRITABLE:
+        case RPC_DROPPED:
+        case RPC_DONE:
+        case RPC_NONE:
+            break;
+        }
+    }
+}
+
+static void on_event(struct port_sink *sink, const struct port_event *ev, struct now now)
+{
+    struct peer *p = (struct peer *)sink;
+
+    if (ev->kind == PORT_TICK) {
+        host_tick(p->host, now);
+    } else {
+        host_on_port(p->host, ev, now);
+    }
+    pull_host(p);
+    pull_rpc(p);
+    if (ev->kind == PORT_TURN) {
+        host_flush(p->host, now);
+    }
+    fflush(stdout);
+    if (p->quit || ev->kind == PORT_STOP) {
+        io_watch_free(p->input);
+        p->input = NULL;
+        p->port->ops->done(p->port);
+        return;
+    }
+    p->port->ops->arm(p->port, host_deadline(p->host));
+}
+
+static void options(int argc, char **argv, struct host_config *cfg, struct io_config *io)
+{
+    const char *ip = "127.0.0.1";
+
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--noearly") == 0) {
+            cfg->early_muxer = false;
+        } else if (strcmp(argv[i], "--ip6") == 0) {
+            ip = "::1";
+        } else if (strcmp(argv[i], "--muxers") == 0 && i + 1 < argc) {
+            i++;
+            cfg->yamux = strstr(argv[i], "yamux") != NULL;
+            cfg->mplex = strstr(argv[i], "mplex") != NULL;
+        }
+    }
+    struct addr a;
+    if (addr_parse(ip, &a) == E_OK) {
+        *(a.family == 4 ? &io->tcp4 : &io->tcp6) = a;
+    }
+}
+
+static void tell_up(const struct peer *p, const struct addr *at)
+{
+    struct peer_id self;
+    char id[PEER_ID_TEXT_MAX], text[ADDR_TEXT_MAX];
+
+    peer_id_from_secp(p->ident.public, &self);
+    printf("{\"ev\":\"up\",\"peer\":\"%s\",\"ip\":\"%s\",\"port\":%u}\n", peer_id_text(&self, id),
+           addr_ip_text(at, text), (unsigned)at->port);
+    fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+    static struct peer p;
+    struct host_config cfg;
+    struct io_config io = {.signals = true};
+    char error[IO_ERROR_MAX];
+
+    host_config_default(&cfg);
+    cfg.memory_per_conn_max = cfg.memory_max = 4096 * MIB;
+    cfg.streams_per_conn_max = 1200;
+    options(argc, argv, &cfg, &io);
+    if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
+        fprintf(stderr, "%s\n", error);
+        return 1;
+    }
+    ident_random(random_system(), &p.ident);
+    cfg.ident = &p.ident;
+    p.sink.on = on_event;
+    p.port = io_port(p.io);
+    p.port->sink = &p.sink;
+    p.host = host_new(&cfg, p.port, random_system(), NULL, NULL, io_now(p.io));
+    p.rpc = rpc_new(p.host, methods, ARRAY_LEN(methods), random_system());
+    p.echo = (struct stream_protocol){.ids = echo_ids,
+                                      .n_ids = 1,
+                                      .accept = true,
+                                      .klass = SEND_BULK,
+                                      .queue_max = 1024 * MIB,
+                                      .ops = &echo_ops,
+                                      .self = &p};
+    host_register(p.host, &p.echo);
+    struct addr *at = p.port->tcp4.family != 0 ? &p.port->tcp4 : &p.port->tcp6;
+    struct multiaddr own;
+    multiaddr_tcp(at, NULL, &own);
+    host_set_addrs(p.host, &own, 1);
+    tell_up(&p, at);
+    if (io_watch_new(p.io, 0, on_input, &p, &p.input) != E_OK) {
+        return 1;
+    }
+    bool calm = io_run(p.io);
+    rpc_free(p.rpc);
+    host_free(p.host);
+    io_watch_free(p.input);
+    io_free(p.io);
+    return calm ? 0 : 1;
+}
