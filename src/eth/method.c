@@ -70,14 +70,16 @@ static const struct row {
 #undef METHOD
 };
 
-/* The widest bounds of a type over the forks in which the method exists. False: no such type. */
+/* The widest bounds of a type over the forks in which the method exists; without context bytes the
+ * version fixes the type, which is that of the first of them. False: no such type. */
 static bool widest(const struct network *n, const struct row *r, const char *type, size_t *ret_min,
                    size_t *ret_max, const struct ssz_type **ret_type)
 {
     *ret_min = SIZE_MAX;
     *ret_max = 0;
     *ret_type = NULL;
-    for (enum fork f = r->since; f <= r->until; f++) {
+    enum fork until = r->has_context ? r->until : r->since;
+    for (enum fork f = r->since; f <= until; f++) {
         const struct ssz_type *t = schema_type(n->preset, f, type);
 
         if (t != NULL) {

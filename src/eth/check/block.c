@@ -1,0 +1,108 @@
+/* beacon_block. Spec: specs/phase0/p2p-interface.md "beacon_block" and its changes in bellatrix,
+ * deneb, electra, fulu, gloas */
+#include "check.h"
+
+/* Operations that gloas' progressive lists do not bound by their types. */
+static const struct {
+    const char *path;
+    enum preset_number most;
+    const char *reason;
+} operation_limits[] = {
+    {"message.body.proposer_slashings", PRESET_NUMBER_MAX_PROPOSER_SLASHINGS,
+     "too many proposer slashings"},
+    {"message.body.attester_slashings", PRESET_NUMBER_MAX_ATTESTER_SLASHINGS_ELECTRA,
+     "too many attester slashings"},
+    {"message.body.attestations", PRESET_NUMBER_MAX_ATTESTATIONS_ELECTRA, "too many attestations"},
+    {"message.body.voluntary_exits", PRESET_NUMBER_MAX_VOLUNTARY_EXITS, "too many voluntary exits"},
+    {"message.body.bls_to_execution_changes", PRESET_NUMBER_MAX_BLS_TO_EXECUTION_CHANGES,
+     "too many bls to execution changes"},
+    {"message.body.payload_attestations", PRESET_NUMBER_MAX_PAYLOAD_ATTESTATIONS,
+     "too many payload attestations"},
+};
+
+static enum check_verdict check_operations(struct check *c)
+{
+    const char *over = NULL;
+
+    REJECT_IF(field_count(c, "message.body.deposits") != 0, "deposits must be empty");
+    for (size_t i = 0; i < ARRAY_LEN(operation_limits); i++) {
+        uint64_t most = preset_number(c->net->preset, operation_limits[i].most);
+
+        REJECT_IF(field_count(c, operation_limits[i].path) > most, operation_limits[i].reason);
+    }
+    REJECT_IF(requests_over(c, "message.body.parent_execution_requests.", &over), over);
+    return CHECK_ACCEPT;
+}
+
+static bool all_zero(struct view v)
+{
+    uint8_t any = 0;
+
+    for (size_t i = 0; i < v.n; i++) {
+        any |= v.p[i];
+    }
+    return any == 0;
+}
+
+/* A bellatrix block of before the merge has an empty payload, whose timestamp is 0.
+ * Spec: specs/bellatrix/beacon-chain.md "is_execution_enabled" */
+static bool execution_enabled(const struct check *c)
+{
+    return c->topic->span->fork > BELLATRIX ||
+           !all_zero(field_bytes(c, "message.body.execution_payload.block_hash"));
+}
+
+static enum check_verdict check_payload(struct check *c, uint64_t slot)
+{
+    enum fork fork = c->topic->span->fork;
+    uint64_t most = network_max_blobs(c->net, epoch_of_slot(c->net, slot));
+
+    if (fork >= GLOAS) {
+        struct view parent = field_bytes(c, "message.parent_root");
+        struct view of_bid =
+            field_bytes(c, "message.body.signed_execution_payload_bid.message.parent_block_root");
+
+        REJECT_IF_KNOWN(
+            field_count(
+                c, "message.body.signed_execution_payload_bid.message.blob_kzg_commitments") > most,
+            "too many blob kzg commitments");
+        REJECT_IF_KNOWN(!view_eq(parent, of_bid), "bid's parent does not equal block's parent");
+        return CHECK_ACCEPT;
+    }
+    if (fork >= BELLATRIX && execution_enabled(c)) {
+        uint64_t start = slot_start_ns(c->net, slot) / 1000000000u;
+
+        REJECT_IF_KNOWN(field_u64(c, "message.body.execution_payload.timestamp") != start,
+                        "incorrect execution payload timestamp");
+    }
+    if (fork >= DENEB) {
+        REJECT_IF_KNOWN(field_count(c, "message.body.blob_kzg_commitments") > most,
+                        "too many blob kzg commitments");
+    }
+    return CHECK_ACCEPT;
+}
+
+enum check_verdict check_block(struct check *c)
+{
+    uint64_t slot = field_u64(c, "message.slot");
+    struct check_block parent;
+
+    /* The topic's digest is the object's: its epoch must be in the digest's time. */
+    REJECT_IF(network_span_at_slot(c->net, slot)->fork != c->topic->span->fork,
+              "block is of another fork than its topic");
+    IGNORE_IF(slot_is_future(c->net, slot, c->now), "block is from a future slot");
+    IGNORE_IF(c->has_finality && slot <= c->finalized_slot,
+              "block is not from a slot greater than the latest finalized slot");
+    IGNORE_IF(seen_already(c), "block is not the first valid block for this slot and proposer");
+    if (c->topic->span->fork >= GLOAS && check_operations(c) != CHECK_ACCEPT) {
+        return c->res->verdict;
+    }
+    IGNORE_IF(!block_look(c, field_bytes(c, "message.parent_root").p, &parent),
+              "block's parent has not been seen");
+    /* Whether an invalid parent rejects depends on why it is invalid, which its execution layer
+     * knows: it is not forwarded either way. */
+    IGNORE_IF(parent.invalid, "block's parent is invalid");
+    REJECT_IF(c->block_known && slot <= parent.slot,
+              "block is not from a higher slot than its parent");
+    return check_payload(c, slot);
+}
