@@ -22,7 +22,11 @@ SETTLE_SLOTS = 3   # from the first connected slot, until which a block may have
 
 def connected(daemon, lodestar):
     """Wait until both sides list each other as connected; returns our row and theirs."""
-    ours = until(lambda: daemon.peer(lodestar.peer_id), 60,
+    def identified():
+        row = daemon.peer(lodestar.peer_id)
+        return row if row and row["agent"] else None
+
+    ours = until(identified, 60,
                  lambda: f"{daemon.name} lists Lodestar as connected; it lists {daemon.peers(None)}")
     theirs = until(lambda: lodestar.sees(daemon.peer_id), 30, "Lodestar lists the daemon as connected")
     return ours, theirs

@@ -1,0 +1,116 @@
+/*
+ * The node: one Ethereum peer above the port. It owns host, gossip, req/resp, discovery, peers and
+ * chain, and drives them from port events; it neither opens sockets nor reads clocks.
+ *
+ * In       port events by node_sink(); everything else is reading
+ * Memory   budgets and maxima of its parts; peers and blocks known have maxima in node.c
+ */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include <base/buf.h>
+#include <base/log.h>
+#include <base/metric.h>
+#include <base/rng.h>
+#include <codec/multiaddr.h>
+#include <crypto/ident.h>
+#include <eth/network.h>
+#include <io/port.h>
+#include <proto/enr.h>
+#include <store/store.h>
+
+enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE };
+
+struct node_config {
+    const struct network *network; /* borrowed, as all pointers here, for the node's life */
+    const struct ident *ident;
+    struct store *store; /* NULL: in memory only */
+    struct log *log;
+    struct metrics *metrics;
+    const char *agent;
+    const struct enr *boot;
+    size_t n_boot;
+    const struct multiaddr *boot_addrs; /* boot nodes without a record: dialled like found ones */
+    size_t n_boot_addrs;
+    const struct multiaddr *static_peers; /* dialled until connected, never pruned */
+    size_t n_static;
+    const struct peer_id *trusted;
+    size_t n_trusted;
+    struct addr advertised4, advertised6; /* given by flags; family 0: what peers report */
+    bool has_anchor; /* the chain begins behind this block; else genesis, or the first block seen */
+    uint8_t anchor_root[32];
+    uint64_t anchor_slot;
+    unsigned target_peers;
+    unsigned custody_groups;
+    bool discovery, private_discovery, local_network, all_subnets, make_blocks;
+    enum node_validation validation;
+};
+
+void node_config_default(struct node_config *cfg);
+
+struct node;
+
+/* The port's listening addresses must be known. Nothing is sent before PORT_START. */
+struct node *node_new(const struct node_config *cfg, struct port *port, struct rng *rng,
+                      struct now now);
+void node_free(struct node *n);
+struct port_sink *node_sink(struct node *n);
+
+/* ---- looking in (the API) ---- */
+const struct enr *node_record(const struct node *n);
+const struct peer_id *node_peer_id(const struct node *n);
+const struct network *node_network(const struct node *n);
+size_t node_addrs(const struct node *n, struct multiaddr *ret, size_t max);
+
+struct node_metadata {
+    uint64_t seq;
+    uint8_t attnets[8], syncnets;
+    uint64_t custody_group_count;
+};
+
+void node_metadata(const struct node *n, struct node_metadata *ret);
+
+enum node_peer_state { PEER_DISCONNECTED, PEER_CONNECTING, PEER_CONNECTED, PEER_DISCONNECTING };
+
+struct node_peer {
+    struct peer_id id;
+    enum node_peer_state state;
+    bool outbound;
+    struct addr addr;      /* family 0: unknown */
+    const struct enr *enr; /* NULL: unknown */
+    const char *source;    /* "inbound", "discv5", "boot", "static" */
+    const char *agent;     /* may be empty */
+    const char *why;       /* how the last connection ended; may be empty */
+    double score;          /* gossip */
+    uint64_t head_slot;
+    uint64_t since_ns;
+};
+
+/* Walk all peers known: start with *at = 0. */
+bool node_next_peer(const struct node *n, uint32_t *at, struct node_peer *ret);
+bool node_find_peer(const struct node *n, const struct peer_id *id, struct node_peer *ret);
+
+struct node_head {
+    uint64_t slot;
+    uint8_t root[32];
+    uint64_t current_slot;
+    uint64_t sync_distance;
+    bool syncing;
+    bool started; /* after PORT_START */
+};
+
+void node_head(const struct node *n, struct node_head *ret);
+const char *node_block_via(unsigned index); /* label of p2pd_blocks_total; NULL out of range */
+
+struct node_block {
+    uint8_t root[32];
+    enum fork fork;
+    uint64_t slot;
+    bool canonical;
+    struct blob *ssz; /* SignedBeaconBlock: a new reference */
+};
+
+/* "head", "genesis", "finalized", a slot or a 0x root. E_INVALID, E_NOT_FOUND. */
+CHECKED enum err node_get_block(struct node *n, const char *id, struct node_block *ret);
+
+#endif

@@ -1,0 +1,216 @@
+/* The API's /eth/v1/node: identity, peers, version, health, syncing; and /metrics. */
+#include "api_internal.h"
+
+#include <codec/base.h>
+#include <eth/topic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ADDRS_MAX 8u
+
+static const char *const state_names[] = {
+    [PEER_DISCONNECTED] = "disconnected",
+    [PEER_CONNECTING] = "connecting",
+    [PEER_CONNECTED] = "connected",
+    [PEER_DISCONNECTING] = "disconnecting",
+};
+
+static json_t *p2p_addresses(const struct node *n)
+{
+    struct multiaddr addrs[ADDRS_MAX];
+    char text[MULTIADDR_TEXT_MAX];
+    size_t count = node_addrs(n, addrs, ADDRS_MAX);
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        if (multiaddr_text(&addrs[i], text, sizeof text) == E_OK) {
+            json_array_append_new(list, json_string(text));
+        }
+    }
+    return list;
+}
+
+static json_t *discovery_addresses(const struct node *n)
+{
+    char addr[ADDR_TEXT_MAX], id[PEER_ID_TEXT_MAX], text[ADDR_TEXT_MAX + 2 * PEER_ID_TEXT_MAX];
+    json_t *list = json_array();
+
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        struct addr at;
+
+        if (enr_endpoint(node_record(n), family, "udp", &at)) {
+            snprintf(text, sizeof text, "/ip%u/%s/udp/%u/p2p/%s", family, addr_ip_text(&at, addr),
+                     at.port, peer_id_text(node_peer_id(n), id));
+            json_array_append_new(list, json_string(text));
+        }
+    }
+    return list;
+}
+
+void api_identity(const struct request *q, struct answer *a)
+{
+    char id[PEER_ID_TEXT_MAX], enr[ENR_TEXT_MAX];
+    struct node_metadata m;
+
+    node_metadata(q->node, &m);
+    answer_json(a, json_pack("{s:{s:s, s:s, s:o, s:o, s:{s:o, s:o, s:o, s:o}}}", "data", "peer_id",
+                             peer_id_text(node_peer_id(q->node), id), "enr",
+                             enr_text(node_record(q->node), enr), "p2p_addresses",
+                             p2p_addresses(q->node), "discovery_addresses",
+                             discovery_addresses(q->node), "metadata", "seq_number",
+                             json_u64(m.seq), "attnets", json_hex(view_of(m.attnets, 8)),
+                             "syncnets", json_hex(view_of(&m.syncnets, 1)), "custody_group_count",
+                             json_u64(m.custody_group_count)));
+}
+
+static json_t *peer_json(const struct node_peer *p)
+{
+    char id[PEER_ID_TEXT_MAX], enr[ENR_TEXT_MAX], at[MULTIADDR_TEXT_MAX] = "";
+    struct multiaddr m;
+
+    if (p->addr.family != 0) {
+        multiaddr_tcp(&p->addr, NULL, &m);
+        if (multiaddr_text(&m, at, sizeof at) != E_OK) {
+            at[0] = '\0';
+        }
+    }
+    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:o}", "peer_id",
+                     peer_id_text(&p->id, id), "enr",
+                     p->enr == NULL ? json_null() : json_string(enr_text(p->enr, enr)),
+                     "last_seen_p2p_address", at, "state", state_names[p->state], "direction",
+                     p->outbound ? "outbound" : "inbound", "source", p->source, "agent", p->agent,
+                     "why", p->why, "score", p->score, "head_slot", json_u64(p->head_slot));
+}
+
+/* The query names one value or several, by commas or repetition; absent: all. */
+struct filter {
+    const char *name, *value;
+    bool given, fits;
+};
+
+static enum MHD_Result filter_one(void *self, enum MHD_ValueKind kind, const char *key,
+                                  const char *value)
+{
+    struct filter *f = self;
+    size_t n = strlen(f->value);
+
+    (void)kind;
+    if (strcmp(key, f->name) != 0 || value == NULL) {
+        return MHD_YES;
+    }
+    f->given = true;
+    for (const char *at = value; *at != '\0';) {
+        size_t part = strcspn(at, ",");
+
+        f->fits |= part == n && memcmp(at, f->value, n) == 0;
+        at += part + (at[part] == ',');
+    }
+    return MHD_YES;
+}
+
+static bool fits(const struct request *q, const char *name, const char *value)
+{
+    struct filter f = {.name = name, .value = value};
+
+    MHD_get_connection_values(q->connection, MHD_GET_ARGUMENT_KIND, filter_one, &f);
+    return !f.given || f.fits;
+}
+
+void api_peers(const struct request *q, struct answer *a)
+{
+    json_t *list = json_array();
+    struct node_peer p;
+    uint32_t at = 0;
+
+    while (node_next_peer(q->node, &at, &p)) {
+        if (fits(q, "state", state_names[p.state]) &&
+            fits(q, "direction", p.outbound ? "outbound" : "inbound")) {
+            json_array_append_new(list, peer_json(&p));
+        }
+    }
+    json_int_t count = (json_int_t)json_array_size(list);
+    answer_json(a, json_pack("{s:o, s:{s:I}}", "data", list, "meta", "count", count));
+}
+
+void api_peer(const struct request *q, struct answer *a)
+{
+    struct peer_id id;
+    struct node_peer p;
+
+    if (peer_id_parse(view_str(q->id), &id) != E_OK) {
+        answer_error(a, MHD_HTTP_BAD_REQUEST, "not a peer id");
+    } else if (!node_find_peer(q->node, &id, &p)) {
+        answer_error(a, MHD_HTTP_NOT_FOUND, "peer is not known");
+    } else {
+        answer_json(a, json_pack("{s:o}", "data", peer_json(&p)));
+    }
+}
+
+void api_peer_count(const struct request *q, struct answer *a)
+{
+    uint64_t count[ARRAY_LEN(state_names)] = {0};
+    json_t *data = json_object();
+    struct node_peer p;
+    uint32_t at = 0;
+
+    while (node_next_peer(q->node, &at, &p)) {
+        count[p.state]++;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(state_names); i++) {
+        json_object_set_new(data, state_names[i], json_u64(count[i]));
+    }
+    answer_json(a, json_pack("{s:o}", "data", data));
+}
+
+void api_version(const struct request *q, struct answer *a)
+{
+    answer_json(a, json_pack("{s:{s:s}}", "data", "version", api_version_of(q->api)));
+}
+
+void api_health(const struct request *q, struct answer *a)
+{
+    const char *override = request_query(q, "syncing_status");
+    long status = override == NULL ? MHD_HTTP_PARTIAL_CONTENT : strtol(override, NULL, 10);
+    struct node_head h;
+
+    if (status < 100 || status > 599) {
+        answer_error(a, MHD_HTTP_BAD_REQUEST, "syncing_status is a number from 100 to 599");
+        return;
+    }
+    node_head(q->node, &h);
+    a->status = !h.started  ? MHD_HTTP_SERVICE_UNAVAILABLE
+                : h.syncing ? (unsigned)status
+                            : MHD_HTTP_OK;
+}
+
+void api_syncing(const struct request *q, struct answer *a)
+{
+    struct node_head h;
+
+    node_head(q->node, &h);
+    answer_json(a, json_pack("{s:{s:o, s:o, s:b, s:b, s:b}}", "data", "head_slot", json_u64(h.slot),
+                             "sync_distance", json_u64(h.sync_distance), "is_syncing", h.syncing,
+                             "is_optimistic", 1, "el_offline", 1));
+}
+
+static const char *label(void *self, enum metric m, unsigned index)
+{
+    (void)self;
+    switch ((int)m) { /* the metrics with a label */
+    case M_FAULTS:
+        return err_table[index].name;
+    case M_BLOCKS:
+        return node_block_via(index);
+    case M_GOSSIP_MESSAGES:
+        return index < TOPIC_KIND_COUNT ? topic_kind_name((enum topic_kind)index) : NULL;
+    }
+    return NULL;
+}
+
+void api_metrics(const struct request *q, struct answer *a)
+{
+    a->type = "text/plain; version=0.0.4";
+    if (metrics_print(api_metrics_of(q->api), label, NULL, &a->body) != E_OK) {
+        answer_error(a, MHD_HTTP_INTERNAL_SERVER_ERROR, "metrics are over the answer's maximum");
+    }
+}

@@ -1,0 +1,455 @@
+/* The main job: options into a node on libuv. Nothing is opened before all options are checked. */
+#define _GNU_SOURCE
+#include "commands.h"
+#include "options.h"
+
+#include <api/http.h>
+#include <base/mem.h>
+#include <crypto/random.h>
+#include <errno.h>
+#include <eth/chain_maker.h>
+#include <io/io.h>
+#include <node/node.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef P2PD_VERSION
+#define P2PD_VERSION "0"
+#endif
+
+#define PATH_BYTES  512u
+#define EXIT_FAILED 1
+#define EXIT_USAGE  2
+
+struct run {
+    struct options o;
+    int code; /* what to exit with when a step fails */
+    char datadir[PATH_BYTES];
+    struct network *network;
+    struct log *log;
+    struct metrics *metrics;
+    struct ident ident;
+    struct store *store;
+    struct io_config io_config;
+    struct addr http;
+    struct io *io;
+    struct node *node;
+    struct api *api;
+    struct node_config cfg;
+    struct enr *boot;
+    struct multiaddr *boot_addrs, *static_peers;
+    struct peer_id *trusted;
+};
+
+PRINTF_LIKE(3, 4) static bool fail(struct run *r, int code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("beacon-p2pd: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    r->code = code;
+    return false;
+}
+
+/* ---- options into values ---- */
+
+static bool read_network(struct run *r)
+{
+    const char *dir = option_text(&r->o, OPT_TESTNET_DIR);
+    char fault[NETWORK_FAULT_MAX];
+
+    if (dir != NULL && option_given(&r->o, OPT_NETWORK)) {
+        return fail(r, EXIT_USAGE, "--network and --testnet-dir exclude each other");
+    }
+    enum err e = dir != NULL ? network_load_dir(dir, &r->network, fault)
+                             : network_builtin(option_text(&r->o, OPT_NETWORK), &r->network, fault);
+    if (e != E_OK) {
+        return fail(r, e == E_IO ? EXIT_FAILED : EXIT_USAGE, "%s", fault);
+    }
+    r->cfg.network = r->network;
+    return true;
+}
+
+/* One address a family; `port` is put on each. */
+static bool read_addrs(struct run *r, enum option id, uint16_t port, struct addr *ret4,
+                       struct addr *ret6)
+{
+    struct option_list l = option_list(&r->o, id);
+    const char *fallback = option_text(&r->o, id);
+    size_t n = l.n != 0 ? l.n : fallback != NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *text = l.n != 0 ? l.values[i] : fallback;
+        struct addr a;
+
+        if (addr_parse(text, &a) != E_OK || a.port != 0) {
+            return fail(r, EXIT_USAGE, "--%s %s: an IPv4 or IPv6 address without port is wanted",
+                        option_name(id), text);
+        }
+        struct addr *ret = a.family == 4 ? ret4 : ret6;
+        if (ret->family != 0) {
+            return fail(r, EXIT_USAGE, "--%s %s: one address of each family at most",
+                        option_name(id), text);
+        }
+        *ret = a;
+        ret->port = port;
+    }
+    return true;
+}
+
+static bool read_listen(struct run *r)
+{
+    struct io_config *c = &r->io_config;
+    uint16_t tcp = (uint16_t)option_u64(&r->o, OPT_PORT);
+    uint16_t udp = option_text(&r->o, OPT_DISCOVERY_PORT) == NULL
+                       ? tcp
+                       : (uint16_t)option_u64(&r->o, OPT_DISCOVERY_PORT);
+    struct addr advertised6 = {.family = 0};
+
+    if (!read_addrs(r, OPT_LISTEN_ADDRESS, tcp, &c->tcp4, &c->tcp6) ||
+        !read_addrs(r, OPT_ENR_ADDRESS, 0, &r->cfg.advertised4, &advertised6) ||
+        !read_addrs(r, OPT_HTTP_ADDRESS, (uint16_t)option_u64(&r->o, OPT_HTTP_PORT), &r->http,
+                    &r->http)) {
+        return false;
+    }
+    r->cfg.advertised6 = advertised6;
+    if (!option_bool(&r->o, OPT_DISABLE_DISCOVERY)) {
+        c->udp4 = c->tcp4;
+        c->udp6 = c->tcp6;
+        c->udp4.port = c->udp6.port = udp;
+    }
+    c->signals = true;
+    if (option_given(&r->o, OPT_TEST_WALL_TIME)) {
+        struct timespec at;
+
+        clock_gettime(CLOCK_REALTIME, &at);
+        c->wall_offset_ns =
+            ((int64_t)option_u64(&r->o, OPT_TEST_WALL_TIME) - at.tv_sec) * 1000000000;
+    }
+    return true;
+}
+
+/* An ENR's TCP endpoint as a multiaddr. */
+static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
+{
+    struct peer_id id;
+    struct addr at;
+
+    peer_id_from_secp(e->public, &id);
+    if (!enr_endpoint(e, 4, "tcp", &at) && !enr_endpoint(e, 6, "tcp", &at)) {
+        return false;
+    }
+    multiaddr_tcp(&at, &id, ret);
+    return true;
+}
+
+static bool read_boot_one(struct run *r, const char *text, bool built_in)
+{
+    if (enr_parse(view_str(text), &r->boot[r->cfg.n_boot]) == E_OK) {
+        r->cfg.n_boot++;
+        return true;
+    }
+    if (multiaddr_parse(view_str(text), &r->boot_addrs[r->cfg.n_boot_addrs]) == E_OK) {
+        r->cfg.n_boot_addrs++;
+        return true;
+    }
+    return built_in || fail(r, EXIT_USAGE, "--boot-nodes %s: neither an ENR nor a multiaddr", text);
+}
+
+static bool read_boot(struct run *r)
+{
+    struct option_list l = option_list(&r->o, OPT_BOOT_NODES);
+    bool built_in = l.n == 0;
+    size_t n = built_in ? r->network->n_bootnodes : l.n;
+
+    r->boot = mem_zalloc_array(n, sizeof *r->boot);
+    r->boot_addrs = mem_zalloc_array(n, sizeof *r->boot_addrs);
+    for (size_t i = 0; i < n; i++) {
+        if (!read_boot_one(r, built_in ? r->network->bootnodes[i] : l.values[i], built_in)) {
+            return false;
+        }
+    }
+    r->cfg.boot = r->boot;
+    r->cfg.boot_addrs = r->boot_addrs;
+    return true;
+}
+
+static bool read_peers(struct run *r)
+{
+    struct option_list named = option_list(&r->o, OPT_LIBP2P_ADDRESSES);
+    struct option_list trusted = option_list(&r->o, OPT_TRUSTED_PEERS);
+    struct enr e;
+
+    r->static_peers = mem_zalloc_array(named.n, sizeof *r->static_peers);
+    for (size_t i = 0; i < named.n; i++) {
+        bool ok = enr_parse(view_str(named.values[i]), &e) == E_OK
+                      ? enr_multiaddr(&e, &r->static_peers[i])
+                      : multiaddr_parse(view_str(named.values[i]), &r->static_peers[i]) == E_OK;
+        if (!ok) {
+            return fail(r, EXIT_USAGE,
+                        "--libp2p-addresses %s: neither a multiaddr nor an ENR with a TCP port",
+                        named.values[i]);
+        }
+    }
+    r->trusted = mem_zalloc_array(trusted.n, sizeof *r->trusted);
+    for (size_t i = 0; i < trusted.n; i++) {
+        if (peer_id_parse(view_str(trusted.values[i]), &r->trusted[i]) != E_OK) {
+            return fail(r, EXIT_USAGE, "--trusted-peers %s: not a peer id", trusted.values[i]);
+        }
+    }
+    r->cfg.static_peers = r->static_peers;
+    r->cfg.n_static = named.n;
+    r->cfg.trusted = r->trusted;
+    r->cfg.n_trusted = trusted.n;
+    return true;
+}
+
+static bool read_validation(struct run *r)
+{
+    const char *mode = option_text(&r->o, OPT_VALIDATION);
+    bool private = option_text(&r->o, OPT_TESTNET_DIR) != NULL;
+
+    if (mode == NULL) {
+        r->cfg.validation = private ? VALIDATE_STRUCTURAL : VALIDATE_OBSERVE;
+    } else if (strcmp(mode, "structural") == 0) {
+        r->cfg.validation = VALIDATE_STRUCTURAL;
+    } else if (strcmp(mode, "observe") == 0) {
+        r->cfg.validation = VALIDATE_OBSERVE;
+    } else {
+        return fail(r, EXIT_USAGE,
+                    "--validation %s: structural or observe is wanted (external and quorum are not "
+                    "there yet)",
+                    mode);
+    }
+    return true;
+}
+
+static void log_to_stdout(void *self, enum log_level level, struct view line)
+{
+    (void)self;
+    (void)level;
+    fwrite(line.p, 1, line.n, stdout);
+    fflush(stdout);
+}
+
+static bool read_log(struct run *r)
+{
+    const char *format = option_text(&r->o, OPT_LOG_FORMAT);
+    struct view bad;
+
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        return fail(r, EXIT_USAGE, "--log-format %s: text or json is wanted", format);
+    }
+    r->log = log_new(log_to_stdout, NULL, format[0] == 'j' ? LOG_JSON : LOG_TEXT, LOG_INFO);
+    if (!log_set_levels(r->log, option_text(&r->o, OPT_LOG_LEVEL), &bad)) {
+        return fail(
+            r, EXIT_USAGE,
+            "--log-level: %.*s: error, warn, info, debug or trace is wanted, or module=level",
+            (int)bad.n, (const char *)bad.p);
+    }
+    return true;
+}
+
+/* A network made by `devnet` has the chain maker's genesis. */
+static void read_anchor(struct run *r)
+{
+    uint8_t validators_root[32];
+
+    chain_maker_validators_root(validators_root);
+    if (memcmp(validators_root, r->network->genesis_validators_root, 32) == 0) {
+        r->cfg.has_anchor = true;
+        chain_maker_genesis_root(r->network, r->cfg.anchor_root);
+    }
+}
+
+static bool read_options(struct run *r)
+{
+    const struct options *o = &r->o;
+
+    if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
+        !read_validation(r)) {
+        return false;
+    }
+    read_anchor(r);
+    r->cfg.agent =
+        option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : "beacon-p2pd/" P2PD_VERSION;
+    r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
+    r->cfg.discovery = !option_bool(o, OPT_DISABLE_DISCOVERY);
+    r->cfg.private_discovery =
+        option_bool(o, OPT_PRIVATE_DISCOVERY) ||
+        (r->cfg.advertised4.family == 4 && !addr_is_public(&r->cfg.advertised4));
+    r->cfg.local_network = option_bool(o, OPT_LOCAL_PROFILE);
+    r->cfg.all_subnets = option_bool(o, OPT_ALL_SUBNETS);
+    r->cfg.make_blocks = option_bool(o, OPT_MAKE_BLOCKS);
+    if (r->cfg.make_blocks && !r->cfg.has_anchor) {
+        return fail(r, EXIT_USAGE, "--devnet-make-blocks works on a network made by devnet only");
+    }
+    return true;
+}
+
+/* ---- opening ---- */
+
+static bool make_dirs(struct run *r, const char *path)
+{
+    char part[PATH_BYTES];
+
+    for (size_t i = 1; path[i - 1] != '\0'; i++) {
+        if (path[i] != '/' && path[i] != '\0') {
+            continue;
+        }
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0700) != 0 && errno != EEXIST) {
+            return fail(r, EXIT_FAILED, "cannot make directory %s: %s; give another --datadir",
+                        part, strerror(errno));
+        }
+    }
+    if (access(path, R_OK | W_OK | X_OK) != 0) {
+        return fail(r, EXIT_FAILED, "directory %s: %s; give another --datadir", path,
+                    strerror(errno));
+    }
+    return true;
+}
+
+static bool open_datadir(struct run *r)
+{
+    const char *given = option_text(&r->o, OPT_DATADIR), *home = getenv("HOME");
+
+    if (given == NULL && home == NULL) {
+        return fail(r, EXIT_USAGE, "HOME is not set: give a --datadir");
+    }
+    int n = given != NULL ? snprintf(r->datadir, sizeof r->datadir, "%s", given)
+                          : snprintf(r->datadir, sizeof r->datadir,
+                                     "%s/.local/share/beacon-p2pd/%s", home, r->network->name);
+    if (n <= 0 || (size_t)n >= sizeof r->datadir) {
+        return fail(r, EXIT_USAGE, "--datadir is too long or empty");
+    }
+    return make_dirs(r, r->datadir);
+}
+
+static bool open_key(struct run *r)
+{
+    char path[PATH_BYTES + 8];
+
+    snprintf(path, sizeof path, "%s/key", r->datadir);
+    enum err e = ident_load_or_create(path, random_system(), &r->ident);
+    if (e == E_CRYPTO_KEY) {
+        return fail(r, EXIT_FAILED,
+                    "key file %s is damaged; restore it, or move it away to get a new identity",
+                    path);
+    }
+    if (e != E_OK) {
+        return fail(r, EXIT_FAILED, "key file %s cannot be read or made: %s", path, err_text(e));
+    }
+    r->cfg.ident = &r->ident;
+    return true;
+}
+
+static bool open_store(struct run *r)
+{
+    char path[PATH_BYTES + 8], fault[STORE_FAULT_MAX];
+    struct store_config cfg = {.dir = path};
+
+    snprintf(path, sizeof path, "%s/store", r->datadir);
+    if (store_open(&cfg, &r->store, fault) != E_OK) {
+        return fail(r, EXIT_FAILED, "%s", fault);
+    }
+    r->cfg.store = r->store;
+    return true;
+}
+
+static bool open_io(struct run *r)
+{
+    char error[IO_ERROR_MAX];
+
+    r->io = io_new(&r->io_config, error);
+    return r->io != NULL || fail(r, EXIT_FAILED, "%s", error);
+}
+
+static bool open_node(struct run *r)
+{
+    char error[API_ERROR_MAX];
+
+    r->metrics = metrics_new();
+    log_set_time(r->log, io_now(r->io).wall_ns);
+    r->cfg.log = r->log;
+    r->cfg.metrics = r->metrics;
+    r->node = node_new(&r->cfg, io_port(r->io), random_system(), io_now(r->io));
+    if (r->node == NULL) {
+        return fail(r, EXIT_FAILED, "the node cannot start: store or record is not usable");
+    }
+    if (option_bool(&r->o, OPT_DISABLE_HTTP)) {
+        return true;
+    }
+    struct api_config api = {
+        .listen = r->http, .metrics = r->metrics, .version = "beacon-p2pd/" P2PD_VERSION};
+    r->api = api_new(&api, r->node, r->io, error);
+    return r->api != NULL || fail(r, EXIT_FAILED, "%s", error);
+}
+
+static void tell_listening(struct run *r)
+{
+    const struct port *p = io_port(r->io);
+    char enr[ENR_TEXT_MAX], id[PEER_ID_TEXT_MAX], tcp[ADDR_TEXT_MAX], http[ADDR_TEXT_MAX] = "off";
+    char url[ADDR_TEXT_MAX + 8];
+    struct addr at = r->http;
+
+    if (r->api != NULL) {
+        at.port = api_port(r->api);
+        addr_text(&at, http);
+    }
+    snprintf(url, sizeof url, "%s%s", r->api != NULL ? "http://" : "", http);
+    LOG(r->log, LOG_INFO, "node", "listening", L_STR("network", r->network->name),
+        L_STR("peer_id", peer_id_text(node_peer_id(r->node), id)),
+        L_STR("tcp", addr_text(p->tcp4.family != 0 ? &p->tcp4 : &p->tcp6, tcp)),
+        L_U64("udp", p->udp4.family != 0 ? p->udp4.port : p->udp6.port), L_STR("http", url),
+        L_STR("datadir", r->datadir), L_STR("enr", enr_text(node_record(r->node), enr)));
+}
+
+static void close_all(struct run *r)
+{
+    api_free(r->api);
+    node_free(r->node);
+    io_free(r->io);
+    if (r->store != NULL && store_close(r->store) != E_OK) {
+        fail(r, EXIT_FAILED, "the last blocks could not be written to %s", r->datadir);
+    }
+    metrics_free(r->metrics);
+    log_free(r->log);
+    network_free(r->network);
+    mem_free(r->boot);
+    mem_free(r->boot_addrs);
+    mem_free(r->static_peers);
+    mem_free(r->trusted);
+    options_done(&r->o);
+}
+
+int cmd_run(int argc, char **argv)
+{
+    struct run *r = mem_zalloc(sizeof *r);
+    int code;
+
+    node_config_default(&r->cfg);
+    r->code = 0;
+    if (!options_parse(&r->o, argc, argv)) {
+        r->code = EXIT_USAGE;
+    } else if (read_options(r) && open_datadir(r) && open_key(r) && open_store(r) && open_io(r) &&
+               open_node(r)) {
+        tell_listening(r);
+        if (!io_run(r->io)) {
+            /* A second signal: now, in whatever state. The store takes that as it takes kill -9. */
+            fprintf(stderr, "beacon-p2pd: stopped at once\n");
+            _exit(EXIT_FAILED);
+        }
+    }
+    close_all(r);
+    code = r->code;
+    mem_free(r);
+    return code;
+}

@@ -1,0 +1,11 @@
+/* The subcommands. Each returns the exit code: 0 done, 1 failed, 2 wrong usage. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+int cmd_run(int argc, char **argv);
+int cmd_devnet(int argc, char **argv);
+int cmd_enr(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
+int cmd_ssz(int argc, char **argv);
+
+#endif

@@ -1,0 +1,63 @@
+#include "commands.h"
+#include "options.h"
+
+#include <crypto/random.h>
+#include <eth/schema.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifndef P2PD_VERSION
+#define P2PD_VERSION "0"
+#endif
+
+static const struct command {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"run", "join a network (the default)", cmd_run},
+    {"devnet", "a local network of child processes on 127.0.0.1", cmd_devnet},
+    {"sim", "whole nodes on virtual time", cmd_sim},
+};
+
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static int help(void)
+{
+    printf("beacon-p2pd: a peer-to-peer daemon of Ethereum's consensus layer\n\n"
+           "Usage: beacon-p2pd [COMMAND] [OPTIONS]\n\nCommands\n");
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        printf("  %-30s %s\n", commands[i].name, commands[i].help);
+    }
+    options_help(stdout);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (crypto_start() != E_OK) {
+        fprintf(stderr, "beacon-p2pd: the machine gives no randomness\n");
+        return 1;
+    }
+    schema_start();
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 && (i == 1 || strcmp(argv[1], "ssz") != 0)) {
+            return help();
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("beacon-p2pd %s\n", P2PD_VERSION);
+            return 0;
+        }
+    }
+    for (size_t i = 0; argc > 1 && i < N_COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    if (argc > 1 && argv[1][0] != '-') {
+        fprintf(stderr, "beacon-p2pd: unknown command %s; see beacon-p2pd --help\n", argv[1]);
+        return 2;
+    }
+    return cmd_run(argc, argv);
+}

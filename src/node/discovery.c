@@ -1,0 +1,266 @@
+/*
+ * discv5 on the port, our own record, and lookups for as long as peers are wanted.
+ */
+#include "node_internal.h"
+
+#define LOOKUP_WANTING_NS SECONDS(5)  /* between lookups while below the target */
+#define LOOKUP_LOCAL_NS   SECONDS(1)  /* on a network of our own */
+#define LOOKUP_SATED_NS   SECONDS(60) /* at the target: new nodes still become known */
+#define NO_PEERS_AFTER_NS SECONDS(20) /* the watchdog speaks this often while there is no peer */
+#define META_RECORD       "enr"
+
+/* The record's pairs for now. Returns true when they differ from the signed record's. */
+static bool draft_record(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    const struct network *net = n->cfg.network;
+    uint64_t epoch = epoch_now(net, now.wall_ns);
+    struct enr_fork_id fork;
+    uint8_t eth2[ENR_FORK_ID_SIZE], nfd[4];
+    struct enr_draft draft;
+    struct addr a4 = n->cfg.advertised4, a6 = n->cfg.advertised6;
+
+    a4 = a4.family != 0 ? a4 : d->voted4;
+    a6 = a6.family != 0 ? a6 : d->voted6;
+    enr_draft_init(&draft, d->record.seq);
+    enr_fork_id_at(net, epoch, &fork);
+    enr_fork_id_encode(&fork, eth2);
+    enr_draft_set(&draft, "eth2", view_of(eth2, sizeof eth2));
+    enr_draft_set(&draft, "attnets", view_of(n->metadata.attnets, 8));
+    enr_draft_set(&draft, "syncnets", view_of(&n->metadata.syncnets, 1));
+    if (net->forks[FULU].epoch != FAR_FUTURE_EPOCH) {
+        enr_nfd_at(net, epoch, nfd);
+        enr_draft_set(&draft, "nfd", view_of(nfd, sizeof nfd));
+        enr_draft_set_u64(&draft, "cgc", n->metadata.custody_group_count);
+    }
+    if (a4.family == 4) {
+        enr_draft_set(&draft, "ip", view_of(a4.ip, 4));
+        enr_draft_set_u64(&draft, "tcp", n->port->tcp4.port);
+        enr_draft_set_u64(&draft, "udp", a4.port != 0 ? a4.port : n->port->udp4.port);
+    }
+    if (a6.family == 6) {
+        enr_draft_set(&draft, "ip6", view_of(a6.ip, 16));
+        enr_draft_set_u64(&draft, "tcp6", n->port->tcp6.port);
+        enr_draft_set_u64(&draft, "udp6", a6.port != 0 ? a6.port : n->port->udp6.port);
+    }
+    bool differs = draft.n != d->draft.n || memcmp(draft.pairs, d->draft.pairs, sizeof draft.pairs);
+    d->draft = draft;
+    return differs;
+}
+
+static enum err sign(struct node *n, uint64_t seq)
+{
+    struct discovery *d = &n->discovery;
+
+    d->draft.seq = seq;
+    TRY(enr_sign(&d->draft, n->cfg.ident, &d->record));
+    IGNORE(store_put_meta(n->store, META_RECORD, view_of(d->record.raw, d->record.n)),
+           "the next start then signs a record with an older seq; seen in the store's metrics");
+    return E_OK;
+}
+
+/* The same content keeps its seq over a restart; other content gets the next one. */
+static enum err first_record(struct node *n, struct now now)
+{
+    uint8_t raw[STORE_META_MAX];
+    size_t raw_n = 0;
+    struct enr old = {.seq = 0};
+    struct enr *signed_now = &n->discovery.record;
+
+    if (store_get_meta(n->store, META_RECORD, raw, &raw_n) != E_OK ||
+        enr_decode(view_of(raw, raw_n), &old) != E_OK) {
+        old.seq = 0;
+    }
+    draft_record(n, now);
+    TRY(sign(n, old.seq == 0 ? 1 : old.seq));
+    if (old.seq != 0 && (old.n != signed_now->n || memcmp(old.raw, signed_now->raw, old.n) != 0)) {
+        TRY(sign(n, old.seq + 1));
+    }
+    return E_OK;
+}
+
+static void engine_config(const struct node *n, struct discv5_config *cfg)
+{
+    discv5_config_default(cfg);
+    if (n->cfg.local_network) {
+        discv5_config_local(cfg);
+    }
+    cfg->allow_private |= n->cfg.private_discovery;
+    cfg->ipv4 = n->port->udp4.family != 0;
+    cfg->ipv6 = n->port->udp6.family != 0;
+    cfg->fixed_address = n->cfg.advertised4.family != 0 || n->cfg.advertised6.family != 0;
+}
+
+enum err discovery_init(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    struct discv5_config cfg;
+
+    TRY(first_record(n, now));
+    node_id_from_public(n->cfg.ident->public, &n->node_id);
+    if (!n->cfg.discovery) {
+        return E_OK;
+    }
+    engine_config(n, &cfg);
+    d->engine = discv5_new(&cfg, n->cfg.ident, &d->record, n->rng, now);
+    for (size_t i = 0; i < n->cfg.n_boot; i++) {
+        discv5_add_boot(d->engine, &n->cfg.boot[i], now);
+        peers_found(n, &n->cfg.boot[i], SOURCE_BOOT, now);
+    }
+    d->lookup_ns = now.mono_ns;
+    d->no_peers_told_ns = now.mono_ns;
+    return E_OK;
+}
+
+void discovery_done(struct node *n)
+{
+    discv5_free(n->discovery.engine);
+}
+
+void discovery_refresh(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    char text[ENR_TEXT_MAX];
+
+    if (!draft_record(n, now)) {
+        return;
+    }
+    if (sign(n, d->record.seq + 1) != E_OK) {
+        LOG(n->log, LOG_ERROR, "discovery",
+            "our record would be over 300 bytes; the old one stays");
+        return;
+    }
+    if (d->engine != NULL) {
+        discv5_set_record(d->engine, &d->record);
+    }
+    LOG(n->log, LOG_INFO, "discovery", "our record has changed",
+        L_STR("enr", enr_text(&d->record, text)), L_U64("seq", d->record.seq));
+}
+
+static void on_address(struct node *n, const struct discv5_event *ev, struct now now)
+{
+    struct addr *voted = ev->from.family == 4 ? &n->discovery.voted4 : &n->discovery.voted6;
+
+    if (!addr_eq(voted, &ev->from)) {
+        *voted = ev->from;
+        discovery_refresh(n, now);
+    }
+}
+
+static void on_event(struct node *n, const struct discv5_event *ev, struct now now)
+{
+    struct discovery *d = &n->discovery;
+
+    switch (ev->kind) {
+    case DISCV5_FOUND:
+    case DISCV5_LIVE:
+        if (ev->enr != NULL) {
+            peers_found(n, ev->enr, SOURCE_DISCV5, now);
+        }
+        d->answered += ev->kind == DISCV5_LIVE;
+        break;
+    case DISCV5_LOOKUP_DONE:
+        d->lookup_running = false;
+        d->lookup_ns = now.mono_ns + (n->peers.n_connected >= n->cfg.target_peers ? LOOKUP_SATED_NS
+                                      : n->cfg.local_network                      ? LOOKUP_LOCAL_NS
+                                                             : LOOKUP_WANTING_NS);
+        break;
+    case DISCV5_ADDRESS:
+        on_address(n, ev, now);
+        break;
+    case DISCV5_TALKREQ: /* no protocol is registered: an empty answer says so */
+        discv5_talk_answer(d->engine, ev->request, view_of(NULL, 0), now);
+        break;
+    case DISCV5_TALKRESP:
+    case DISCV5_FAILED:
+    case DISCV5_PONG:
+    case DISCV5_NODES:
+    case DISCV5_NONE:
+        break;
+    }
+}
+
+void discovery_pump(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    uint8_t packet[DISCV5_PACKET_MAX];
+    struct discv5_event ev;
+    struct addr to;
+    size_t packet_n;
+
+    if (d->engine == NULL) {
+        return;
+    }
+    while (discv5_next_event(d->engine, &ev)) {
+        on_event(n, &ev, now);
+    }
+    while (discv5_next_datagram(d->engine, &to, packet, &packet_n)) {
+        n->port->ops->send(n->port, &to, view_of(packet, packet_n));
+        metric_add(n->metrics, M_UDP_OUT, 0, packet_n);
+        d->sent++;
+    }
+}
+
+void discovery_on_datagram(struct node *n, const struct port_event *ev, struct now now)
+{
+    if (n->discovery.engine == NULL) {
+        return;
+    }
+    metric_add(n->metrics, M_UDP_IN, 0, ev->n);
+    enum err e = discv5_feed(n->discovery.engine, &ev->addr, view_of(ev->bytes, ev->n), now);
+    if (e != E_OK) {
+        metric_add(n->metrics, M_FAULTS, e, 1);
+    }
+}
+
+/* One line that says why there are no peers. */
+static void watch(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+
+    if (n->peers.n_connected != 0) {
+        d->no_peers_told_ns = now.mono_ns;
+        return;
+    }
+    if (now.mono_ns < d->no_peers_told_ns + NO_PEERS_AFTER_NS) {
+        return;
+    }
+    d->no_peers_told_ns = now.mono_ns;
+    const char *why = n->cfg.n_boot == 0 && n->peers.by_id.n == 0
+                          ? "no boot node is known: give --boot-nodes"
+                      : d->answered == 0
+                          ? "no boot node answers: is there a way to the Internet, and is UDP open?"
+                      : n->peers.by_id.n == 0 ? "nodes answer, but none is of our fork digest"
+                                              : "nodes are known, but none lets us connect";
+    LOG(n->log, LOG_WARN, "discovery", "no peers", L_STR("why", why),
+        L_U64("packets_sent", d->sent), L_U64("nodes_answered", d->answered),
+        L_U64("peers_known", n->peers.by_id.n));
+}
+
+void discovery_tick(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    struct node_id target;
+    uint32_t lookup;
+
+    if (d->engine == NULL) {
+        return;
+    }
+    discv5_tick(d->engine, now);
+    watch(n, now);
+    if (!d->lookup_running && now.mono_ns >= d->lookup_ns && !n->stopping) {
+        rng_fill(n->rng, target.b, sizeof target.b);
+        d->lookup_running = discv5_lookup(d->engine, &target, now, &lookup) == E_OK;
+        d->lookup_ns = now.mono_ns + LOOKUP_WANTING_NS;
+    }
+}
+
+uint64_t discovery_deadline(const struct node *n)
+{
+    const struct discovery *d = &n->discovery;
+
+    if (d->engine == NULL) {
+        return NEVER;
+    }
+    return earlier(discv5_deadline(d->engine), d->lookup_running ? NEVER : d->lookup_ns);
+}

@@ -1,0 +1,159 @@
+/* Looking into a node: what the API and the local network's table show. */
+#include "node_internal.h"
+
+#include <codec/base.h>
+
+const struct enr *node_record(const struct node *n)
+{
+    return &n->discovery.record;
+}
+
+const struct peer_id *node_peer_id(const struct node *n)
+{
+    return &n->id;
+}
+
+const struct network *node_network(const struct node *n)
+{
+    return n->cfg.network;
+}
+
+static bool add_addr(const struct node *n, struct addr a, uint16_t port, struct multiaddr *ret)
+{
+    if (a.family == 0 || port == 0) {
+        return false;
+    }
+    a.port = port;
+    multiaddr_tcp(&a, &n->id, ret);
+    return true;
+}
+
+size_t node_addrs(const struct node *n, struct multiaddr *ret, size_t max)
+{
+    struct addr a4 = n->cfg.advertised4, a6 = n->cfg.advertised6;
+    size_t count = 0;
+
+    a4 = a4.family != 0 ? a4 : n->discovery.voted4;
+    a6 = a6.family != 0 ? a6 : n->discovery.voted6;
+    a4 = a4.family != 0 ? a4 : n->port->tcp4; /* nothing better is known: what is bound */
+    a6 = a6.family != 0 ? a6 : n->port->tcp6;
+    count += max > count && add_addr(n, a4, n->port->tcp4.port, &ret[count]);
+    count += max > count && add_addr(n, a6, n->port->tcp6.port, &ret[count]);
+    return count;
+}
+
+void node_metadata(const struct node *n, struct node_metadata *ret)
+{
+    *ret = n->metadata;
+}
+
+static void show_peer(const struct node *n, const struct peer *p, struct node_peer *ret)
+{
+    uint32_t g = p->state == PEER_CONNECTED ? pubsub_peer(n->gossip.pubsub, p->conn) : UINT32_MAX;
+
+    *ret = (struct node_peer){
+        .id = p->id,
+        .state = p->goodbye_sent ? PEER_DISCONNECTING : p->state,
+        .outbound = p->outbound,
+        .addr = p->addr,
+        .enr = p->enr,
+        .source = peer_source_name(p->source),
+        .agent = p->agent,
+        .why = p->why,
+        .score = g == UINT32_MAX ? 0 : gossipsub_score(pubsub_engine(n->gossip.pubsub), g),
+        .head_slot = p->has_status ? p->status.head_slot : 0,
+        .since_ns = p->since_ns,
+    };
+}
+
+bool node_next_peer(const struct node *n, uint32_t *at, struct node_peer *ret)
+{
+    struct peer **p = map_next(&n->peers.by_id, at);
+
+    if (p == NULL) {
+        return false;
+    }
+    show_peer(n, *p, ret);
+    return true;
+}
+
+bool node_find_peer(const struct node *n, const struct peer_id *id, struct node_peer *ret)
+{
+    const struct peer *p = peer_by_id(n, id);
+
+    if (p == NULL) {
+        return false;
+    }
+    show_peer(n, p, ret);
+    return true;
+}
+
+void node_head(const struct node *n, struct node_head *ret)
+{
+    uint64_t target = sync_target(n);
+
+    *ret = (struct node_head){
+        .slot = n->chain.head_slot,
+        .current_slot = n->slot == UINT64_MAX ? 0 : n->slot,
+        .sync_distance = target > n->chain.head_slot ? target - n->chain.head_slot : 0,
+        .started = n->started,
+    };
+    ret->syncing = ret->sync_distance > 1;
+    memcpy(ret->root, n->chain.head_root, 32);
+}
+
+const char *node_block_via(unsigned index)
+{
+    return block_via_name(index);
+}
+
+/* The root that an id of the Beacon API names. */
+static enum err block_root(const struct node *n, const char *id, uint8_t ret[static 32])
+{
+    size_t got;
+    uint64_t slot = 0;
+
+    if (strcmp(id, "head") == 0) {
+        memcpy(ret, n->chain.head_root, 32);
+        return n->chain.by_slot.n != 0 ? E_OK : E_NOT_FOUND;
+    }
+    if (strcmp(id, "genesis") == 0) {
+        return chain_root_at(n, 0, ret) ? E_OK : E_NOT_FOUND;
+    }
+    if (strcmp(id, "finalized") == 0 || strcmp(id, "justified") == 0) {
+        return E_NOT_FOUND; /* nothing here proves finality yet */
+    }
+    if (strncmp(id, "0x", 2) == 0) {
+        return hex_get(view_str(id), ret, 32, &got) == E_OK && got == 32 ? E_OK : E_INVALID;
+    }
+    if (*id == '\0' || strlen(id) > 19) {
+        return E_INVALID;
+    }
+    for (const char *c = id; *c != '\0'; c++) {
+        if (*c < '0' || *c > '9') {
+            return E_INVALID;
+        }
+        slot = slot * 10 + (uint64_t)(*c - '0');
+    }
+    return chain_root_at(n, slot, ret) ? E_OK : E_NOT_FOUND;
+}
+
+enum err node_get_block(struct node *n, const char *id, struct node_block *ret)
+{
+    struct node_block b = {.ssz = NULL};
+
+    TRY(block_root(n, id, b.root));
+    const struct chain_block *known = chain_block(n, b.root);
+    if (known == NULL) {
+        return E_NOT_FOUND;
+    }
+    b.slot = known->slot;
+    b.fork = network_fork_at_slot(n->cfg.network, b.slot);
+    b.canonical = chain_is_canonical(n, b.root);
+    b.ssz = chain_read(n, b.root);
+    if (b.ssz == NULL) {
+        return E_NOT_FOUND;
+    }
+    *ret = b;
+    return E_OK;
+}

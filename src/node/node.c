@@ -1,0 +1,443 @@
+/*
+ * The node's heart: port events in, its parts' turns, deadlines out. Reading order of src/node:
+ * this file, peers.c, handshake.c, gossip.c, chain.c, sync.c, serve.c, discovery.c, look.c.
+ */
+#include "node_internal.h"
+
+#include <stdio.h>
+
+#define STOP_NS       SECONDS(2) /* goodbyes get this long */
+#define SLOTS_NOT_YET UINT64_MAX
+
+static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now);
+
+void node_config_default(struct node_config *cfg)
+{
+    *cfg = (struct node_config){
+        .agent = "beacon-p2pd",
+        .target_peers = 100,
+        .custody_groups = 4, /* CUSTODY_REQUIREMENT */
+        .discovery = true,
+        .validation = VALIDATE_OBSERVE,
+    };
+}
+
+/* ---- making ---- */
+
+struct hash_key node_hash_key(struct node *n)
+{
+    uint64_t k0 = rng_u64(n->rng), k1 = rng_u64(n->rng);
+
+    return (struct hash_key){k0, k1};
+}
+
+static bool serves(const struct method_info *m)
+{
+    return strcmp(m->name, "status") == 0 || strcmp(m->name, "ping") == 0 ||
+           strcmp(m->name, "goodbye") == 0 || strcmp(m->name, "metadata") == 0 ||
+           serve_has_method(m->method);
+}
+
+/* All methods of all forks are known here; those that are not answered yet are not offered. */
+static enum err make_rpc(struct node *n)
+{
+    for (size_t i = 0; i < METHOD_COUNT; i++) {
+        struct method_info *m = &n->methods[i];
+
+        TRY(method_describe(n->cfg.network, (enum method)i, m));
+        n->rpc_methods[i] = (struct rpc_method){
+            .id = view_str(m->id),
+            .has_context = m->has_context,
+            .empty_request = m->empty_request,
+            .request_min = m->request_min,
+            .request_max = m->request_max,
+            .chunk_min = m->chunk_min,
+            .chunk_max = m->chunk_max,
+            .bounds = m->has_context ? method_bounds : NULL,
+            .self = m,
+            .chunks_max = m->chunks_max,
+            .klass = m->chunks_max > 1 ? SEND_BULK : SEND_CONTROL,
+            .accept = serves(m),
+        };
+    }
+    n->rpc = rpc_new(n->host, n->rpc_methods, METHOD_COUNT, n->rng);
+    return E_OK;
+}
+
+static void first_metadata(struct node *n, struct now now)
+{
+    const struct network *net = n->cfg.network;
+    uint64_t subnets = n->cfg.all_subnets
+                           ? UINT64_MAX
+                           : subnets_of_node(net, n->node_id.b, epoch_now(net, now.wall_ns));
+
+    n->metadata.seq = 1;
+    attnets_encode(subnets, n->metadata.attnets);
+    n->metadata.syncnets = n->cfg.all_subnets ? 0x0f : 0;
+    n->metadata.custody_group_count = n->cfg.custody_groups;
+}
+
+static void make_host(struct node *n, struct now now)
+{
+    struct host_config cfg;
+
+    host_config_default(&cfg);
+    cfg.ident = n->cfg.ident;
+    cfg.agent = n->cfg.agent;
+    cfg.protocol_version = "eth2/1.0.0";
+    cfg.conns_max = n->cfg.target_peers + n->cfg.target_peers / 5 + 32;
+    if (n->cfg.local_network) {
+        cfg.conns_per_ip_max = cfg.conns_max;
+    }
+    n->host = host_new(&cfg, n->port, n->rng, n->log, n->metrics, now);
+}
+
+struct node *node_new(const struct node_config *cfg, struct port *port, struct rng *rng,
+                      struct now now)
+{
+    struct node *n = mem_zalloc(sizeof *n);
+    struct store_config in_memory = {.dir = NULL};
+    char fault[STORE_FAULT_MAX];
+
+    n->sink.on = on_port;
+    n->cfg = *cfg;
+    n->port = port;
+    n->rng = rng;
+    n->log = cfg->log;
+    n->metrics = cfg->metrics;
+    n->store = cfg->store;
+    n->slot = SLOTS_NOT_YET;
+    n->own_store = n->store == NULL && store_open(&in_memory, &n->store, fault) == E_OK;
+    peer_id_from_secp(cfg->ident->public, &n->id);
+    node_id_from_public(cfg->ident->public, &n->node_id);
+    first_metadata(n, now);
+    peers_init(n);
+    sync_init(n);
+    make_host(n, now);
+    if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n) != E_OK ||
+        gossip_init(n, now) != E_OK || discovery_init(n, now) != E_OK) {
+        node_free(n);
+        return NULL;
+    }
+    for (size_t i = 0; i < cfg->n_static; i++) {
+        peers_add_static(n, &cfg->static_peers[i], SOURCE_STATIC, now);
+    }
+    for (size_t i = 0; i < cfg->n_boot_addrs; i++) {
+        peers_add_static(n, &cfg->boot_addrs[i], SOURCE_BOOT, now);
+    }
+    port->sink = &n->sink;
+    return n;
+}
+
+void node_free(struct node *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    discovery_done(n);
+    serve_done(n);
+    rpc_free(n->rpc);
+    gossip_done(n);
+    host_free(n->host);
+    sync_done(n);
+    chain_done(n);
+    peers_done(n);
+    if (n->own_store) {
+        IGNORE(store_close(n->store), "in memory");
+    }
+    mem_free(n);
+}
+
+struct port_sink *node_sink(struct node *n)
+{
+    return &n->sink;
+}
+
+/* ---- slots ---- */
+
+static void status_line(struct node *n)
+{
+    const struct gossip *g = &n->gossip;
+    bool fresh = g->has_delay && g->last_slot == n->slot;
+
+    LOG(n->log, LOG_INFO, "slot", "slot", L_U64("slot", n->slot),
+        L_U64("peers", n->peers.n_connected), L_U64("discovered", peers_discovered(n)),
+        L_U64("mesh", gossip_mesh(n)), L_U64("head_slot", n->chain.head_slot),
+        L_HEX("head_root", view_of(n->chain.head_root, 32)),
+        L_I64("delay_ms", fresh ? (int64_t)(g->last_delay_ns / 1000000) : -1),
+        L_U64("gossiped", g->blocks), L_U64("fetched", n->sync.fetched),
+        L_U64("bytes_in", metric_get(n->metrics, M_BYTES_IN, 0)),
+        L_U64("bytes_out", metric_get(n->metrics, M_BYTES_OUT, 0)));
+}
+
+/* Attestation subnets follow the node id and rotate; metadata and record go along. */
+static void rotate_subnets(struct node *n, struct now now)
+{
+    struct node_metadata old = n->metadata;
+    uint64_t seq = old.seq;
+
+    first_metadata(n, now);
+    n->metadata.seq = seq;
+    if (memcmp(old.attnets, n->metadata.attnets, sizeof old.attnets) != 0) {
+        n->metadata.seq++;
+    }
+    discovery_refresh(n, now);
+}
+
+static void on_slot(struct node *n, struct now now)
+{
+    const struct network *net = n->cfg.network;
+    uint64_t slot = slot_now(net, now.wall_ns);
+
+    /* The wall clock may step: the deadline is made anew from it each time. */
+    uint64_t next_ns = slot_next_ns(net, now.wall_ns) - now.wall_ns;
+    n->slot_ns = now.mono_ns + (next_ns < SECONDS(1) ? next_ns : SECONDS(1));
+    if (slot == n->slot) {
+        return;
+    }
+    bool first = n->slot == SLOTS_NOT_YET, before = now.wall_ns < slot_start_ns(net, 0);
+    n->slot = slot;
+    rotate_subnets(n, now);
+    gossip_on_slot(n, now);
+    if (!before && !first) {
+        producer_on_slot(n, now);
+    }
+    n->told_ns = before ? NEVER : now.mono_ns + net->config.SLOT_DURATION_MS * 1000000 * 2 / 3;
+}
+
+/* ---- events ---- */
+
+/* Framing has checked lengths; here the bytes are checked by their type, before anybody reads them.
+ */
+static enum err check_ssz(const struct node *n, const struct rpc_event *ev)
+{
+    const struct method_info *m = &n->methods[ev->method];
+    const struct ssz_type *t = m->request_type;
+
+    if (ev->kind == RPC_CHUNK) {
+        t = method_chunk_type(m, m->has_context ? ev->context : NULL);
+        if (t == NULL) {
+            return E_REQRESP_CONTEXT;
+        }
+    } else if (ev->kind != RPC_CALLED || t == NULL) {
+        return E_OK;
+    }
+    return ssz_check(t, ev->data, NULL);
+}
+
+static void request_refused(struct node *n, const struct rpc_event *ev)
+{
+    const struct peer *p = peer_by_conn(n, ev->conn);
+    char id[PEER_ID_TEXT_MAX] = "";
+
+    metric_add(n->metrics, M_FAULTS, ev->error, 1);
+    LOG(n->log, LOG_INFO, "rpc", "request refused", L_STR("method", n->methods[ev->method].id),
+        L_STR("reason", err_table[ev->error].name), L_STR("text", err_text(ev->error)),
+        L_STR("peer", p == NULL ? "" : peer_id_text(&p->id, id)));
+}
+
+static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, struct now now)
+{
+    struct rpc_event refused = *ev;
+
+    refused.error = e;
+    request_refused(n, &refused);
+    if (ev->kind == RPC_CALLED) {
+        rpc_reply_error(n->rpc, ev->call, RR_INVALID_REQUEST, err_text(e));
+        return;
+    }
+    rpc_cancel(n->rpc, ev->request, now);
+    refused.kind = RPC_FAILED;
+    if (serve_has_method((enum method)ev->method)) {
+        sync_on_end(n, &refused, now);
+    } else {
+        handshake_on_end(n, &refused, now);
+    }
+}
+
+static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
+{
+    bool blocks = serve_has_method((enum method)ev->method);
+    enum err e = check_ssz(n, ev);
+
+    if (e != E_OK) {
+        bad_ssz(n, ev, e, now);
+        return;
+    }
+
+    switch (ev->kind) {
+    case RPC_CALLED:
+        if (blocks) {
+            serve_on_call(n, ev, now);
+        } else {
+            handshake_on_call(n, ev, now);
+        }
+        break;
+    case RPC_WRITABLE:
+        serve_on_writable(n, ev->call);
+        break;
+    case RPC_DROPPED:
+        serve_on_dropped(n, ev->call);
+        break;
+    case RPC_CHUNK:
+        if (blocks) {
+            sync_on_chunk(n, ev, now);
+        } else {
+            handshake_on_answer(n, ev, now);
+        }
+        break;
+    case RPC_DONE:
+    case RPC_FAILED:
+        if (blocks) {
+            sync_on_end(n, ev, now);
+        } else {
+            handshake_on_end(n, ev, now);
+        }
+        break;
+    case RPC_REFUSED:
+        request_refused(n, ev);
+        break;
+    case RPC_NONE:
+        break;
+    }
+}
+
+static void pump(struct node *n, struct now now)
+{
+    struct host_event h;
+    struct rpc_event r;
+    bool more = true;
+
+    while (more) {
+        more = false;
+        while (host_next(n->host, &h)) {
+            peers_on_host(n, &h, now);
+            more = true;
+        }
+        while (rpc_next(n->rpc, &r)) {
+            on_rpc(n, &r, now);
+            more = true;
+        }
+        gossip_pump(n, now);
+    }
+    discovery_pump(n, now);
+}
+
+static void tick(struct node *n, struct now now)
+{
+    host_tick(n->host, now);
+    rpc_tick(n->rpc, now);
+    pubsub_tick(n->gossip.pubsub, now);
+    discovery_tick(n, now);
+    if (now.mono_ns >= n->slot_ns) {
+        on_slot(n, now);
+    }
+    if (now.mono_ns >= n->told_ns) {
+        n->told_ns = NEVER;
+        status_line(n);
+    }
+    peers_tick(n, now);
+    sync_tick(n, now);
+}
+
+static void store_turn(struct node *n)
+{
+    struct port_job *job = store_work(n->store);
+
+    if (job != NULL) {
+        n->store_busy = true;
+        n->port->ops->work(n->port, job);
+    }
+}
+
+static void finish(struct node *n)
+{
+    n->port->ops->done(n->port);
+}
+
+static void turn(struct node *n, struct now now)
+{
+    pump(n, now);
+    store_turn(n);
+    host_flush(n->host, now);
+    uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
+    at = earlier(at, pubsub_deadline(n->gossip.pubsub));
+    at = earlier(at, discovery_deadline(n));
+    at = earlier(at, earlier(n->slot_ns, n->told_ns));
+    at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
+    if (n->stopping) {
+        if (!n->store_busy && (now.mono_ns >= n->stop_ns || n->peers.n_connected == 0)) {
+            finish(n);
+            return;
+        }
+        at = earlier(at, n->stop_ns);
+    }
+    n->port->ops->arm(n->port, at);
+}
+
+static void start(struct node *n, struct now now)
+{
+    n->started = true;
+    on_slot(n, now);
+    peers_tick(n, now);
+    discovery_tick(n, now);
+}
+
+static void stop(struct node *n, struct now now)
+{
+    uint32_t at = 0;
+
+    n->stopping = true;
+    n->stop_ns = now.mono_ns + STOP_NS;
+    LOG(n->log, LOG_INFO, "node", "stopping", L_U64("peers", n->peers.n_connected));
+    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        peer_drop(n, p, GOODBYE_SHUTDOWN, E_SHUTDOWN, now);
+    }
+}
+
+static void store_done_event(struct node *n, struct port_job *job)
+{
+    enum err e = store_done(n->store, job);
+
+    n->store_busy = false;
+    if (e != E_OK) {
+        metric_add(n->metrics, M_FAULTS, e, 1);
+        LOG(n->log, LOG_ERROR, "store", "blocks could not be kept",
+            L_STR("reason", err_table[e].name), L_STR("why", err_text(e)));
+    }
+}
+
+static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now)
+{
+    struct node *n = (struct node *)sink;
+
+    log_set_time(n->log, now.wall_ns);
+    switch (ev->kind) {
+    case PORT_ACCEPTED:
+    case PORT_CONNECTED:
+    case PORT_BYTES:
+    case PORT_WRITABLE:
+    case PORT_CLOSED:
+    case PORT_NAMES:
+        host_on_port(n->host, ev, now);
+        break;
+    case PORT_DATAGRAM:
+        discovery_on_datagram(n, ev, now);
+        break;
+    case PORT_TICK:
+        tick(n, now);
+        break;
+    case PORT_WORK:
+        store_done_event(n, ev->job);
+        break;
+    case PORT_START:
+        start(n, now);
+        break;
+    case PORT_STOP:
+        stop(n, now);
+        break;
+    case PORT_TURN:
+        turn(n, now);
+        break;
+    }
+}

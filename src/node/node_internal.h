@@ -1,0 +1,303 @@
+/*
+ * The node's parts and what they tell each other. Private to src/node.
+ *
+ * One struct node owns all; parts are embedded and named after their file. A part never keeps a
+ * pointer to a peer over a call that can drop it: conn_id and peer_id are the handles.
+ */
+#ifndef NODE_INTERNAL_H
+#define NODE_INTERNAL_H
+
+#include <base/map.h>
+#include <base/mem.h>
+#include <eth/chain_maker.h>
+#include <eth/check.h>
+#include <eth/custody.h>
+#include <eth/enr_keys.h>
+#include <eth/method.h>
+#include <eth/msgid.h>
+#include <eth/slot_clock.h>
+#include <eth/subnet.h>
+#include <eth/topic.h>
+#include <net/host.h>
+#include <net/pubsub.h>
+#include <net/rpc.h>
+#include <node/node.h>
+#include <proto/discv5.h>
+
+#define PEERS_KNOWN_MAX    4096u /* entries, connected or not; the oldest idle one goes first */
+#define PEERS_DIALLING_MAX 16u   /* dials under way at once */
+#define AGENT_MAX          IDENTIFY_TEXT_MAX
+#define WHY_MAX            256u
+
+#define STATUS_INTERVAL_NS SECONDS(300) /* as Lighthouse asks */
+#define PING_OUTBOUND_NS   SECONDS(15)
+#define PING_INBOUND_NS    SECONDS(20)
+#define STATUS_WAIT_NS     SECONDS(10) /* a dialler has this long to send its status */
+#define REQUEST_TIMEOUT_NS SECONDS(15)
+
+/* Spec: phase0/p2p-interface.md "Goodbye v1"; 128 up: as the clients use them. */
+enum goodbye {
+    GOODBYE_SHUTDOWN = 1,
+    GOODBYE_IRRELEVANT = 2,
+    GOODBYE_FAULT = 3,
+    GOODBYE_TOO_MANY = 129,
+    GOODBYE_BAD_SCORE = 250,
+    GOODBYE_BANNED = 251,
+};
+
+enum peer_source { SOURCE_INBOUND, SOURCE_DISCV5, SOURCE_BOOT, SOURCE_STATIC };
+
+struct eth_status { /* both versions; v1 has no earliest slot */
+    uint8_t fork_digest[4];
+    uint8_t finalized_root[32];
+    uint64_t finalized_epoch;
+    uint8_t head_root[32];
+    uint64_t head_slot;
+    uint64_t earliest_available_slot;
+};
+
+struct peer {
+    struct peer_id id;
+    enum node_peer_state state;
+    enum peer_source source;
+    conn_id conn; /* 0 unless connecting or connected */
+    bool outbound, trusted, is_static, has_status, has_metadata, goodbye_sent;
+    struct addr addr;
+    struct enr *enr; /* owned, or NULL */
+    uint64_t since_ns, retry_ns, ping_ns, status_ns;
+    unsigned failures; /* dials in a row, or sync answers of no use */
+    unsigned useless;
+    struct eth_status status;
+    struct node_metadata metadata;
+    enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
+    char agent[AGENT_MAX], why[WHY_MAX];
+};
+
+struct peers {
+    struct map by_id;   /* peer_id -> struct peer * */
+    struct map by_conn; /* conn_id -> struct peer * */
+    unsigned n_connected, n_connecting;
+    uint64_t tick_ns;
+};
+
+struct discovery {
+    struct discv5 *engine; /* NULL: disabled */
+    struct enr record;
+    struct enr_draft draft;
+    uint64_t lookup_ns; /* when the next one begins */
+    bool lookup_running;
+    struct addr voted4, voted6;
+    uint64_t no_peers_told_ns; /* the watchdog's last line */
+    uint64_t sent, answered;
+};
+
+/* A block that is linked to the anchor; its bytes are in the store. */
+struct chain_block {
+    uint8_t parent[32];
+    uint64_t slot;
+};
+
+struct chain {
+    struct map blocks;  /* root -> struct chain_block */
+    struct map by_slot; /* canonical: slot -> root */
+    bool anchored; /* anchor_root is known: genesis, a checkpoint or the first block's parent */
+    uint8_t anchor_root[32];
+    uint64_t anchor_slot; /* no block at or before it is served */
+    uint64_t head_slot;
+    uint8_t head_root[32];
+};
+
+/* How a block came to us; the label of M_BLOCKS. */
+enum block_via { VIA_GOSSIP, VIA_RANGE, VIA_ROOT, VIA_MADE };
+
+/* A SignedBeaconBlock and what it says of itself. */
+struct block_in {
+    uint8_t root[32], parent[32];
+    uint64_t slot;
+    struct blob *packed; /* snappy block; borrowed */
+    enum block_via via;
+};
+
+struct pending_block {     /* its parent is unknown */
+    struct block_in block; /* packed: a reference */
+    conn_id from;
+};
+
+struct sync {
+    struct map pending; /* root -> struct pending_block */
+    bool range_running, root_running;
+    uint64_t range_request, root_request;
+    conn_id range_conn, root_conn;
+    uint64_t range_from, range_count, range_got, next_slot;
+    uint8_t last_root[32], root_wanted[32];
+    bool have_last;
+    uint64_t back_off; /* slots to step back when a batch does not link to what we have */
+    uint64_t retry_ns;
+    uint64_t fetched; /* blocks by range and root, since start */
+    uint64_t told_slot;
+};
+
+#define SERVING_MAX 64u /* answers under way at once, over all peers; more are told to wait */
+
+struct serving_root { /* one block asked for by root */
+    uint8_t root[32];
+    struct column_set columns; /* of its sidecars */
+};
+
+struct serving {
+    uint64_t call; /* 0: free */
+    size_t method;
+    uint64_t slot, end_slot;    /* a range: the next slot to look at */
+    struct serving_root *roots; /* by root: owned; NULL for a range */
+    size_t n_roots, at;
+    struct column_set columns;   /* a range's */
+    struct serving_root current; /* sidecars: the block under way, columns still to send */
+    bool have_current;
+    bool have_next; /* found, not taken by the stream yet */
+    uint8_t next_root[32];
+    uint64_t next_index;
+};
+
+#define GOSSIP_SPANS_MAX \
+    3u /* the current digest, the next one ahead, the last one for two epochs */
+
+#define GOSSIP_TOPICS_MAX (GOSSIP_SPANS_MAX * TOPICS_WANTED_MAX)
+
+struct gossip_topic {    /* one that we have joined; at the engine's number */
+    struct topic *topic; /* owned; NULL: free */
+    bool wanted;         /* scratch of gossip_on_slot() */
+};
+
+struct gossip {
+    struct pubsub *pubsub;
+    struct gossip_topic topics[GOSSIP_TOPICS_MAX];
+    struct check_cache *checks;
+    uint64_t last_delay_ns, last_slot;
+    bool has_delay;
+    uint64_t blocks, duplicates, ignored, rejected;
+};
+
+struct node {
+    struct port_sink sink; /* first: the port hands it back */
+    struct node_config cfg;
+    struct port *port;
+    struct rng *rng;
+    struct log *log;
+    struct metrics *metrics;
+    struct host *host;
+    struct rpc *rpc;
+    struct method_info methods[METHOD_COUNT];
+    struct rpc_method rpc_methods[METHOD_COUNT];
+    struct store *store;
+    bool own_store;  /* in memory, ours to close */
+    bool store_busy; /* a job of it is in the pool */
+    struct peer_id id;
+    struct node_id node_id;
+    struct peers peers;
+    struct discovery discovery;
+    struct chain chain;
+    struct sync sync;
+    struct serving serving[SERVING_MAX];
+    struct gossip gossip;
+    struct node_metadata metadata;
+    bool started, stopping;
+    uint64_t stop_ns;
+    uint64_t slot;             /* the last slot that on_slot() saw; UINT64_MAX: none */
+    uint64_t slot_ns, told_ns; /* monotonic: start of the next slot; of the next status line */
+    uint64_t made_slot;
+};
+
+/* node.c */
+struct hash_key node_hash_key(struct node *n); /* a new secret one, for a table */
+
+/* peers.c */
+void peers_init(struct node *n);
+void peers_done(struct node *n);
+struct peer *peer_by_conn(const struct node *n, conn_id c);
+struct peer *peer_by_id(const struct node *n, const struct peer_id *id);
+/* A record that discovery found: a candidate to dial when it is of our fork. */
+void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now);
+void peers_add_static(struct node *n, const struct multiaddr *a, enum peer_source source,
+                      struct now now);
+void peers_on_host(struct node *n, const struct host_event *ev, struct now now);
+void peers_tick(struct node *n, struct now now);
+uint64_t peers_deadline(const struct node *n);
+/* Goodbye, then close. */
+void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why, struct now now);
+unsigned peers_discovered(const struct node *n); /* connected ones that discv5 found */
+const char *peer_source_name(enum peer_source s);
+/* Walk connected peers: *at from 0; NULL at the end. */
+struct peer *peers_next_connected(const struct node *n, uint32_t *at);
+
+/* discovery.c */
+CHECKED enum err discovery_init(struct node *n, struct now now);
+void discovery_done(struct node *n);
+void discovery_on_datagram(struct node *n, const struct port_event *ev, struct now now);
+void discovery_tick(struct node *n, struct now now);
+void discovery_pump(struct node *n, struct now now);
+uint64_t discovery_deadline(const struct node *n);
+/* Fork, subnets or address may have changed: sign a new record when they did. */
+void discovery_refresh(struct node *n, struct now now);
+
+/* handshake.c: status, ping, metadata, goodbye */
+void handshake_begin(struct node *n, struct peer *p, struct now now);
+void handshake_tick(struct node *n, struct peer *p, struct now now);
+void handshake_on_call(struct node *n, const struct rpc_event *ev, struct now now);
+void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now now);
+void handshake_on_end(struct node *n, const struct rpc_event *ev, struct now now);
+CHECKED enum err handshake_goodbye(struct node *n, struct peer *p, enum goodbye reason,
+                                   struct now now);
+
+/* chain.c */
+CHECKED enum err chain_init(struct node *n);
+void chain_done(struct node *n);
+bool chain_has(const struct node *n, const uint8_t root[static 32]); /* the anchor included */
+/* Fill all of *ret but packed. The bytes have been checked. */
+void block_identify(const struct ssz_type *signed_block, struct view ssz, struct block_in *ret);
+/* A block whose parent is known; without an anchor its parent becomes it. Kept in the store.
+ * E_BLOCK_LINK, E_EXISTS. */
+CHECKED enum err chain_add(struct node *n, const struct block_in *b, struct now now);
+bool chain_root_at(const struct node *n, uint64_t slot, uint8_t ret[static 32]);
+const struct chain_block *chain_block(const struct node *n, const uint8_t root[static 32]);
+bool chain_is_canonical(const struct node *n, const uint8_t root[static 32]);
+/* The block's SSZ: a new reference, NULL when it cannot be read. */
+struct blob *chain_read(const struct node *n, const uint8_t root[static 32]);
+uint64_t chain_earliest_slot(const struct node *n);
+void chain_status(const struct node *n, struct now now, struct eth_status *ret);
+const char *block_via_name(unsigned via); /* NULL out of range */
+bool chain_known(void *self, const uint8_t root[static 32], struct check_block *ret);
+
+/* sync.c */
+void sync_init(struct node *n);
+void sync_done(struct node *n);
+void sync_on_chunk(struct node *n, const struct rpc_event *ev, struct now now);
+void sync_on_end(struct node *n, const struct rpc_event *ev, struct now now); /* done or failed */
+/* A checked block: into the chain, or kept until its parent is known. */
+void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now);
+void sync_tick(struct node *n, struct now now);
+uint64_t sync_deadline(const struct node *n);
+void sync_peer_gone(struct node *n, conn_id c);
+uint64_t sync_target(const struct node *n); /* the highest slot that connected peers tell of */
+
+/* serve.c */
+bool serve_has_method(enum method m);
+void serve_done(struct node *n);
+void serve_on_call(struct node *n, const struct rpc_event *ev, struct now now);
+void serve_on_writable(struct node *n, uint64_t call);
+void serve_on_dropped(struct node *n, uint64_t call);
+
+/* gossip.c */
+CHECKED enum err gossip_init(struct node *n, struct now now);
+void gossip_done(struct node *n);
+void gossip_pump(struct node *n, struct now now);
+void gossip_on_slot(struct node *n, struct now now); /* join and leave topics */
+unsigned gossip_mesh(const struct node *n);          /* peers in the block topic's mesh */
+CHECKED enum err gossip_publish(struct node *n, const struct fork_span *span, enum topic_kind kind,
+                                uint64_t subnet, struct view ssz, struct now now);
+
+void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now);
+
+/* producer.c: the devnet's block maker */
+void producer_on_slot(struct node *n, struct now now);
+
+#endif

@@ -1,0 +1,441 @@
+/*
+ * Who we know, whom we dial, whom we let go. Thin: one target, random candidates, back-off.
+ */
+#include "node_internal.h"
+
+#include <stdio.h>
+
+#define TICK_NS             SECONDS(1)
+#define RETRY_FIRST_NS      SECONDS(5)
+#define RETRY_MAX_NS        SECONDS(600)
+#define STATIC_RETRY_MAX_NS SECONDS(30)
+#define EXCESS_PERCENT      10u /* over the target, inbound, before somebody is asked to go */
+#define CANDIDATES_SEEN     64u /* candidates drawn from at random in one tick */
+
+static const char *const source_names[] = {
+    [SOURCE_INBOUND] = "inbound",
+    [SOURCE_DISCV5] = "discv5",
+    [SOURCE_BOOT] = "boot",
+    [SOURCE_STATIC] = "static",
+};
+
+const char *peer_source_name(enum peer_source s)
+{
+    return source_names[s];
+}
+
+void peers_init(struct node *n)
+{
+    struct peers *ps = &n->peers;
+
+    map_init(&ps->by_id, sizeof(struct peer_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
+             node_hash_key(n));
+    map_init(&ps->by_conn, sizeof(conn_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
+             node_hash_key(n));
+}
+
+static void peer_free(struct peer *p)
+{
+    mem_free(p->enr);
+    mem_free(p);
+}
+
+void peers_done(struct node *n)
+{
+    MAP_EACH(&n->peers.by_id, struct peer *, p) {
+        peer_free(*p);
+    }
+    map_done(&n->peers.by_id);
+    map_done(&n->peers.by_conn);
+}
+
+struct peer *peer_by_id(const struct node *n, const struct peer_id *id)
+{
+    struct peer **p = map_get(&n->peers.by_id, id);
+
+    return p == NULL ? NULL : *p;
+}
+
+struct peer *peer_by_conn(const struct node *n, conn_id c)
+{
+    struct peer **p = map_get(&n->peers.by_conn, &c);
+
+    return p == NULL ? NULL : *p;
+}
+
+struct peer *peers_next_connected(const struct node *n, uint32_t *at)
+{
+    struct peer **p;
+
+    while ((p = map_next(&n->peers.by_conn, at)) != NULL) {
+        if ((*p)->state == PEER_CONNECTED) {
+            return *p;
+        }
+    }
+    return NULL;
+}
+
+/* Make room for one more entry: the oldest that is neither connected nor named by the user. */
+static bool forget_one(struct node *n)
+{
+    MAP_EACH(&n->peers.by_id, struct peer *, p) {
+        struct peer *peer = *p;
+
+        if (peer->state == PEER_DISCONNECTED && !peer->is_static && !peer->trusted) {
+            map_remove(&n->peers.by_id, &peer->id);
+            peer_free(peer);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_trusted(const struct node *n, const struct peer_id *id)
+{
+    for (size_t i = 0; i < n->cfg.n_trusted; i++) {
+        if (peer_id_eq(&n->cfg.trusted[i], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
+                                     enum peer_source source)
+{
+    struct peer *p = peer_by_id(n, id);
+
+    if (p != NULL) {
+        /* Where it was found says more than that it came by itself. */
+        p->source = p->source == SOURCE_INBOUND ? source : p->source;
+        return p;
+    }
+    if (n->peers.by_id.n >= PEERS_KNOWN_MAX && !forget_one(n)) {
+        return NULL;
+    }
+    struct peer **slot = map_put(&n->peers.by_id, id, NULL);
+    if (slot == NULL) {
+        return NULL;
+    }
+    p = *slot = mem_zalloc(sizeof *p);
+    p->id = *id;
+    p->source = source;
+    p->trusted = is_trusted(n, id);
+    return p;
+}
+
+/* ---- candidates ---- */
+
+static bool dialable(const struct node *n, const struct addr *a)
+{
+    return a->family != 0 && a->port != 0 && !addr_is_unspecified(a) &&
+           (n->cfg.private_discovery || addr_is_public(a)) &&
+           (a->family == 4 ? n->port->tcp4.family != 0 : n->port->tcp6.family != 0);
+}
+
+void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now)
+{
+    struct enr_fork_id fork;
+    struct view eth2;
+    struct addr at;
+    struct peer_id id;
+    const struct fork_span *ours =
+        network_span_at(n->cfg.network, epoch_now(n->cfg.network, now.wall_ns));
+
+    if (!enr_get(e, "eth2", &eth2) || !enr_fork_id_decode(eth2, &fork) ||
+        memcmp(fork.digest, ours->digest, sizeof fork.digest) != 0) {
+        return;
+    }
+    if (!(enr_endpoint(e, 4, "tcp", &at) && dialable(n, &at)) &&
+        !(enr_endpoint(e, 6, "tcp", &at) && dialable(n, &at))) {
+        return;
+    }
+    peer_id_from_secp(e->public, &id);
+    struct peer *p = peer_id_eq(&id, &n->id) ? NULL : peer_get_or_make(n, &id, source);
+    if (p == NULL) {
+        return;
+    }
+    if (p->enr == NULL) {
+        p->enr = mem_zalloc(sizeof *p->enr);
+    }
+    if (e->seq >= p->enr->seq) {
+        *p->enr = *e;
+        p->addr = p->state == PEER_DISCONNECTED ? at : p->addr;
+    }
+    n->peers.tick_ns = 0;
+    (void)now;
+}
+
+void peers_add_static(struct node *n, const struct multiaddr *a, enum peer_source source,
+                      struct now now)
+{
+    struct multiaddr_parts parts;
+    char text[MULTIADDR_TEXT_MAX] = "?";
+
+    IGNORE(multiaddr_text(a, text, sizeof text), "only for the log");
+    if (multiaddr_split(a, &parts) != E_OK || parts.transport != TRANSPORT_TCP || !parts.has_peer ||
+        parts.addr.family == 0) {
+        LOG(n->log, LOG_WARN, "peers",
+            "address of a named peer cannot be dialled: /ip4 or /ip6, /tcp and /p2p are wanted",
+            L_STR("address", text));
+        return;
+    }
+    struct peer *p = peer_get_or_make(n, &parts.peer, source);
+    if (p != NULL) {
+        p->addr = parts.addr;
+        p->is_static = source == SOURCE_STATIC;
+        p->retry_ns = now.mono_ns;
+    }
+}
+
+static uint64_t retry_after(const struct peer *p)
+{
+    uint64_t wait = RETRY_FIRST_NS, max = p->is_static ? STATIC_RETRY_MAX_NS : RETRY_MAX_NS;
+
+    for (unsigned i = 1; i < p->failures && wait < max; i++) {
+        wait *= 2;
+    }
+    return wait < max ? wait : max;
+}
+
+static void dial(struct node *n, struct peer *p, struct now now)
+{
+    enum err e = host_dial(n->host, &p->addr, &p->id, now, &p->conn);
+
+    if (e == E_OK) {
+        struct peer **slot = map_put(&n->peers.by_conn, &p->conn, NULL);
+
+        if (slot == NULL) {
+            host_close(n->host, p->conn, E_CONNS_MAX, now);
+            return;
+        }
+        *slot = p;
+        p->state = PEER_CONNECTING;
+        p->outbound = true;
+        n->peers.n_connecting++;
+        metric_add(n->metrics, M_DIALS, 0, 1);
+        return;
+    }
+    p->failures++;
+    p->retry_ns = now.mono_ns + retry_after(p);
+    snprintf(p->why, sizeof p->why, "dial refused here: %s", err_text(e));
+}
+
+static bool wants_dial(const struct node *n, const struct peer *p, struct now now)
+{
+    return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->addr.family != 0 &&
+           p->source != SOURCE_INBOUND &&
+           (p->is_static || n->peers.n_connected + n->peers.n_connecting < n->cfg.target_peers);
+}
+
+/* Named peers first, then a random draw of those that discovery found. */
+static void dial_some(struct node *n, struct now now)
+{
+    struct peer *draw[CANDIDATES_SEEN];
+    size_t n_draw = 0, seen = 0;
+
+    MAP_EACH(&n->peers.by_id, struct peer *, slot) {
+        struct peer *p = *slot;
+
+        if (!wants_dial(n, p, now)) {
+            continue;
+        }
+        if (p->is_static && n->peers.n_connecting < PEERS_DIALLING_MAX) {
+            dial(n, p, now);
+        } else if (n_draw < CANDIDATES_SEEN) {
+            draw[n_draw++] = p;
+        } else {
+            uint64_t at = rng_below(n->rng, ++seen + CANDIDATES_SEEN);
+
+            if (at < CANDIDATES_SEEN) {
+                draw[at] = p;
+            }
+        }
+    }
+    rng_shuffle(n->rng, draw, n_draw, sizeof draw[0]);
+    for (size_t i = 0; i < n_draw && n->peers.n_connecting < PEERS_DIALLING_MAX; i++) {
+        if (wants_dial(n, draw[i], now)) {
+            dial(n, draw[i], now);
+        }
+    }
+}
+
+/* ---- connections ---- */
+
+static void disconnected(struct node *n, struct peer *p, struct now now)
+{
+    map_remove(&n->peers.by_conn, &p->conn);
+    if (p->state == PEER_CONNECTING) {
+        n->peers.n_connecting--;
+    } else {
+        n->peers.n_connected--;
+        pubsub_remove(n->gossip.pubsub, p->conn, now);
+        sync_peer_gone(n, p->conn);
+    }
+    p->state = PEER_DISCONNECTED;
+    p->conn = 0;
+    p->since_ns = now.mono_ns;
+    p->has_status = p->has_metadata = p->goodbye_sent = false;
+    metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
+}
+
+static void on_connected(struct node *n, const struct host_event *ev, struct now now)
+{
+    struct peer *p = peer_get_or_make(n, &ev->peer, SOURCE_INBOUND);
+
+    if (p == NULL) {
+        host_close(n->host, ev->conn, E_TOO_MANY_PEERS, now);
+        return;
+    }
+    if (p->state != PEER_DISCONNECTED && p->conn != ev->conn) {
+        disconnected(n, p, now); /* the host kept this one of two */
+    }
+    if (p->state == PEER_CONNECTING) {
+        n->peers.n_connecting--;
+    }
+    struct peer **slot = map_put(&n->peers.by_conn, &ev->conn, NULL);
+    if (slot == NULL) {
+        host_close(n->host, ev->conn, E_TOO_MANY_PEERS, now);
+        return;
+    }
+    *slot = p;
+    p->conn = ev->conn;
+    p->state = PEER_CONNECTED;
+    p->outbound = ev->outbound;
+    if (p->addr.family == 0 || p->outbound) {
+        p->addr = ev->addr;
+    }
+    p->failures = 0;
+    p->why[0] = '\0';
+    p->since_ns = now.mono_ns;
+    n->peers.n_connected++;
+    metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
+    pubsub_add(n->gossip.pubsub, p->conn, &p->id, &ev->addr, p->outbound, p->is_static, now);
+    handshake_begin(n, p, now);
+}
+
+static void on_gone(struct node *n, const struct host_event *ev, struct now now)
+{
+    struct peer *p = peer_by_conn(n, ev->conn);
+    char id[PEER_ID_TEXT_MAX], addr[ADDR_TEXT_MAX];
+
+    if (p == NULL) {
+        return;
+    }
+    if (p->state == PEER_CONNECTING || err_table[ev->error].fault == FAULT_REMOTE) {
+        p->failures++;
+    }
+    p->retry_ns = now.mono_ns + retry_after(p);
+    if (p->why[0] == '\0') {
+        snprintf(p->why, sizeof p->why, "%s%s%s", err_text(ev->error), ev->text[0] ? ": " : "",
+                 ev->text);
+    }
+    bool told = p->state == PEER_CONNECTED && ev->error != E_DUPLICATE; /* the other one stays */
+    LOG(n->log, told ? LOG_INFO : LOG_DEBUG, "peers", "disconnected",
+        L_STR("peer", peer_id_text(&p->id, id)), L_STR("address", addr_text(&ev->addr, addr)),
+        L_STR("reason", err_table[ev->error].name), L_STR("text", p->why),
+        L_U64("peers", n->peers.n_connected - (p->state == PEER_CONNECTED)));
+    disconnected(n, p, now);
+}
+
+void peers_on_host(struct node *n, const struct host_event *ev, struct now now)
+{
+    struct peer *p;
+    char addr[ADDR_TEXT_MAX];
+
+    switch (ev->kind) {
+    case HOST_CONNECTED:
+        on_connected(n, ev, now);
+        break;
+    case HOST_DISCONNECTED:
+    case HOST_DIAL_FAILED:
+        on_gone(n, ev, now);
+        break;
+    case HOST_INBOUND_FAILED:
+        LOG(n->log, LOG_INFO, "net", "disconnected", L_STR("address", addr_text(&ev->addr, addr)),
+            L_STR("reason", err_table[ev->error].name), L_STR("text", ev->text),
+            L_STR("direction", "inbound"));
+        break;
+    case HOST_IDENTIFIED:
+        p = peer_by_conn(n, ev->conn);
+        if (p != NULL) {
+            snprintf(p->agent, sizeof p->agent, "%s", ev->identify->agent);
+        }
+        break;
+    case HOST_PONG:
+    case HOST_NONE:
+        break;
+    }
+}
+
+void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why, struct now now)
+{
+    if (p->state != PEER_CONNECTED || p->goodbye_sent) {
+        return;
+    }
+    p->goodbye_sent = true;
+    p->drop_why = why;
+    snprintf(p->why, sizeof p->why, "we said goodbye %d: %s", (int)reason, err_text(why));
+    if (handshake_goodbye(n, p, reason, now) != E_OK) {
+        host_close(n->host, p->conn, why, now);
+    }
+}
+
+/* The inbound peer with the lowest gossip score goes. */
+static void prune_one(struct node *n, struct now now)
+{
+    struct peer *worst = NULL;
+    double worst_score = 0;
+    uint32_t at = 0;
+
+    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        uint32_t g = pubsub_peer(n->gossip.pubsub, p->conn);
+        double score = g == UINT32_MAX ? 0 : gossipsub_score(pubsub_engine(n->gossip.pubsub), g);
+
+        if (p->is_static || p->trusted || p->goodbye_sent) {
+            continue;
+        }
+        score -= p->outbound ? 0 : 1; /* on a tie the inbound one */
+        if (worst == NULL || score < worst_score) {
+            worst = p;
+            worst_score = score;
+        }
+    }
+    if (worst != NULL) {
+        peer_drop(n, worst, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
+    }
+}
+
+void peers_tick(struct node *n, struct now now)
+{
+    struct peers *ps = &n->peers;
+    uint32_t at = 0;
+
+    if (now.mono_ns < ps->tick_ns || n->stopping) {
+        return;
+    }
+    ps->tick_ns = now.mono_ns + TICK_NS;
+    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        handshake_tick(n, p, now);
+    }
+    if (ps->n_connected > n->cfg.target_peers + n->cfg.target_peers * EXCESS_PERCENT / 100 + 1) {
+        prune_one(n, now);
+    }
+    dial_some(n, now);
+}
+
+uint64_t peers_deadline(const struct node *n)
+{
+    return n->peers.tick_ns;
+}
+
+unsigned peers_discovered(const struct node *n)
+{
+    unsigned count = 0;
+    uint32_t at = 0;
+
+    for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        count += p->source == SOURCE_DISCV5;
+    }
+    return count;
+}
