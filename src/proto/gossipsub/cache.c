@@ -222,7 +222,7 @@ void message_free(struct gossipsub *g, struct message *m)
     }
     map_remove(&g->by_raw, &m->raw_fp);
     map_remove(&g->by_id, &m->id_fp);
-    seen_add(&g->recent, m->raw_fp);
+    gossip_seen_add(&g->recent, m->raw_fp);
     blob_unref(m->data);
     blob_unref(m->rpc);
     budget_give(&g->cache_mem, m->cost);

@@ -12,7 +12,7 @@
 /* Shall this peer be asked for the id? Counts it as asked. */
 static bool ask_for(struct gossipsub *g, uint64_t id_fp)
 {
-    if (seen_has(&g->seen, id_fp)) {
+    if (gossip_seen_has(&g->seen, id_fp)) {
         return false;
     }
     struct asked *a = map_put(&g->asked, &id_fp, NULL);
@@ -226,7 +226,7 @@ static void check_promises(struct gossipsub *g, uint32_t peer)
     unsigned broken = 0;
 
     for (uint32_t i = 0; i < p->n_promises; i++) {
-        if (seen_has(&g->seen, p->promises[i].id_fp)) {
+        if (gossip_seen_has(&g->seen, p->promises[i].id_fp)) {
             continue;
         }
         if (g->now_ns >= p->promises[i].deadline_ns) {

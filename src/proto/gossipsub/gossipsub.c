@@ -17,8 +17,8 @@ static void init_limits(struct gossipsub *g, struct now now)
     budget_init(&g->gather_mem, g->mem, "gossip gather", g->mem->max / 2);
     budget_init(&g->cache_mem, g->mem, "gossip cache", g->cfg.cache_bytes_max);
     budget_init(&g->seen_mem, g->mem, "gossip seen", g->mem->max / 2);
-    seen_init(&g->seen, g->cfg.seen_ttl_ns, &g->seen_mem, now);
-    seen_init(&g->recent, g->cfg.seen_ttl_ns / 8, &g->seen_mem, now);
+    gossip_seen_init(&g->seen, g->cfg.seen_ttl_ns, &g->seen_mem, now);
+    gossip_seen_init(&g->recent, g->cfg.seen_ttl_ns / 8, &g->seen_mem, now);
     map_init(&g->by_raw, sizeof(uint64_t), sizeof(uint32_t), MESSAGES_MAX, g->key);
     map_init(&g->by_id, sizeof(uint64_t), sizeof(uint32_t), MESSAGES_MAX, g->key);
     map_init(&g->asked, sizeof(uint64_t), sizeof(struct asked), ASKED_MAX, g->key);
@@ -67,8 +67,8 @@ static void free_tables(struct gossipsub *g)
 {
     map_done(&g->asked);
     map_done(&g->topic_by_name);
-    seen_done(&g->seen);
-    seen_done(&g->recent);
+    gossip_seen_done(&g->seen);
+    gossip_seen_done(&g->recent);
     buf_done(&g->scratch);
     mem_free(g->topics);
     mem_free(g->peers);
@@ -533,8 +533,8 @@ uint64_t gossipsub_deadline(const struct gossipsub *g)
 void gossipsub_tick(struct gossipsub *g, struct now now)
 {
     g->now_ns = now.mono_ns;
-    seen_tick(&g->seen, now);
-    seen_tick(&g->recent, now);
+    gossip_seen_tick(&g->seen, now);
+    gossip_seen_tick(&g->recent, now);
     if (now.mono_ns >= g->heartbeat_ns) {
         heartbeat(g);
         g->heartbeat_ns = now.mono_ns + g->cfg.heartbeat_ns; /* never two to catch up */

@@ -83,8 +83,8 @@ static enum err open_message(const struct gossipsub *g, uint32_t topic, struct v
 
 static void remember(struct gossipsub *g, const struct opened *o)
 {
-    seen_add(&g->seen, o->id_fp);
-    seen_add(&g->recent, o->raw_fp);
+    gossip_seen_add(&g->seen, o->id_fp);
+    gossip_seen_add(&g->recent, o->raw_fp);
 }
 
 static enum err keep_message(struct gossipsub *g, uint32_t topic, struct view raw,
@@ -97,7 +97,7 @@ static enum err keep_message(struct gossipsub *g, uint32_t topic, struct view ra
     m->raw_fp = o->raw_fp;
     m->id_fp = o->id_fp;
     message_enter(g, m);
-    seen_add(&g->seen, m->id_fp);
+    gossip_seen_add(&g->seen, m->id_fp);
     *ret = m;
     return E_OK;
 }
@@ -110,12 +110,12 @@ static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic, str
     struct message *m = message_by_id(g, o->id_fp);
 
     if (m != NULL) {
-        seen_add(&g->recent, o->raw_fp);
+        gossip_seen_add(&g->recent, o->raw_fp);
         on_duplicate(g, peer, m);
         return;
     }
-    if (seen_has(&g->seen, o->id_fp)) {
-        seen_add(&g->recent, o->raw_fp);
+    if (gossip_seen_has(&g->seen, o->id_fp)) {
+        gossip_seen_add(&g->recent, o->raw_fp);
         memcpy(event_push(g, GOSSIP_DUPLICATE, peer, topic)->ev.id, o->id, sizeof o->id);
         return;
     }
@@ -154,7 +154,7 @@ void message_receive(struct gossipsub *g, uint32_t peer, const struct gossip_ite
     struct message *m = message_by_raw(g, o.raw_fp);
     if (m != NULL) {
         on_duplicate(g, peer, m);
-    } else if (seen_has(&g->recent, o.raw_fp)) {
+    } else if (gossip_seen_has(&g->recent, o.raw_fp)) {
         event_push(g, GOSSIP_DUPLICATE, peer, topic);
     } else {
         on_new_bytes(g, peer, topic, it->data, &o);
@@ -302,7 +302,7 @@ static enum err publish(struct gossipsub *g, uint32_t topic, struct view raw, st
     uint32_t sent = 0;
 
     TRY(open_message(g, topic, raw, o));
-    if (message_by_id(g, o->id_fp) != NULL || seen_has(&g->seen, o->id_fp)) {
+    if (message_by_id(g, o->id_fp) != NULL || gossip_seen_has(&g->seen, o->id_fp)) {
         return E_EXISTS;
     }
     TRY(keep_message(g, topic, raw, o, &m));
@@ -327,7 +327,7 @@ enum err gossipsub_publish(struct gossipsub *g, uint32_t topic, struct view data
         return E_TOO_LONG;
     }
     struct opened o = {.raw_fp = raw_print(g, topic, data)};
-    if (message_by_raw(g, o.raw_fp) != NULL || seen_has(&g->recent, o.raw_fp)) {
+    if (message_by_raw(g, o.raw_fp) != NULL || gossip_seen_has(&g->recent, o.raw_fp)) {
         return E_EXISTS;
     }
     enum err e = publish(g, topic, data, &o);

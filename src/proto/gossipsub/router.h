@@ -116,12 +116,12 @@ struct seen {
     struct budget *mem;
 };
 
-void seen_init(struct seen *s, uint64_t ttl_ns, struct budget *mem, struct now now);
-void seen_done(struct seen *s);
-bool seen_has(const struct seen *s, uint64_t fp);
+void gossip_seen_init(struct seen *s, uint64_t ttl_ns, struct budget *mem, struct now now);
+void gossip_seen_done(struct seen *s);
+bool gossip_seen_has(const struct seen *s, uint64_t fp);
 /* When memory is refused the oldest generations go first, then the fingerprint is not kept. */
-void seen_add(struct seen *s, uint64_t fp);
-void seen_tick(struct seen *s, struct now now);
+void gossip_seen_add(struct seen *s, uint64_t fp);
+void gossip_seen_tick(struct seen *s, struct now now);
 
 /* ---- messages ---- */
 enum message_state { MSG_PENDING, MSG_ACCEPTED, MSG_IGNORED, MSG_REJECTED };

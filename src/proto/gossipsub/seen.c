@@ -11,7 +11,7 @@
 
 #define CAP_MIN 64u
 
-void seen_init(struct seen *s, uint64_t ttl_ns, struct budget *mem, struct now now)
+void gossip_seen_init(struct seen *s, uint64_t ttl_ns, struct budget *mem, struct now now)
 {
     *s = (struct seen){.mem = mem, .period_ns = ttl_ns / (SEEN_GENERATIONS - 1)};
     s->rotate_ns = now.mono_ns + s->period_ns;
@@ -24,7 +24,7 @@ static void gen_free(struct seen *s, struct seen_gen *gen)
     *gen = (struct seen_gen){0};
 }
 
-void seen_done(struct seen *s)
+void gossip_seen_done(struct seen *s)
 {
     for (unsigned i = 0; i < SEEN_GENERATIONS; i++) {
         gen_free(s, &s->gens[i]);
@@ -46,7 +46,7 @@ static size_t slot_of(const struct seen_gen *gen, uint64_t fp)
     return i;
 }
 
-bool seen_has(const struct seen *s, uint64_t fp)
+bool gossip_seen_has(const struct seen *s, uint64_t fp)
 {
     fp = not_zero(fp);
     for (unsigned i = 0; i < SEEN_GENERATIONS; i++) { /* newest first: most duplicates are young */
@@ -93,7 +93,7 @@ static bool grow(struct seen *s, struct seen_gen *gen)
     return true;
 }
 
-void seen_add(struct seen *s, uint64_t fp)
+void gossip_seen_add(struct seen *s, uint64_t fp)
 {
     struct seen_gen *gen = &s->gens[s->at];
 
@@ -106,7 +106,7 @@ void seen_add(struct seen *s, uint64_t fp)
     gen->slots[i] = fp;
 }
 
-void seen_tick(struct seen *s, struct now now)
+void gossip_seen_tick(struct seen *s, struct now now)
 {
     for (unsigned i = 0; i < SEEN_GENERATIONS && now.mono_ns >= s->rotate_ns; i++) {
         s->at = (s->at + 1) % SEEN_GENERATIONS;
