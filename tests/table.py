@@ -50,6 +50,7 @@ CHECKS = [
     Row("check/globals", "check", ["tests/check/globals.sh"], []),
     Row("check/hardening", "check", ["tests/check/hardening.sh"], ["build/release"]),
     Row("check/planted", "check", [PY, "tests/check/planted.py"], []),
+    Row("check/fuzz-planted", "check", [PY, "tests/fuzz/planted.py"], ["build/fuzz"]),
 ]
 
 INTEROP = [
