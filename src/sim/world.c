@@ -478,6 +478,7 @@ void sim_free(struct sim *s)
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         sim_kill(s, i);
     }
+    timers_done(&s->timers); /* takes them all out: their owners may go in any order */
     tcp_free_all(s);
     udp_free_all(s);
     for (struct job *j; (j = s->jobs) != NULL;) {
@@ -492,7 +493,6 @@ void sim_free(struct sim *s)
         LIST_DROP(s->steps, st);
         mem_free(st);
     }
-    timers_done(&s->timers);
     for (uint32_t i = 0; i < s->n_nodes; i++) {
         map_done(&s->nodes[i]->ends);
         map_done(&s->nodes[i]->contacts);

@@ -3,6 +3,8 @@
  * a block made by one reaches all. The same seed gives the same bytes.
  */
 #include <base/clock.h>
+#include <crypto/random.h>
+#include <eth/schema.h>
 #include <lab/lab.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,15 +24,16 @@ static void print_line(void *self, struct view line)
     fwrite(line.p, 1, line.n, stdout);
 }
 
-static struct lab *begin(const char *text)
+static struct lab *begin(const char *text, uint64_t seed)
 {
     char fault[SCENARIO_FAULT_MAX] = "";
     struct lab *l = NULL;
 
     scenario_default(&sc);
-    if (!scenario_parse(&sc, view_str(text), fault) ||
-        lab_new(&sc, getenv("SIM_SHOW") == NULL ? NULL : print_line, NULL, getenv("SIM_LOG"), &l,
-                fault) != E_OK) {
+    bool good = scenario_parse(&sc, view_str(text), fault);
+    sc.sim.seed = seed;
+    if (!good || lab_new(&sc, getenv("SIM_SHOW") == NULL ? NULL : print_line, NULL,
+                         getenv("SIM_LOG"), &l, fault) != E_OK) {
         fail_msg("%s", fault);
     }
     return l;
@@ -68,7 +71,7 @@ static const char fifty[] = "nodes 50\n"
 
 static void a_block_of_one_node_reaches_all_fifty(void **state)
 {
-    struct lab *l = begin(fifty);
+    struct lab *l = begin(fifty, 1);
     struct lab_block b;
     unsigned found = 0;
     (void)state;
@@ -93,14 +96,8 @@ static void a_block_of_one_node_reaches_all_fifty(void **state)
 
 static uint64_t digest_of(const char *text, uint64_t seed, struct sim_stats *ret)
 {
-    struct lab *l;
+    struct lab *l = begin(text, seed);
 
-    scenario_default(&sc);
-    l = begin(text);
-    lab_free(l);
-    sc.sim.seed = seed;
-    char fault[SCENARIO_FAULT_MAX] = "";
-    assert_int_equal(lab_new(&sc, NULL, NULL, NULL, &l, fault), E_OK);
     lab_run(l);
     uint64_t digest = sim_digest(lab_sim(l));
 
@@ -142,5 +139,9 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
     };
 
+    if (crypto_start() != E_OK) {
+        return 1;
+    }
+    schema_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
