@@ -271,7 +271,7 @@ static enum err take_nodes(struct discv5 *d, struct request *r, const struct mes
     r->packets++;
     while (r->records < NODES_RECORDS_MAX && rlp_next(&records, &item) == E_OK) {
         struct enr e;
-        enum err why = enr_decode(item.whole, &e);
+        enum err why = d5_verified_decode(&d->verified, item.whole, &e);
 
         r->records++;
         if (why == E_OK && was_asked_for(r, &e.id)) {

@@ -60,6 +60,7 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
     limit_init(&d->strangers, cfg->packets_per_s == 0 ? 1 : cfg->packets_per_s);
     limit_init(&d->whoareyous, WHOAREYOU_PER_S);
     d5_memo_init(&d->memo, MEMO_MAX, d->key);
+    d5_verified_init(&d->verified, VERIFIED_MAX, d->key);
     d5_table_init(&d->table, cfg, &own->id, &d->timers);
     d5_requests_init(d);
     d->lookups = mem_zalloc_array(lookup_places(cfg), sizeof *d->lookups);
@@ -90,6 +91,7 @@ void discv5_free(struct discv5 *d)
     mem_free(d->boots);
     d5_requests_done(d);
     d5_table_done(&d->table);
+    d5_verified_done(&d->verified);
     d5_memo_done(&d->memo);
     d5_cache_done(&d->per_ip);
     d5_cache_done(&d->challenges);

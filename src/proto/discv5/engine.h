@@ -30,6 +30,7 @@
 #define LOOKUP_RESULT     16u
 #define BOOTS_MAX         64u
 #define PER_IP_ENTRIES    1024u /* addresses whose rate is counted at a time */
+#define VERIFIED_MAX      2048u /* 40 bytes each: a table and the candidates of all lookups */
 #define MEMO_MAX          4096u
 #define REFRESH_EMPTY     SECONDS(5)  /* while no node is known to be live: boot records again */
 #define REFRESH_EMPTY_MAX SECONDS(60) /* doubled up to here */
@@ -164,6 +165,7 @@ struct discv5 {
     uint64_t latest_ns; /* the time of the last datagram or tick */
     struct table table;
     struct memo memo;
+    struct verified verified;
     struct votes votes;
     struct lookup *lookups; /* cfg.lookups_max, and one of our own */
     uint32_t lookup_id;

@@ -55,13 +55,12 @@ static void content_hash(struct view items, uint8_t ret[static 32])
     keccak256(wr_view(&w), ret);
 }
 
-/* Spec: devp2p enr.md "RLP Encoding", "\"v4\" Identity Scheme" */
-enum err enr_decode(struct view rlp, struct enr *ret)
+/* All but the curve: what the bytes say, and the parts that the signature is about. */
+static enum err read_record(struct view rlp, struct enr *e, struct view *ret_content,
+                            struct view *ret_signature)
 {
-    struct view in = rlp, items, content, signature, seq, public;
+    struct view in = rlp, items, seq, public;
     struct rlp_item list;
-    uint8_t hash[32];
-    struct enr e = {.n = 0};
 
     if (rlp.n > ENR_MAX) {
         return E_ENR_SIZE;
@@ -70,14 +69,27 @@ enum err enr_decode(struct view rlp, struct enr *ret)
         return E_ENR;
     }
     items = list.body;
-    TRY(take_string(&items, SECP_SIGNATURE, &signature));
-    content = items;
+    TRY(take_string(&items, SECP_SIGNATURE, ret_signature));
+    *ret_content = items;
     TRY(take_string(&items, 0, &seq));
-    if (rlp_u64(seq, &e.seq) != E_OK) {
+    if (rlp_u64(seq, &e->seq) != E_OK) {
         return E_ENR;
     }
     TRY(check_pairs(items, &public));
-    memcpy(e.public, public.p, SECP_PUBLIC);
+    memcpy(e->public, public.p, SECP_PUBLIC);
+    e->n = (uint16_t)rlp.n;
+    memcpy(e->raw, rlp.p, rlp.n);
+    return E_OK;
+}
+
+/* Spec: devp2p enr.md "RLP Encoding", "\"v4\" Identity Scheme" */
+enum err enr_decode(struct view rlp, struct enr *ret)
+{
+    struct view content, signature;
+    struct enr e = {.n = 0};
+    uint8_t hash[32];
+
+    TRY(read_record(rlp, &e, &content, &signature));
     if (node_id_from_public(e.public, &e.id) != E_OK) {
         return E_ENR;
     }
@@ -85,8 +97,16 @@ enum err enr_decode(struct view rlp, struct enr *ret)
     if (secp_verify(e.public, hash, signature.p) != E_OK) {
         return E_ENR_SIGNATURE;
     }
-    e.n = (uint16_t)rlp.n;
-    memcpy(e.raw, rlp.p, rlp.n);
+    *ret = e;
+    return E_OK;
+}
+
+enum err enr_decode_verified(struct view rlp, const struct node_id *id, struct enr *ret)
+{
+    struct view content, signature;
+    struct enr e = {.id = *id};
+
+    TRY(read_record(rlp, &e, &content, &signature));
     *ret = e;
     return E_OK;
 }

@@ -119,18 +119,12 @@ enum err d5_handshake_challenge(struct discv5 *d, const struct packet *p, const 
 static enum err signer(struct discv5 *d, const struct packet *p, const struct challenge *c,
                        struct enr *ret_enr, bool *ret_has_enr, uint8_t ret_public[SECP_PUBLIC])
 {
-    const struct enr *known = known_record(d, &p->src);
-
     *ret_has_enr = p->record.n > 0;
     if (!*ret_has_enr) {
         memcpy(ret_public, c->public, SECP_PUBLIC);
         return c->knows_public ? E_OK : E_DISCV5_HANDSHAKE;
     }
-    if (known != NULL && view_eq(enr_view(known), p->record)) {
-        *ret_enr = *known; /* verified before */
-    } else {
-        TRY(enr_decode(p->record, ret_enr));
-    }
+    TRY(d5_verified_decode(&d->verified, p->record, ret_enr));
     if (!node_id_eq(&ret_enr->id, &p->src)) {
         return E_DISCV5_HANDSHAKE;
     }

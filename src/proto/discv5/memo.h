@@ -27,4 +27,21 @@ void d5_memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns);
 void d5_memo_answered(struct memo *m, const struct node_id *id);
 bool d5_memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns);
 
+/*
+ * Records that were verified, by a keyed hash of all their bytes: most records that come in were
+ * seen before, and checking a signature costs fifty times what everything else about one does.
+ */
+struct verified_entry;
+
+struct verified {
+    struct hash_key key;
+    uint32_t sets, turn;
+    struct verified_entry *entries;
+};
+
+void d5_verified_init(struct verified *v, size_t max, struct hash_key key);
+void d5_verified_done(struct verified *v);
+/* enr_decode(), cheaper for a record that was here before. */
+CHECKED enum err d5_verified_decode(struct verified *v, struct view rlp, struct enr *ret);
+
 #endif

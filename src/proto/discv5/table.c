@@ -247,9 +247,11 @@ struct entry *d5_table_drop(struct table *t, struct entry *e)
     struct bucket *b = d5_table_bucket(t, node_id_distance(&t->own, &e->enr.id));
     size_t i;
 
-    assert(b != NULL);
-    i = place_in(b->entries, b->n, &e->enr.id);
-    assert(i < b->n);
+    i = b == NULL ? 0 : place_in(b->entries, b->n, &e->enr.id);
+    if (b == NULL || i == b->n) {
+        assert(!"an entry that is in no bucket");
+        return NULL;
+    }
     entry_free(t, unplace(t, b, i));
     for (size_t j = b->spares; j-- > 0;) { /* the youngest first */
         struct entry *spare = b->spare[j];
