@@ -22,7 +22,9 @@ struct peer {
     struct peer_id id;
     struct addr from;
     unsigned reopened;
+    enum gossip_version version;
     bool used, outbound, direct;
+    bool had_in;  /* it has opened its stream before */
     bool known;   /* the node has added it */
     bool engaged; /* the engine has it */
     bool dirty;   /* in the queue of those with something to send */
@@ -94,10 +96,10 @@ static void peer_drop_if_over(struct pubsub *p, struct peer *peer)
     }
 }
 
-static void engage(struct pubsub *p, struct peer *peer, size_t index, struct now now)
+static void engage(struct pubsub *p, struct peer *peer, struct now now)
 {
     peer->engaged = true;
-    gossipsub_add_peer(p->engine, number_of(p, peer), &peer->id, &peer->from, versions[index],
+    gossipsub_add_peer(p->engine, number_of(p, peer), &peer->id, &peer->from, peer->version,
                        peer->outbound, peer->direct, now);
     if (peer->in != 0) {
         host_pause(p->host, peer->in, false);
@@ -122,8 +124,8 @@ static void mark(struct pubsub *p, struct peer *peer)
     }
 }
 
-/* True: more may wait in the engine until the stream's queue is empty again. */
-static bool pump_peer(struct pubsub *p, struct peer *peer)
+/* What does not fit waits in the engine until the stream's queue is empty again. */
+static void pump_peer(struct pubsub *p, struct peer *peer)
 {
     enum gossip_class class;
     struct blob *b;
@@ -131,15 +133,12 @@ static bool pump_peer(struct pubsub *p, struct peer *peer)
     while (peer->engaged && peer->out != 0 && host_queued(p->host, peer->out) < QUEUE_LOW) {
         b = gossipsub_send(p->engine, number_of(p, peer), &class);
         if (b == NULL) {
-            return false;
+            return;
         }
-        enum err e = host_write(p->host, peer->out, b, classes[class]);
+        IGNORE(host_write(p->host, peer->out, b, classes[class]),
+               "over the connection's budget: this RPC is lost, as in a full queue");
         blob_unref(b);
-        if (e != E_OK) { /* over the connection's budget: this RPC is lost, as in a full queue */
-            return false;
-        }
     }
-    return true;
 }
 
 void pubsub_pump(struct pubsub *p, struct now now)
@@ -173,14 +172,18 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
         return;
     }
     if (!inbound) {
-        engage(p, peer, index, now);
+        peer->version = versions[index];
+        engage(p, peer, now);
         return;
     }
-    if (peer->in != 0) { /* opened anew: what it says on the old one is not awaited any more */
-        host_reset(p->host, peer->in, E_OK, now);
-    }
+    bool again = peer->had_in && peer->engaged;
+    host_reset(p->host, peer->in, E_OK, now); /* what it says on the old one is not awaited */
     peer->in = s;
-    if (!peer->engaged) {
+    peer->had_in = true;
+    if (again) { /* the engine may hold the first part of an RPC from the old stream */
+        gossipsub_remove_peer(p->engine, number_of(p, peer), now);
+        engage(p, peer, now);
+    } else if (!peer->engaged) {
         host_pause(p->host, s, true);
     }
 }
@@ -225,6 +228,7 @@ static void on_gone(void *self, stream_id s, enum err why, struct now now)
     } else if (s == peer->out) {
         peer->out = 0;
         disengage(p, peer, now);
+        host_reset(p->host, peer->in, E_OK, now); /* the engine has forgotten how far it was */
         if (peer->known && why != E_MULTISTREAM_NONE && peer->reopened < REOPEN_MAX &&
             host_conn_info(p->host, peer->conn, &info) && info.up) {
             peer->reopened++;

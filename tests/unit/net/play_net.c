@@ -157,8 +157,11 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     }
     if (n->after != NULL) {
         n->after(n, now);
+        if (ev->kind == PORT_TURN) {
+            host_flush(n->host, now); /* what it pumped goes out in this turn */
+        }
     }
-    n->deadline_ns = host_deadline(n->host);
+    n->deadline_ns = earlier(host_deadline(n->host), n->more_ns);
 }
 
 static struct play_node *node_new(struct play *p)
@@ -171,7 +174,7 @@ static struct play_node *node_new(struct play *p)
     n->port.ops = &play_ops;
     n->port.sink = &n->sink;
     n->sink.on = on_port;
-    n->deadline_ns = NEVER;
+    n->deadline_ns = n->more_ns = NEVER;
     rng_seeded_init(&n->rng, rng_u64(&p->rng.base));
     ident_random(&n->rng.base, &n->ident);
     p->nodes[p->n_nodes++] = n;
@@ -334,14 +337,13 @@ void play_settle(struct play *p)
 {
     bool moved = true;
 
-    turn(p);
     while (moved) {
+        turn(p);
         moved = false;
         for (size_t i = 0; i < p->n_links; i++) {
             moved |= step_end(p, &p->links[i], 0);
             moved |= step_end(p, &p->links[i], 1);
         }
-        turn(p);
     }
 }
 

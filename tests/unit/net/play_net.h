@@ -25,6 +25,7 @@ struct play_node {
     void (*after)(struct play_node *n, struct now now); /* after each event: pull and pump */
     void *user;
     uint64_t deadline_ns;
+    uint64_t more_ns; /* set by after(): a deadline beside the host's; NEVER */
     bool accept_paused;
     struct rng_seeded rng;
     struct ident ident;

@@ -1,0 +1,235 @@
+/* Gossip between hosts over links in memory. */
+#include "play_net.h"
+
+#include <base/mem.h>
+#include <crypto/sha256.h>
+#include <net/pubsub.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define NODES 6
+
+struct side {
+    struct play_node *node;
+    struct pubsub *pubsub;
+    uint32_t topic;
+    size_t messages, bytes, grafted, refused;
+    uint8_t last_first_byte;
+};
+
+struct net {
+    struct play play;
+    struct side side[NODES];
+};
+
+static enum err open_message(void *self, void *topic_user, struct view topic, struct view data,
+                             struct blob **ret_data, uint8_t ret_id[static GOSSIP_ID_MAX])
+{
+    uint8_t hash[32];
+
+    (void)self;
+    (void)topic_user;
+    (void)topic;
+    sha256_once(data, hash);
+    memcpy(ret_id, hash, GOSSIP_ID_MAX);
+    *ret_data = blob_copy(data);
+    return E_OK;
+}
+
+static void pull(struct play_node *n, struct now now)
+{
+    struct side *s = n->user;
+    struct pubsub_event ev;
+
+    if (now.mono_ns >= pubsub_deadline(s->pubsub)) {
+        pubsub_tick(s->pubsub, now);
+    }
+    while (pubsub_next(s->pubsub, &ev)) {
+        if (ev.g.kind == GOSSIP_MESSAGE) {
+            s->messages++;
+            s->bytes += ev.g.data->n;
+            s->last_first_byte = ev.g.data->b[0];
+            assert_int_not_equal(ev.conn, 0);
+            gossipsub_verdict(pubsub_engine(s->pubsub), ev.g.message, GOSSIP_ACCEPT, now);
+        }
+        s->grafted += ev.g.kind == GOSSIP_GRAFTED ? 1 : 0;
+        s->refused += ev.g.kind == GOSSIP_REFUSED ? 1 : 0;
+    }
+    pubsub_pump(s->pubsub, now);
+    n->more_ns = pubsub_deadline(s->pubsub);
+}
+
+/* New connections go to gossip. */
+static void add_new(struct net *n)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        struct side *s = &n->side[i];
+        for (size_t k = 0; k < s->node->n_events; k++) {
+            const struct host_event *ev = &s->node->events[k];
+            if (ev->kind == HOST_CONNECTED) {
+                pubsub_add(s->pubsub, ev->conn, &ev->peer, &ev->addr, ev->outbound, false,
+                           n->play.now);
+            } else if (ev->kind == HOST_DISCONNECTED) {
+                pubsub_remove(s->pubsub, ev->conn, n->play.now);
+            }
+        }
+        s->node->n_events = 0;
+    }
+}
+
+static struct net *net_up(uint64_t seed, size_t cut_max)
+{
+    struct net *n = mem_zalloc(sizeof *n);
+    struct host_config cfg;
+    struct gossip_config gossip;
+    struct gossip_topic_config topic = {
+        .name = view_str("/eth2/01020304/test/ssz_snappy"),
+        .class = GOSSIP_BLOCK,
+        .data_max = 4 * MIB,
+    };
+
+    host_config_default(&cfg);
+    gossip_config_eth2(&gossip);
+    gossip.open = open_message;
+    gossip.scoring = false;
+    play_init(&n->play, seed);
+    n->play.cut_max = cut_max;
+    for (unsigned i = 0; i < NODES; i++) {
+        struct side *s = &n->side[i];
+        s->node = play_host(&n->play, cfg);
+        s->node->user = s;
+        s->node->after = pull;
+        s->pubsub = pubsub_new(s->node->host, &gossip, &s->node->rng.base, n->play.now);
+        assert_int_equal(gossipsub_add_topic(pubsub_engine(s->pubsub), &topic, &s->topic), E_OK);
+        gossipsub_join(pubsub_engine(s->pubsub), s->topic, n->play.now);
+    }
+    return n;
+}
+
+static void connect_nodes(struct net *n, unsigned from, unsigned to)
+{
+    struct addr addr = play_addr(to);
+    conn_id c;
+
+    assert_int_equal(host_dial(n->side[from].node->host, &addr, NULL, n->play.now, &c), E_OK);
+    play_settle(&n->play);
+    add_new(n);
+    play_settle(&n->play);
+}
+
+static void net_free(struct net *n)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        pubsub_free(n->side[i].pubsub);
+    }
+    play_done(&n->play);
+    mem_free(n);
+}
+
+static void publish(struct net *n, unsigned from, uint8_t fill, size_t size)
+{
+    uint8_t *b = mem_alloc(size);
+
+    rng_fill(&n->play.rng.base, b, size);
+    b[0] = fill;
+    assert_int_equal(gossipsub_publish(pubsub_engine(n->side[from].pubsub), n->side[from].topic,
+                                       view_of(b, size), n->play.now),
+                     E_OK);
+    mem_free(b);
+}
+
+static void a_message_reaches_every_node_of_a_line_once(void **state)
+{
+    static const size_t cuts[] = {0, 200, 3};
+
+    (void)state;
+    for (size_t k = 0; k < ARRAY_LEN(cuts); k++) {
+        struct net *n = net_up(k, cuts[k]);
+        for (unsigned i = 0; i + 1 < NODES; i++) {
+            connect_nodes(n, i, i + 1);
+        }
+        play_wait(&n->play, SECONDS(5));
+        for (unsigned i = 0; i < NODES; i++) {
+            assert_true(n->side[i].grafted > 0);
+        }
+        publish(n, 0, 7, 1000);
+        publish(n, 0, 8, k == 2 ? 5000 : 700000);
+        play_wait(&n->play, SECONDS(3));
+        for (unsigned i = 1; i < NODES; i++) {
+            assert_int_equal(n->side[i].messages, 2);
+            assert_int_equal(n->side[i].last_first_byte, 8);
+            assert_int_equal(n->side[i].refused, 0);
+        }
+        assert_int_equal(n->side[0].messages, 0);
+        net_free(n);
+    }
+}
+
+static void each_pair_meshes_in_a_full_graph(void **state)
+{
+    struct net *n = net_up(5, 1000);
+
+    (void)state;
+    for (unsigned i = 0; i < NODES; i++) {
+        for (unsigned k = i + 1; k < NODES; k++) {
+            connect_nodes(n, i, k);
+        }
+    }
+    play_wait(&n->play, SECONDS(5));
+    for (uint8_t m = 0; m < 20; m++) {
+        publish(n, m % NODES, m, 20000);
+        play_settle(&n->play);
+    }
+    play_wait(&n->play, SECONDS(3));
+    size_t total = 0;
+    for (unsigned i = 0; i < NODES; i++) {
+        total += n->side[i].messages;
+        assert_int_equal(gossipsub_topic_peers(pubsub_engine(n->side[i].pubsub), n->side[i].topic),
+                         NODES - 1);
+    }
+    assert_int_equal(total, 20 * (NODES - 1));
+    net_free(n);
+}
+
+static void a_connection_that_ends_leaves_the_router(void **state)
+{
+    struct net *n = net_up(6, 0);
+    conn_id c;
+
+    (void)state;
+    connect_nodes(n, 0, 1);
+    play_wait(&n->play, SECONDS(3));
+    assert_int_equal(gossipsub_topic_peers(pubsub_engine(n->side[0].pubsub), n->side[0].topic), 1);
+    struct addr to = play_addr(1);
+    assert_int_equal(host_dial(n->side[0].node->host, &to, NULL, n->play.now, &c), E_OK);
+    play_settle(&n->play); /* refused as a second one: gossip must not mind */
+    add_new(n);
+    assert_int_equal(gossipsub_topic_peers(pubsub_engine(n->side[0].pubsub), n->side[0].topic), 1);
+    n->play.links[0].end[0].paused = true; /* the first one dies */
+    play_wait(&n->play, SECONDS(200));
+    add_new(n);
+    play_wait(&n->play, SECONDS(1));
+    assert_int_equal(gossipsub_topic_peers(pubsub_engine(n->side[0].pubsub), n->side[0].topic), 0);
+    connect_nodes(n, 1, 0);
+    play_wait(&n->play, SECONDS(3));
+    publish(n, 1, 3, 100);
+    play_settle(&n->play);
+    assert_int_equal(n->side[0].messages, 1);
+    net_free(n);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_message_reaches_every_node_of_a_line_once),
+        cmocka_unit_test(each_pair_meshes_in_a_full_graph),
+        cmocka_unit_test(a_connection_that_ends_leaves_the_router),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
