@@ -124,7 +124,7 @@ enum err secp_verify_der(struct view public, struct view msg, struct view signat
     uint8_t hash[32];
 
     TRY(parse_public(public, &key));
-    if (signature.n > SECP_DER_MAX ||
+    if (signature.n == 0 || signature.n > SECP_DER_MAX || /* the library aborts on NULL */
         !secp256k1_ecdsa_signature_parse_der(secp256k1_context_static, &sig, signature.p,
                                              signature.n)) {
         return E_CRYPTO_SIGNATURE;

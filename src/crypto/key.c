@@ -41,6 +41,9 @@ static bool is_acceptable(const EVP_PKEY *key, enum key_type type)
 static enum err verify_pkix(enum key_type type, struct view key, struct view msg,
                             struct view signature)
 {
+    if (key.n == 0 || signature.n == 0) {
+        return E_CRYPTO_KEY;
+    }
     const unsigned char *at = key.p;
     EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, (long)key.n);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
