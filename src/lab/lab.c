@@ -138,6 +138,7 @@ static void born(struct sim_maker *self, uint32_t number, struct port *port, str
     n->metrics = metrics_new();
     cfg.network = l->network;
     cfg.ident = &n->ident;
+    cfg.store = n->store; /* stays over its lives, as a data directory does */
     cfg.log = n->log;
     cfg.metrics = n->metrics;
     cfg.agent = "beacon-p2pd/sim";
@@ -238,6 +239,16 @@ static void plan_steps(struct lab *l)
 
 /* ---- making ---- */
 
+static void open_store(struct lab_node *n)
+{
+    struct store_config in_memory = {.dir = NULL};
+    char fault[STORE_FAULT_MAX];
+    enum err e = store_open(&in_memory, &n->store, fault);
+
+    assert(e == E_OK);
+    (void)e;
+}
+
 static void add_honest(struct lab *l)
 {
     struct rng_seeded keys;
@@ -251,6 +262,7 @@ static void add_honest(struct lab *l)
         l->nodes[i].lab = l;
         l->nodes[i].number = i;
         ident_random(&keys.base, &l->nodes[i].ident);
+        open_store(&l->nodes[i]);
         cfg.no_inbound = i >= l->sc.boot && rng_below(&keys.base, 1000000) < l->sc.nat_ppm;
         sim_add(l->sim, &cfg, &l->maker, SIM_EPOCH_NS + after_ns);
     }
@@ -318,6 +330,9 @@ void lab_free(struct lab *l)
     sim_free(l->sim);
     for (unsigned k = 0; k < ADVERSARY_KINDS; k++) {
         adversary_free(l->adversaries[k]);
+    }
+    for (uint32_t i = 0; i < l->sc.nodes; i++) {
+        IGNORE(l->nodes[i].store == NULL ? E_OK : store_close(l->nodes[i].store), "in memory");
     }
     result_done(l);
     network_free(l->network);

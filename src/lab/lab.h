@@ -14,6 +14,7 @@ struct lab_node {
     struct lab *lab;
     uint32_t number;
     struct ident ident;
+    struct store *store;
     struct node *node; /* NULL: not running */
     struct log *log;
     struct metrics *metrics;

@@ -40,10 +40,50 @@ struct sim *sim_new(const struct sim_config *cfg)
 
 /* ---- events ---- */
 
+static struct now node_now(const struct sim_node *n)
+{
+    struct now now = sim_now(n->sim);
+
+    now.wall_ns += (uint64_t)n->cfg.wall_skew_ns;
+    return now;
+}
+
+/* Its oldest job under way, out of the world; NULL: none. */
+static struct port_job *take_job(struct sim_node *n)
+{
+    struct sim *s = n->sim;
+    struct job *found = NULL;
+
+    for (struct job *j = s->jobs; j != NULL; j = j->next) {
+        found = j->node == n->number && j->life == n->life ? j : found;
+    }
+    if (found == NULL) {
+        return NULL;
+    }
+    struct port_job *port_job = found->job;
+
+    timer_stop(&s->timers, &found->due);
+    LIST_DROP(s->jobs, found);
+    mem_free(found);
+    return port_job;
+}
+
+/* What is in the thread pool comes back first: a job may hold memory that only its owner frees. */
+static void finish_jobs(struct sim_node *n)
+{
+    struct port_event ev = {.kind = PORT_WORK};
+
+    while ((ev.job = take_job(n)) != NULL) {
+        ev.job->run(ev.job);
+        n->port.sink->on(n->port.sink, &ev, node_now(n));
+    }
+}
+
 static void life_end(struct sim_node *n, bool killed)
 {
     struct sim *s = n->sim;
 
+    finish_jobs(n);
     n->running = false;
     sim_tcp_close_all(n, killed);
     map_clear(&n->contacts);
@@ -53,14 +93,6 @@ static void life_end(struct sim_node *n, bool killed)
     }
     n->port.sink = NULL;
     n->maker->gone(n->maker, n->number);
-}
-
-static struct now node_now(const struct sim_node *n)
-{
-    struct now now = sim_now(n->sim);
-
-    now.wall_ns += (uint64_t)n->cfg.wall_skew_ns;
-    return now;
 }
 
 static void give(struct sim_node *n, const struct port_event *ev)
@@ -341,14 +373,11 @@ static void on_work(struct sim *s, struct job *j)
 {
     struct sim_node *n = s->nodes[j->node];
     struct port_event ev = {.kind = PORT_WORK, .job = j->job};
-    bool wanted = n->running && n->life == j->life;
 
     LIST_DROP(s->jobs, j);
     mem_free(j);
-    if (wanted) { /* the job's memory went with the node that asked for it */
-        ev.job->run(ev.job);
-        world_emit(n, &ev);
-    }
+    ev.job->run(ev.job);
+    world_emit(n, &ev);
 }
 
 static void on_names(struct sim *s, struct query *q)
