@@ -18,8 +18,9 @@ enum check_verdict { CHECK_ACCEPT, CHECK_IGNORE, CHECK_REJECT };
 
 struct check_block { /* what is known of a block */
     uint64_t slot;
-    bool invalid; /* failed validation */
-    bool has_bid; /* gloas: the fields below are of its bid */
+    bool invalid;   /* failed validation */
+    bool validated; /* passed it: somebody has its state */
+    bool has_bid;   /* gloas: the fields below are of its bid */
     uint64_t builder_index;
     uint8_t payload_hash[32], requests_root[32];
     uint64_t n_commitments;

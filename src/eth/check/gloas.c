@@ -151,8 +151,10 @@ static enum check_verdict check_dependent(struct check *c, const char *root_path
 
     IGNORE_IF(!block_look(c, field_bytes(c, root_path).p, &block), unknown);
     IGNORE_IF(c->block_known && block.invalid, "dependent block failed validation");
-    REJECT_IF(c->block_known && epoch > 0 && block.slot >= epoch_start_slot(c->net, epoch - 1),
-              late);
+    if (c->block_known && epoch > 0 && block.slot >= epoch_start_slot(c->net, epoch - 1)) {
+        /* Whether the block has a state decides before this rule does. */
+        return check_end(c, block.validated ? CHECK_REJECT : CHECK_IGNORE, late);
+    }
     return CHECK_ACCEPT;
 }
 

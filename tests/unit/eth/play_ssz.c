@@ -51,7 +51,6 @@ static void proofs(const struct ssz_type *t, struct view v, uint64_t seed)
         }
         g = next;
         if (ssz_verify_proof(leaf, branch, n, g, root) != E_OK) {
-            fprintf(stderr, "gindex %llx n %zu\n", (unsigned long long)g, n);
             broken(t, "a proof does not verify");
         }
     }
