@@ -206,9 +206,12 @@ static enum err through_tree(struct ssz_value *v, struct way *w, bool *done, uin
     *done = true;
     if (progressive) {
         for (;; k++) {
-            if (w->n == 0 || k == 31) {
+            if (w->n == 0) {
                 progressive_rest(v, k, from, ret);
-                return w->n == 0 ? E_OK : E_SSZ_PATH;
+                return E_OK;
+            }
+            if (from >= root_chunks(v)) {
+                return E_SSZ_PATH; /* behind the last subtree comes one zero chunk, no tree */
             }
             if (take(w) == 0) {
                 break;

@@ -53,9 +53,12 @@ static unsigned depth_of(uint64_t chunks)
     return d;
 }
 
-static uint64_t chunks_of_bytes(uint64_t bytes)
+/* Chunks of n packed values of `size` bytes, a divisor of 32. */
+static uint64_t packed_chunks(size_t size, uint64_t n)
 {
-    return bytes / 32 + (bytes % 32 != 0);
+    uint64_t per_chunk = 32 / size;
+
+    return n / per_chunk + (n % per_chunk != 0);
 }
 
 static void seal_basic(struct ssz_type *t, size_t size)
@@ -96,7 +99,7 @@ static enum err seal_sequence(struct ssz_type *t)
 
     t->packed = ssz_is_basic(in) || is_chunk(in);
     t->is_bytes = in->kind == SSZ_BYTE;
-    t->depth = t->packed ? depth_of(chunks_of_bytes(size_mul(in->size, t->n))) : depth_of(t->n);
+    t->depth = t->packed ? depth_of(packed_chunks(in->size, t->n)) : depth_of(t->n);
     if (t->kind == SSZ_VECTOR) {
         if (t->n == 0) {
             return E_SSZ_TYPE;
@@ -266,7 +269,7 @@ static enum err seal_expr(struct ssz_set *s, const struct ssz_expr *e, unsigned 
 {
     const struct ssz_type *inner = NULL;
 
-    if (depth == SSZ_DEPTH_MAX) {
+    if (depth >= SSZ_DEPTH_MAX) {
         return E_SSZ_TYPE; /* also what a container inside itself comes to */
     }
     if (e->kind == SSZ_REF) {
