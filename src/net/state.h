@@ -15,11 +15,16 @@
 #define PROTOCOL_IDS_MAX 128u /* their ids */
 #define RECORD_MAX       (NOISE_RECORD_MAX + 2u)
 /* Turn of one stream inside its class: long enough for few heads, short enough for fairness. */
-#define TURN_BYTES       (16 * KIB)
-#define CONN_COST        (16 * KIB) /* charged for a connection's structs, Noise and muxer included */
-#define STREAM_COST      (2 * KIB) /* the same of a stream */
-#define HELD_MAX         (1 * MIB) /* of a paused stream that has no window (mplex): more resets it */
-#define WINDOW_MAX       (1 * MIB)   /* receive window of one yamux stream: 100 Mbit/s at 80 ms */
+#define TURN_BYTES  (16 * KIB)
+#define CONN_COST   (16 * KIB) /* charged for a connection's structs, Noise and muxer included */
+#define STREAM_COST (2 * KIB)  /* the same of a stream */
+#define WINDOW_MAX  (1 * MIB)  /* receive window of one yamux stream: 100 Mbit/s at 80 ms */
+/* Bytes held for a paused stream. yamux cannot have more than its window; for a muxer without
+ * windows (mplex) reading from the whole connection stops at HELD_STUFFED, and a stream that stuffs
+ * its connection for so long is reset rather than let both sides wait for each other. */
+#define HELD_STUFFED     (256 * KIB)
+#define HELD_MAX         (1 * MIB)
+#define STUFFED_MAX_NS   SECONDS(5)
 #define CLOSE_TIMEOUT_NS SECONDS(2)  /* for the last bytes of a connection that we close */
 #define PONG_TIMEOUT_NS  SECONDS(20) /* a probed connection that stays silent is dead */
 #define STALL_TIMEOUT_NS SECONDS(60) /* a socket that takes nothing so long is never read */
@@ -96,7 +101,7 @@ struct stream {
     size_t turn_left;                       /* bytes of its turn */
     struct buf held;                        /* came while paused */
     struct timer timer;
-    uint64_t agree_by_ns, user_deadline_ns;
+    uint64_t agree_by_ns, user_deadline_ns, stuffed_until_ns; /* NEVER: none */
     void *user;
     enum err why;
     bool inbound, dead, paused;
@@ -130,6 +135,7 @@ struct conn {
     uint64_t since_ns, blocked_ns, bytes_in, bytes_out, rtt_ns;
     uint64_t records_in, records_checked; /* whole ones: trickling bytes are no sign of life */
     unsigned n_opened_by_us;
+    unsigned n_stuffed; /* streams for which reading has stopped */
 };
 
 struct event_item {

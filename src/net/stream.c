@@ -32,7 +32,26 @@ static void set_timer(struct stream *s)
 {
     uint64_t agree = s->negotiation != NULL ? s->agree_by_ns : NEVER;
 
-    timer_set(&s->host->timers, &s->timer, earlier(agree, s->user_deadline_ns));
+    timer_set(&s->host->timers, &s->timer,
+              earlier(earlier(agree, s->user_deadline_ns), s->stuffed_until_ns));
+}
+
+/* A paused stream without a window stops its connection, for a while. */
+static void stuff(struct stream *s, bool stuffed)
+{
+    struct conn *c = s->conn;
+
+    if (stuffed == (s->stuffed_until_ns != NEVER) || (stuffed && c->mux->ops == &yamux_ops)) {
+        return;
+    }
+    s->stuffed_until_ns = stuffed ? s->host->now.mono_ns + STUFFED_MAX_NS : NEVER;
+    c->n_stuffed += stuffed ? 1 : -1u;
+    if (c->n_stuffed == (stuffed ? 1 : 0)) {
+        s->host->port->ops->pause(s->host->port, c->port_conn, stuffed);
+    }
+    if (!s->dead) {
+        set_timer(s);
+    }
 }
 
 static struct stream *stream_new(struct conn *c, uint32_t sid, const struct stream_protocol *p)
@@ -58,6 +77,7 @@ static struct stream *stream_new(struct conn *c, uint32_t sid, const struct stre
         .ready_class = -1,
         .agree_by_ns = h->now.mono_ns + h->cfg.stream_timeout_ns,
         .user_deadline_ns = NEVER,
+        .stuffed_until_ns = NEVER,
         .inbound = p == NULL,
     };
     *slot = s;
@@ -159,6 +179,7 @@ void stream_end(struct stream *s, enum err why)
     }
     s->dead = true;
     s->why = why;
+    stuff(s, false);
     stream_unready(s);
     outq_drop(s);
     budget_give(&s->conn->mem, s->held.n);
@@ -229,9 +250,12 @@ void stream_gone(struct stream *s)
 
 void stream_tick(struct stream *s)
 {
-    bool agreed = s->negotiation == NULL || s->host->now.mono_ns < s->agree_by_ns;
+    uint64_t now = s->host->now.mono_ns;
+    bool agreed = s->negotiation == NULL || now < s->agree_by_ns;
 
-    stream_fail(s, agreed ? E_TIMEOUT : E_NEGOTIATION_TIMEOUT);
+    stream_fail(s, now >= s->stuffed_until_ns ? E_FULL
+                   : agreed                   ? E_TIMEOUT
+                                              : E_NEGOTIATION_TIMEOUT);
 }
 
 /* ---- bytes in ---- */
@@ -302,8 +326,13 @@ static enum err negotiate(struct stream *s, struct view *in)
 static enum err deliver(struct stream *s, struct view in)
 {
     if (s->paused || s->held.n != 0) {
+        if (in.n > s->held.max - s->held.n) {
+            return E_FULL;
+        }
         TRY(budget_take(&s->conn->mem, in.n));
-        return buf_append_view(&s->held, in);
+        TRY(buf_append_view(&s->held, in));
+        stuff(s, s->held.n >= HELD_STUFFED);
+        return E_OK;
     }
     TRY(s->protocol->ops->data(s->protocol->self, s->id, in, s->host->now));
     if (!s->dead) {
@@ -373,6 +402,7 @@ static enum err later(struct stream *s)
     if (held.n != 0) {
         buf_init(&s->held, HELD_MAX);
         budget_give(&s->conn->mem, held.n);
+        stuff(s, false);
         enum err e = deliver(s, buf_view(&held));
         buf_done(&held);
         TRY(e);
