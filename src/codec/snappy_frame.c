@@ -186,10 +186,11 @@ static enum err take_plain(struct snappy_reader *s, struct view body, struct buf
     uint8_t *at;
 
     body = view_skip(body, CRC_SIZE);
-    TRY(buf_reserve(out, body.n, &at));
-    if (body.n != 0) {
-        memcpy(at, body.p, body.n);
+    if (body.n == 0) {
+        return check_crc(s, crc, body, out);
     }
+    TRY(buf_reserve(out, body.n, &at));
+    memcpy(at, body.p, body.n);
     return check_crc(s, crc, view_of(at, body.n), out);
 }
 
@@ -215,8 +216,10 @@ static bool gather(struct snappy_reader *s, struct view *in, size_t n)
     size_t more = s->frame.n >= n ? 0 : n - s->frame.n;
 
     more = more < in->n ? more : in->n;
-    IGNORE(buf_append(&s->frame, in->p, more), "n is at most FRAME_MAX: the head was checked");
-    *in = view_skip(*in, more);
+    if (more != 0) {
+        IGNORE(buf_append(&s->frame, in->p, more), "n is at most FRAME_MAX: the head was checked");
+        *in = view_skip(*in, more);
+    }
     return s->frame.n >= n;
 }
 

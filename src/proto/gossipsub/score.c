@@ -338,8 +338,9 @@ void score_tick(struct gossipsub *g)
 {
     bool due = g->now_ns >= g->decay_ns;
 
-    if (due) {
-        g->decay_ns = g->now_ns + g->cfg.decay_interval_ns;
+    if (due) { /* on average at the interval, never twice to catch up */
+        uint64_t next = g->decay_ns + g->cfg.decay_interval_ns;
+        g->decay_ns = next > g->now_ns ? next : g->now_ns + g->cfg.decay_interval_ns;
     }
     BIT_EACH(g->live, g->peer_words, p) {
         struct record *r = g->peers[p]->rec;
