@@ -77,7 +77,7 @@ static void on_host(struct mesh_host *m, const struct host_event *ev, struct now
     switch (ev->kind) {
     case HOST_CONNECTED:
         m->conns++;
-        pubsub_add(m->pubsub, ev->conn, &ev->peer, &ev->addr, ev->outbound, false, now);
+        pubsub_add(m->pubsub, ev->conn, false, now);
         break;
     case HOST_DISCONNECTED:
         m->conns--;
