@@ -22,8 +22,7 @@ void pubsub_free(struct pubsub *p); /* before host_free() */
 /* The engine, for topics, join, leave, publish, verdict, scores. Call pubsub_pump() after. */
 struct gossipsub *pubsub_engine(struct pubsub *p);
 /* A connection is up: open the outbound stream. */
-void pubsub_add(struct pubsub *p, conn_id c, const struct peer_id *id, const struct addr *from,
-                bool outbound, bool direct, struct now now);
+void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now);
 void pubsub_remove(struct pubsub *p, conn_id c, struct now now);
 uint64_t pubsub_deadline(const struct pubsub *p);
 void pubsub_tick(struct pubsub *p, struct now now);

@@ -136,6 +136,9 @@ void conn_close(struct conn *c, enum err why)
     c->why = why;
     c->state = CONN_CLOSING;
     limits_remove(c);
+    MAP_EACH(&c->streams, struct stream *, s) {
+        stream_end_if_asked(*s);
+    }
     c->mux->ops->go_away(c->mux, 0);
     timer_set(&h->timers, &c->timer, h->now.mono_ns + CLOSE_TIMEOUT_NS);
     conn_dirty(c);

@@ -298,18 +298,18 @@ struct gossipsub *pubsub_engine(struct pubsub *p)
     return p->engine;
 }
 
-void pubsub_add(struct pubsub *p, conn_id c, const struct peer_id *id, const struct addr *from,
-                bool outbound, bool direct, struct now now)
+void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now)
 {
-    struct peer *peer = peer_make(p, c);
+    struct host_conn_info info;
+    struct peer *peer = host_conn_info(p->host, c, &info) ? peer_make(p, c) : NULL;
 
     if (peer == NULL || peer->known) {
         return;
     }
     peer->known = true;
-    peer->id = *id;
-    peer->from = *from;
-    peer->outbound = outbound;
+    peer->id = info.peer;
+    peer->from = info.addr;
+    peer->outbound = info.outbound;
     peer->direct = direct;
     open_ours(p, peer, now);
 }

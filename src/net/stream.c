@@ -215,9 +215,16 @@ void stream_check_over(struct stream *s)
     }
 }
 
+/*
+ * Behind the last byte, and not before the remote has agreed on the protocol: js-libp2p 3 loses an
+ * end that comes before its handler is in place, and then reads for ever. Unless the connection
+ * closes: then there is no later.
+ */
 void stream_end_if_asked(struct stream *s)
 {
-    if (s->end_wanted && !s->ended && !s->dead && s->out.bytes == 0) {
+    bool agreed = s->inbound || s->negotiation == NULL || s->conn->state == CONN_CLOSING;
+
+    if (s->end_wanted && agreed && !s->ended && !s->dead && s->out.bytes == 0) {
         s->conn->mux->ops->end(s->conn->mux, s->sid);
         s->ended = true;
         conn_dirty(s->conn);
@@ -288,7 +295,9 @@ static enum err agreed(struct stream *s, size_t index)
     set_timer(s);
     if (!s->inbound) {
         s->index = index;
-        return tell_opened(s);
+        TRY(tell_opened(s));
+        stream_end_if_asked(s);
+        return E_OK;
     }
     const struct stream_protocol *p = h->protocols[h->id_rows[index].protocol];
     if (p == NULL) { /* unregistered */

@@ -310,7 +310,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
-    pubsub_add(n->gossip.pubsub, p->conn, &p->id, &ev->addr, p->outbound, p->is_static, now);
+    pubsub_add(n->gossip.pubsub, p->conn, p->is_static, now);
     handshake_begin(n, p, now);
 }
 

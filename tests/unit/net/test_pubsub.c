@@ -72,8 +72,7 @@ static void add_new(struct net *n)
         for (size_t k = 0; k < s->node->n_events; k++) {
             const struct host_event *ev = &s->node->events[k];
             if (ev->kind == HOST_CONNECTED) {
-                pubsub_add(s->pubsub, ev->conn, &ev->peer, &ev->addr, ev->outbound, false,
-                           n->play.now);
+                pubsub_add(s->pubsub, ev->conn, false, n->play.now);
             } else if (ev->kind == HOST_DISCONNECTED) {
                 pubsub_remove(s->pubsub, ev->conn, n->play.now);
             }
