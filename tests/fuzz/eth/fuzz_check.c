@@ -39,12 +39,14 @@ static struct network *network_at(enum fork last)
     return n;
 }
 
-/* Half of all blocks are known, by a bit of their root. */
+/* Most blocks are known and of slot 0: bits of the root say otherwise. */
 static bool find(void *self, const uint8_t root[static 32], struct check_block *ret)
 {
     (void)self;
-    *ret = (struct check_block){.slot = root[1], .invalid = root[2] == 1, .validated = true};
-    return (root[0] & 1) == 0;
+    *ret = (struct check_block){.slot = (root[1] & 7) == 7 ? root[2] : 0,
+                                .invalid = (root[3] & 7) == 7,
+                                .validated = (root[4] & 7) == 7};
+    return (root[0] & 7) != 7;
 }
 
 static void ask(struct network *net, const struct topic *t, uint64_t wall_ns, struct view data)

@@ -450,6 +450,85 @@ static void nothing_acknowledged_is_lost_by_kill_9(void **state)
     }
 }
 
+/* The two kinds of store answer alike whatever is done to them. */
+static void random_operation(struct store *disk, struct store *memory)
+{
+    uint64_t i = rng_below(&seeded.base, 60), what = rng_below(&seeded.base, 10);
+    uint8_t name[8] = {(uint8_t)('a' + i % 5)}, value[8];
+
+    store_be64(value, rng_u64(&seeded.base));
+    if (what < 6) {
+        assert_int_equal(put(disk, i, 50), E_OK);
+        assert_int_equal(put(memory, i, 50), E_OK);
+    } else if (what < 7) {
+        assert_int_equal(store_prune(disk, STORE_BLOCK, i / 3), E_OK);
+        assert_int_equal(store_prune(memory, STORE_BLOCK, i / 3), E_OK);
+    } else if (what < 8) {
+        assert_int_equal(store_put_meta(disk, (char *)name, view_of(value, 8)), E_OK);
+        assert_int_equal(store_put_meta(memory, (char *)name, view_of(value, 8)), E_OK);
+    } else {
+        struct view v = view_of(value, what == 8 ? 8 : 0);
+
+        assert_int_equal(store_put_peer(disk, view_of(name, 1), v), E_OK);
+        assert_int_equal(store_put_peer(memory, view_of(name, 1), v), E_OK);
+    }
+}
+
+static void assert_alike(struct store *disk, struct store *memory)
+{
+    struct store_header a[40], b[40];
+    struct view id_a, id_b, value_a, value_b;
+    size_t n_a = 0, n_b = 0, at_a = 0, at_b = 0;
+    uint64_t slot = rng_below(&seeded.base, 30);
+    bool more;
+
+    assert_int_equal(store_headers(disk, slot, 30, ARRAY_LEN(a), a, &n_a), E_OK);
+    assert_int_equal(store_headers(memory, slot, 30, ARRAY_LEN(b), b, &n_b), E_OK);
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(a, b, n_a * sizeof *a);
+    for (uint64_t i = 0; i < 60; i++) {
+        assert_int_equal(holds(disk, i, 50), holds(memory, i, 50));
+    }
+    do {
+        more = store_next_peer(disk, &at_a, &id_a, &value_a);
+        assert_int_equal(more, store_next_peer(memory, &at_b, &id_b, &value_b));
+        assert_true(!more || (view_eq(id_a, id_b) && view_eq(value_a, value_b)));
+    } while (more);
+    for (char c = 'a'; c <= 'e'; c++) {
+        uint8_t x[STORE_META_MAX], y[STORE_META_MAX];
+        char name[2] = {c, 0};
+        enum err e = store_get_meta(disk, name, x, &n_a);
+
+        assert_int_equal(e, store_get_meta(memory, name, y, &n_b));
+        assert_true(e != E_OK || (n_a == n_b && memcmp(x, y, n_a) == 0));
+    }
+}
+
+static void random_operations_end_alike_on_disk_and_in_memory(void **state)
+{
+    struct store *disk, *memory = open_with(NULL, 0, 0);
+    struct place p;
+    (void)state;
+
+    place_make(&p);
+    disk = open_with(p.dir, 0, 0);
+    for (unsigned round = 0; round < 60; round++) {
+        for (uint64_t n = rng_below(&seeded.base, 20); n > 0; n--) {
+            random_operation(disk, memory);
+        }
+        assert_int_equal(store_flush(disk), E_OK);
+        assert_int_equal(store_flush(memory), E_OK);
+        assert_alike(disk, memory);
+        if (rng_below(&seeded.base, 5) == 0) {
+            assert_int_equal(store_close(disk), E_OK);
+            disk = open_with(p.dir, 0, 0);
+        }
+    }
+    assert_int_equal(store_close(disk), E_OK);
+    assert_int_equal(store_close(memory), E_OK);
+    place_remove(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_no_store_is_named),
         cmocka_unit_test(the_map_grows_until_its_maximum_and_then_says_so),
         cmocka_unit_test(a_full_disk_loses_the_batch_and_nothing_else),
+        cmocka_unit_test(random_operations_end_alike_on_disk_and_in_memory),
         cmocka_unit_test(nothing_acknowledged_is_lost_by_kill_9),
     };
     rng_seeded_init(&seeded, 8);
