@@ -177,11 +177,11 @@ static void rpcs_of_the_vectors_are_read(void **state)
             assert_int_equal(gossip_next_item(&r, &it), E_OK);
             assert_true(it.has_from && it.has_seqno && it.has_signature);
         }
-        bool empty =
-            is_signed || strcmp(table_text(t, "fields_json"), "{}") == 0; /* no control message */
-        if (!empty && !view_eq(buf_view(&out), view_str(table_text(t, "fields_json")))) {
-            fail_msg("%s\n  %s\n  %.*s", table_where(t), table_text(t, "fields_json"), (int)out.n,
-                     (const char *)out.p);
+        /* Some rows say something about themselves instead of their items. */
+        const char *want = table_text(t, "fields_json");
+        bool empty = is_signed || strcmp(want, "{}") == 0 || strcmp(want, "{\"unknown\":1}") == 0;
+        if (!empty && !view_eq(buf_view(&out), view_str(want))) {
+            fail_msg("%s\n  %s\n  %.*s", table_where(t), want, (int)out.n, (const char *)out.p);
         }
         buf_done(&out);
         n++;

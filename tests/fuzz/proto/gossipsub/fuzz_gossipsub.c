@@ -1,0 +1,290 @@
+/*
+ * The router against random peers: the input is a program of well-formed acts (and some raw
+ * bytes) by a dozen peers. After every act the router's invariants hold, and:
+ *
+ *   - no message was given twice, none that was published or broken was given at all
+ *   - nobody was grafted by us inside a backoff that it named
+ *   - no memory is left
+ */
+#include "play_gossip.h"
+
+#include <assert.h>
+#include <codec/varint.h>
+
+#define PEERS    12u
+#define TOPICS   3u
+#define DATA     40u /* distinct messages */
+#define BAD_FROM 36u
+#define OPS_MAX  400u
+
+struct run {
+    struct gossipsub *g;
+    struct budget mem;
+    struct rng_seeded rng;
+    struct play_open open;
+    struct now now;
+    const uint8_t *p, *end;
+    bool here[PEERS];
+    uint8_t given[TOPICS][DATA];
+    uint64_t backoff_ns[TOPICS][PEERS]; /* that the peer named */
+    uint64_t owed[8];                   /* messages without a verdict */
+    uint32_t n_owed;
+    bool denies; /* a charge is refused on the way */
+    uint8_t data[3];
+};
+
+static const char *const names[TOPICS] = {"topic-0", "topic-1", "topic-2"};
+
+static uint8_t next(struct run *r)
+{
+    return r->p == r->end ? 0 : *r->p++;
+}
+
+/* What we tell a peer is checked against what it told us. */
+static void check_rpc(struct run *r, uint32_t peer, const struct blob *rpc)
+{
+    struct view v = blob_view(rpc);
+    struct gossip_reader reader;
+    struct gossip_item it = {.kind = ITEM_SUB};
+    uint64_t n = 0;
+    enum err e = varint_take(&v, &n);
+
+    assert(e == E_OK && n == v.n);
+    for (gossip_reader_init(&reader, v); it.kind != ITEM_END;) {
+        e = gossip_next_item(&reader, &it);
+        assert(e == E_OK);
+        if (it.kind == ITEM_GRAFT) {
+            assert(r->now.mono_ns >= r->backoff_ns[it.topic.p[6] - '0'][peer]);
+        }
+    }
+}
+
+/* Message `number`; `other`: the same in other bytes. From BAD_FROM on they do not decompress. */
+static struct view data_of(struct run *r, uint32_t topic, uint8_t number, bool other)
+{
+    (void)topic;
+    r->data[0] = '~';
+    r->data[1] = number >= BAD_FROM ? '!' : 'm';
+    r->data[2] = number;
+    return other && number < BAD_FROM ? view_of(r->data, 3) : view_of(r->data + 1, 2);
+}
+
+/* Once and no more; but where memory was refused, what was seen may be forgotten. */
+static void give(struct run *r, uint32_t topic, uint8_t number)
+{
+    r->given[topic][number]++;
+    assert(r->given[topic][number] == 1 || r->denies);
+}
+
+static void drain(struct run *r)
+{
+    struct gossip_event ev;
+    enum gossip_class class;
+    struct blob *rpc;
+
+    gossipsub_verify(r->g);
+    for (gossipsub_next(r->g, &ev); ev.kind != GOSSIP_NONE; gossipsub_next(r->g, &ev)) {
+        if (ev.kind == GOSSIP_SENDABLE) {
+            while ((rpc = gossipsub_send(r->g, ev.peer, &class)) != NULL) {
+                check_rpc(r, ev.peer, rpc);
+                blob_unref(rpc);
+            }
+        } else if (ev.kind == GOSSIP_MESSAGE) {
+            uint8_t number = ev.raw.p[ev.raw.n - 1];
+
+            assert(gossipsub_joined(r->g, ev.topic) && number < BAD_FROM);
+            give(r, ev.topic, number);
+            r->owed[r->n_owed++ % 8] = ev.message;
+        }
+    }
+}
+
+static void feed(struct run *r, uint32_t peer, struct view v)
+{
+    while (v.n != 0) {
+        size_t n = 1 + next(r) % 64u;
+        struct view piece = {v.p, n < v.n ? n : v.n};
+
+        v = view_skip(v, piece.n);
+        if (gossipsub_feed(r->g, peer, &piece, r->now) != E_OK) { /* its stream is closed */
+            gossipsub_remove_peer(r->g, peer, r->now);
+            r->here[peer] = false;
+            break;
+        }
+        drain(r);
+    }
+}
+
+static void act_entry(struct run *r, uint32_t peer, struct rpc_text *text)
+{
+    uint8_t kind = next(r) % 8, topic = next(r) % TOPICS, number = next(r) % DATA;
+    struct view data = data_of(r, topic, number, next(r) % 4 == 0);
+    uint8_t id[GOSSIP_ID_MAX];
+
+    play_id(view_str(names[topic]), data, id);
+    switch (kind) {
+    case 0:
+        rpc_sub(text, names[topic], number % 4 != 0);
+        break;
+    case 1:
+    case 2:
+        rpc_message(text, names[topic], data);
+        break;
+    case 3:
+        rpc_graft(text, names[topic]);
+        break;
+    case 4: {
+        uint64_t s = number;
+        uint64_t until = r->now.mono_ns + SECONDS(s == 0 ? 60 : s);
+        uint64_t *backoff = &r->backoff_ns[topic][peer];
+
+        rpc_prune(text, names[topic], s);
+        bool heard = gossipsub_score(r->g, peer) >= -16000; /* not graylisted */
+        if (heard && gossipsub_joined(r->g, topic)) {
+            *backoff = until > *backoff ? until : *backoff;
+        }
+        break;
+    }
+    default:
+        rpc_ids(text,
+                kind == 5   ? ITEM_IHAVE
+                : kind == 6 ? ITEM_IWANT
+                            : ITEM_IDONTWANT,
+                names[topic], id, 1);
+        break;
+    }
+}
+
+static void act_rpc(struct run *r, uint32_t peer)
+{
+    struct rpc_text text;
+
+    rpc_begin(&text);
+    for (unsigned n = next(r) % 6; n > 0; n--) {
+        act_entry(r, peer, &text);
+    }
+    struct blob *rpc = rpc_end(&text);
+    feed(r, peer, blob_view(rpc));
+    blob_unref(rpc);
+}
+
+static void act_connect(struct run *r, uint32_t peer)
+{
+    if (r->here[peer]) {
+        gossipsub_remove_peer(r->g, peer, r->now);
+        r->here[peer] = false;
+        return;
+    }
+    struct peer_id id;
+    const struct addr from = {.family = 4, .ip = {10, 0, 0, (uint8_t)(peer / 3)}};
+    uint8_t how = next(r);
+
+    play_peer_id(peer, &id);
+    gossipsub_add_peer(r->g, peer, &id, &from, (enum gossip_version)(how % 4), (how & 16) != 0,
+                       (how & 0xe0) == 0xe0, r->now);
+    r->here[peer] = true;
+}
+
+static void act_topic(struct run *r)
+{
+    uint32_t topic = gossipsub_find_topic(r->g, view_str(names[next(r) % TOPICS]));
+    uint8_t what = next(r) % 8;
+
+    if (what < 4) {
+        gossipsub_join(r->g, topic, r->now);
+    } else if (what < 6) {
+        gossipsub_leave(r->g, topic, r->now);
+    } else {
+        uint8_t number = next(r) % DATA;
+        enum err e = gossipsub_publish(r->g, topic, data_of(r, topic, number, false), r->now);
+
+        if (e == E_OK || e == E_NOT_FOUND) {
+            give(r, topic, number);
+        }
+    }
+}
+
+static void act(struct run *r)
+{
+    uint8_t op = next(r);
+    uint32_t peer = next(r) % PEERS;
+
+    switch (op % 8) {
+    case 0:
+        act_connect(r, peer);
+        break;
+    case 1:
+        act_topic(r);
+        break;
+    case 2:
+        r->now.mono_ns += MILLIS(next(r)) * 40;
+        if (r->now.mono_ns >= gossipsub_deadline(r->g)) {
+            gossipsub_tick(r->g, r->now);
+        }
+        break;
+    case 3:
+        gossipsub_verdict(r->g, r->owed[next(r) % 8], (enum gossip_verdict)(next(r) % 3), r->now);
+        break;
+    case 4: /* raw bytes */
+        if (r->here[peer]) {
+            size_t n = next(r) % 16u, left = (size_t)(r->end - r->p);
+            struct view v = {r->p, n < left ? n : left};
+            r->p += v.n;
+            feed(r, peer, v);
+            gossipsub_remove_peer(r->g, peer, r->now); /* its stream is out of step now */
+            r->here[peer] = false;
+        }
+        break;
+    default:
+        if (r->here[peer]) {
+            act_rpc(r, peer);
+        }
+        break;
+    }
+    drain(r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    static struct run run;
+    struct run *r = &run;
+    struct gossip_config cfg;
+
+    *r = (struct run){.p = p, .end = p + n, .now = {.mono_ns = SECONDS(1)}};
+    play_config(&cfg, &r->open);
+    cfg.topics_max = 4;
+    cfg.idontwant_threshold = 1;
+    cfg.seen_ttl_ns = SECONDS(1000000); /* nothing that was seen is forgotten in one run */
+    cfg.d = 4;
+    cfg.d_low = 3;
+    cfg.d_high = 6;
+    cfg.d_score = cfg.d_out = 2;
+    budget_init(&r->mem, NULL, "fuzz", 1 * MIB);
+    r->mem.deny_in = next(r); /* 0: none is refused */
+    r->denies = r->mem.deny_in != 0;
+    rng_seeded_init(&r->rng, 1);
+    r->g = gossipsub_new(&cfg, &r->mem, &r->rng.base, r->now);
+    for (uint32_t t = 0; t < TOPICS; t++) {
+        const struct gossip_topic_config topic = {
+            .name = view_str(names[t]),
+            .data_max = 100,
+            .score = {.weight = 1,
+                      .invalid_weight = -10,
+                      .invalid_decay = 0.9,
+                      .first_weight = 1,
+                      .first_cap = 5,
+                      .first_decay = 0.9},
+        };
+        uint32_t number;
+        enum err e = gossipsub_add_topic(r->g, &topic, &number);
+
+        assert(e == E_OK && number == t);
+        gossipsub_join(r->g, number, r->now);
+    }
+    for (unsigned i = 0; i < OPS_MAX && r->p != r->end; i++) {
+        act(r);
+    }
+    gossipsub_free(r->g);
+    assert(r->mem.used == 0);
+    return 0;
+}
