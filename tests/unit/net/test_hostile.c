@@ -1,0 +1,327 @@
+/* What hostile remotes do to a host, and what it costs. */
+#include "play_puppet.h"
+
+#include <base/mem.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define YAMUX      "/yamux/1.0.0"
+#define MPLEX      "/mplex/6.7.0"
+#define BYTES(...) ((const uint8_t[]){__VA_ARGS__}), sizeof((const uint8_t[]){__VA_ARGS__})
+
+struct scene {
+    struct play play;
+    struct play_node *host;
+    struct puppet puppet;
+};
+
+static struct scene *scene_new(const char *muxer, enum puppet_step goal)
+{
+    struct scene *s = mem_zalloc(sizeof *s);
+    struct host_config cfg;
+
+    host_config_default(&cfg);
+    play_init(&s->play, 1);
+    s->host = play_host(&s->play, cfg);
+    puppet_start(&s->puppet, &s->play, 0, muxer, goal);
+    if (goal == PUPPET_UP) {
+        assert_int_equal(s->puppet.step, PUPPET_UP);
+        assert_int_equal(play_count(s->host, HOST_CONNECTED, NULL), 1);
+    }
+    return s;
+}
+
+static void scene_free(struct scene *s)
+{
+    puppet_done(&s->puppet);
+    play_done(&s->play);
+    mem_free(s);
+}
+
+static enum err reason(const struct scene *s)
+{
+    const struct host_event *ev = NULL;
+    size_t n = play_count(s->host, HOST_DISCONNECTED, &ev);
+
+    n += play_count(s->host, HOST_INBOUND_FAILED, &ev);
+    return n == 1 ? ev->error : E_OK;
+}
+
+static uint64_t faults(const struct scene *s, enum err e)
+{
+    return metric_get(s->host->metrics, M_FAULTS, e);
+}
+
+/* ---- garbage at each layer ---- */
+
+struct garbage {
+    const char *why;
+    const char *muxer;
+    enum puppet_step at;
+    const uint8_t *bytes;
+    size_t n;
+    bool sealed;
+    enum err wanted;
+};
+
+static const struct garbage garbages[] = {
+    {"a browser", YAMUX, PUPPET_TCP,
+     (const uint8_t
+          *)"GET / HTTP/1.1\r\nHost: example.org\r\nUser-Agent: a browser of some length\r\n",
+     73, false, E_MULTISTREAM},
+    {"TLS", YAMUX, PUPPET_TCP,
+     BYTES(22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3, 9, 8, 7, 6, 5, 4, 3, 2, 1, 9, 8, 7, 6, 5), false,
+     E_MULTISTREAM},
+    {"a handshake frame over its maximum", YAMUX, PUPPET_SECURITY, BYTES(0x20, 0x01), false,
+     E_NOISE_FRAME},
+    {"an empty handshake frame", YAMUX, PUPPET_SECURITY, BYTES(0, 0), false, E_NOISE_FRAME},
+    {"a zero ephemeral key", YAMUX, PUPPET_SECURITY,
+     BYTES(0, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+           0, 0, 0, 0, 0),
+     false, E_NOISE_ZERO},
+    {"a record that nobody sealed", YAMUX, PUPPET_UP,
+     BYTES(0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20), false,
+     E_NOISE_RECORD},
+    {"a record too short for its tag", YAMUX, PUPPET_UP, BYTES(0, 3, 1, 2, 3), false,
+     E_NOISE_FRAME},
+    {"yamux of another version", YAMUX, PUPPET_UP, BYTES(1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), true,
+     E_YAMUX_VERSION},
+    {"yamux of an unknown type", YAMUX, PUPPET_UP, BYTES(0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), true,
+     E_YAMUX_TYPE},
+    {"data for a stream never opened", YAMUX, PUPPET_UP,
+     BYTES(0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 1, 7), true, E_YAMUX_STREAM_ID},
+    {"a stream of the listener's parity", YAMUX, PUPPET_UP,
+     BYTES(0, 1, 0, 1, 0, 0, 0, 100, 0, 0, 0, 0), true, E_YAMUX_STREAM_ID},
+    {"more than the window", YAMUX, PUPPET_UP, BYTES(0, 0, 0, 1, 0, 0, 0, 1, 0, 4, 0, 1), true,
+     E_YAMUX_WINDOW},
+    {"mplex with an unknown flag", MPLEX, PUPPET_UP, BYTES(7, 0), true, E_MPLEX_FLAG},
+    {"an mplex frame over 1 MiB", MPLEX, PUPPET_UP, BYTES(0, 0, 2, 0x81, 0x80, 0x40), true,
+     E_MPLEX_LENGTH},
+    {"a stream that does not begin with multistream", YAMUX, PUPPET_UP,
+     BYTES(0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 5, 4, 'a', 'b', 'c', '\n'), true, E_MULTISTREAM},
+};
+
+static void garbage_at_each_layer_ends_the_connection_with_its_reason(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(garbages); i++) {
+        const struct garbage *g = &garbages[i];
+        for (unsigned cut = 0; cut < 2; cut++) {
+            struct scene *s = scene_new(g->muxer, g->at);
+            s->play.cut_max = cut;
+            if (g->sealed) {
+                puppet_say(&s->puppet, view_of(g->bytes, g->n));
+            } else {
+                puppet_raw(&s->puppet, view_of(g->bytes, g->n));
+            }
+            play_settle(&s->play);
+            if (reason(s) != g->wanted) {
+                fail_msg("%s: %s", g->why, err_table[reason(s)].name);
+            }
+            assert_true(s->puppet.closed);
+            assert_int_equal(faults(s, g->wanted), 1);
+            assert_int_equal(host_budget(s->host->host, 0)->used, 0);
+            scene_free(s);
+        }
+    }
+}
+
+static void silence_at_each_step_times_out(void **state)
+{
+    (void)state;
+    for (int at = PUPPET_TCP; at <= PUPPET_SECURITY; at++) {
+        struct scene *s = scene_new(YAMUX, (enum puppet_step)at);
+        for (unsigned i = 0; i < 100 && !s->puppet.closed; i++) { /* a byte a second */
+            static const uint8_t slow[] = "\x13/multistream/1.0.0\n";
+            if (at == PUPPET_TCP && i < 20) {
+                puppet_raw(&s->puppet, view_of(slow + i, 1));
+            } else if (at == PUPPET_SECURITY) {
+                puppet_raw(&s->puppet, view_of("\x00\x60" + (i < 2 ? i : 0), i < 2 ? 1 : 0));
+            }
+            play_wait(&s->play, SECONDS(1));
+        }
+        assert_true(s->puppet.closed);
+        assert_int_equal(reason(s), E_UPGRADE_TIMEOUT);
+        scene_free(s);
+    }
+}
+
+/* ---- streams ---- */
+
+static void put_frame(struct buf *b, uint8_t type, uint16_t flags, uint32_t sid, uint32_t n)
+{
+    uint8_t h[12] = {0, type};
+
+    store_be16(h + 2, flags);
+    store_be32(h + 4, sid);
+    store_be32(h + 8, n);
+    assert_int_equal(buf_append(b, h, sizeof h), E_OK);
+}
+
+static void a_hundred_thousand_streams_opened_and_reset_cost_nothing_that_stays(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 * MIB);
+    size_t before = host_budget(s->host->host, 0)->used;
+    for (uint32_t sid = 1; sid < 200000 && !s->puppet.closed; sid += 2) {
+        put_frame(&b, 1, 1, sid, 0);
+        put_frame(&b, 1, 8, sid, 0);
+        if (b.n > 20000) {
+            puppet_say(&s->puppet, buf_view(&b));
+            buf_clear(&b);
+            play_settle(&s->play);
+        }
+    }
+    play_wait(&s->play, SECONDS(1));
+    assert_false(s->puppet.closed);
+    assert_true(host_budget(s->host->host, 0)->used <= before);
+    assert_true(host_budget(s->host->host, 0)->peak < 8 * MIB);
+    buf_done(&b);
+    scene_free(s);
+}
+
+static void streams_over_the_limit_are_reset_and_idle_ones_time_out(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    struct host_conn_info info;
+    const struct host_event *ev = NULL;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 * MIB);
+    play_count(s->host, HOST_CONNECTED, &ev);
+    for (uint32_t sid = 1; sid < 2000; sid += 2) {
+        put_frame(&b, 1, 1, sid, 0);
+    }
+    puppet_say(&s->puppet, buf_view(&b));
+    play_settle(&s->play);
+    assert_true(host_conn_info(s->host->host, ev->conn, &info));
+    assert_true(info.n_streams <= 256 + 1); /* ours asks identify */
+    play_wait(&s->play, SECONDS(11));
+    assert_true(host_conn_info(s->host->host, ev->conn, &info));
+    assert_int_equal(info.n_streams, 0);
+    assert_true(faults(s, E_NEGOTIATION_TIMEOUT) >= 256);
+    buf_done(&b);
+    scene_free(s);
+}
+
+static void put_ms(struct buf *b, const char *id)
+{
+    uint8_t n = (uint8_t)(strlen(id) + 1);
+
+    assert_int_equal(buf_append(b, "\x13/multistream/1.0.0\n", 20), E_OK);
+    assert_int_equal(buf_append(b, &n, 1), E_OK);
+    assert_int_equal(buf_append(b, id, strlen(id)), E_OK);
+    assert_int_equal(buf_append(b, "\n", 1), E_OK);
+}
+
+/* A stream with this protocol and these bytes in one frame. */
+static void say_on_stream(struct scene *s, uint32_t sid, const char *id, struct view bytes)
+{
+    struct buf body, b;
+
+    buf_init(&body, 1 * MIB);
+    buf_init(&b, 1 * MIB);
+    put_ms(&body, id);
+    assert_int_equal(buf_append_view(&body, bytes), E_OK);
+    put_frame(&b, 0, 1, sid, (uint32_t)body.n);
+    assert_int_equal(buf_append_view(&b, buf_view(&body)), E_OK);
+    puppet_say(&s->puppet, buf_view(&b));
+    buf_done(&body);
+    buf_done(&b);
+    play_settle(&s->play);
+}
+
+static void who_pings_and_never_reads_loses_the_stream(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    static uint8_t pings[32 * 3000];
+
+    (void)state;
+    s->play.links[0].end[0].paused = true; /* it reads nothing any more */
+    say_on_stream(s, 1, "/ipfs/ping/1.0.0", view_of(pings, sizeof pings));
+    for (unsigned i = 0; i < 20; i++) {
+        struct buf b;
+        buf_init(&b, 1 * MIB);
+        put_frame(&b, 0, 0, 1, sizeof pings);
+        assert_int_equal(buf_append(&b, pings, sizeof pings), E_OK);
+        puppet_say(&s->puppet, buf_view(&b));
+        buf_done(&b);
+        play_settle(&s->play);
+    }
+    assert_true(faults(s, E_FULL) + faults(s, E_LIMIT) == 1);
+    assert_true(host_budget(s->host->host, 0)->peak < 1 * MIB);
+    play_wait(&s->play, SECONDS(200));
+    assert_int_equal(reason(s), E_UNRESPONSIVE);
+    scene_free(s);
+}
+
+static void identify_that_is_too_large_or_of_another_key_is_refused(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    static uint8_t large[9000] = {0xff, 0xff, 0x7f};
+
+    (void)state;
+    say_on_stream(s, 1, "/ipfs/id/push/1.0.0", view_of(large, sizeof large));
+    assert_int_equal(faults(s, E_IDENTIFY), 1);
+    assert_int_equal(play_count(s->host, HOST_IDENTIFIED, NULL), 0);
+    assert_false(s->puppet.closed);
+    scene_free(s);
+}
+
+static void answers_owed_to_who_does_not_read_are_bounded(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    struct buf b;
+
+    (void)state;
+    s->play.links[0].end[0].paused = true;
+    buf_init(&b, 1 * MIB);
+    for (unsigned i = 0; i < 60000 && !s->puppet.closed; i++) {
+        put_frame(&b, 2, 1, 0, i); /* a yamux ping */
+        if (b.n > 50000) {
+            puppet_say(&s->puppet, buf_view(&b));
+            buf_clear(&b);
+            play_settle(&s->play);
+        }
+    }
+    assert_int_equal(reason(s), E_MUX_CONTROL);
+    buf_done(&b);
+    scene_free(s);
+}
+
+static void refused_proposals_and_the_data_behind_them_end_the_stream_alone(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+
+    (void)state;
+    say_on_stream(s, 1, "/none/of/ours", view_of("\xff\xff\xff\xff payload", 12));
+    assert_false(s->puppet.closed);
+    say_on_stream(s, 3, "/ipfs/id/1.0.0", (struct view){0});
+    assert_true(s->puppet.got > 200); /* it is still answered */
+    scene_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(garbage_at_each_layer_ends_the_connection_with_its_reason),
+        cmocka_unit_test(silence_at_each_step_times_out),
+        cmocka_unit_test(a_hundred_thousand_streams_opened_and_reset_cost_nothing_that_stays),
+        cmocka_unit_test(streams_over_the_limit_are_reset_and_idle_ones_time_out),
+        cmocka_unit_test(who_pings_and_never_reads_loses_the_stream),
+        cmocka_unit_test(identify_that_is_too_large_or_of_another_key_is_refused),
+        cmocka_unit_test(answers_owed_to_who_does_not_read_are_bounded),
+        cmocka_unit_test(refused_proposals_and_the_data_behind_them_end_the_stream_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
