@@ -67,6 +67,10 @@ static bool read_network(struct run *r)
     if (dir != NULL && option_given(&r->o, OPT_NETWORK)) {
         return fail(r, EXIT_USAGE, "--network and --testnet-dir exclude each other");
     }
+    if (dir != NULL && access(dir, R_OK | X_OK) != 0) {
+        return fail(r, EXIT_FAILED, "directory %s: %s; give another --testnet-dir", dir,
+                    strerror(errno));
+    }
     enum err e = dir != NULL ? network_load_dir(dir, &r->network, fault)
                              : network_builtin(option_text(&r->o, OPT_NETWORK), &r->network, fault);
     if (e != E_OK) {
@@ -149,17 +153,30 @@ static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
     return true;
 }
 
+/* An address that can be dialled today: an IP, TCP, and the peer's id. */
+static bool parse_dialable(const char *text, struct multiaddr *ret)
+{
+    struct multiaddr_parts parts;
+
+    return multiaddr_parse(view_str(text), ret) == E_OK && multiaddr_split(ret, &parts) == E_OK &&
+           parts.transport == TRANSPORT_TCP && parts.has_peer && parts.addr.family != 0 &&
+           !parts.relayed;
+}
+
 static bool read_boot_one(struct run *r, const char *text, bool built_in)
 {
     if (enr_parse(view_str(text), &r->boot[r->cfg.n_boot]) == E_OK) {
         r->cfg.n_boot++;
         return true;
     }
-    if (multiaddr_parse(view_str(text), &r->boot_addrs[r->cfg.n_boot_addrs]) == E_OK) {
+    if (parse_dialable(text, &r->boot_addrs[r->cfg.n_boot_addrs])) {
         r->cfg.n_boot_addrs++;
         return true;
     }
-    return built_in || fail(r, EXIT_USAGE, "--boot-nodes %s: neither an ENR nor a multiaddr", text);
+    return built_in || fail(r, EXIT_USAGE,
+                            "--boot-nodes %s: neither an ENR nor a multiaddr with IP, /tcp and "
+                            "/p2p (names are not resolved yet)",
+                            text);
 }
 
 static bool read_boot(struct run *r)
@@ -190,11 +207,13 @@ static bool read_peers(struct run *r)
     for (size_t i = 0; i < named.n; i++) {
         bool ok = enr_parse(view_str(named.values[i]), &e) == E_OK
                       ? enr_multiaddr(&e, &r->static_peers[i])
-                      : multiaddr_parse(view_str(named.values[i]), &r->static_peers[i]) == E_OK;
+                      : parse_dialable(named.values[i], &r->static_peers[i]);
         if (!ok) {
-            return fail(r, EXIT_USAGE,
-                        "--libp2p-addresses %s: neither a multiaddr nor an ENR with a TCP port",
-                        named.values[i]);
+            return fail(
+                r, EXIT_USAGE,
+                "--libp2p-addresses %s: neither an ENR with a TCP port nor a multiaddr with "
+                "IP, /tcp and /p2p (names are not resolved yet)",
+                named.values[i]);
         }
     }
     r->trusted = mem_zalloc_array(trusted.n, sizeof *r->trusted);

@@ -18,6 +18,7 @@ static const struct command {
     {"run", "join a network (the default)", cmd_run},
     {"devnet", "a local network of child processes on 127.0.0.1", cmd_devnet},
     {"sim", "whole nodes on virtual time", cmd_sim},
+    {"ssz", "roots, JSON and checks of SSZ files", cmd_ssz},
 };
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
