@@ -1,10 +1,40 @@
 #!/usr/bin/env python3
-"""The stack against another implementation: matrix.py NET_PEER GO_PEER [--long]
+"""The stack against other implementations: matrix.py NET_PEER GO_PEER|js [--long]
 
-Each row runs our scriptable peer (tests/net/peer.c) with a go-libp2p one, both ways round, and lets
-the other side's books decide: connected with the wanted muxer, identified, pinged, requests answered,
-every byte of every stream echoed."""
-import json, queue, subprocess, sys, threading, time
+Each row runs our scriptable peer (tests/net/peer.c) with a go-libp2p or js-libp2p one, both ways
+round, and lets the other side's books decide: connected with the wanted muxer, identified, pinged,
+requests answered, every byte of every stream echoed. `js` wants `tests/interop/peers.sh node` and
+`peers.sh js` to have run."""
+import json, queue, shutil, subprocess, sys, threading, time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+class Go:
+    name, agent, tells_early, requests, many = "go", "gopeer/0", True, True, 1000
+
+    def __init__(self, program):
+        self.program = program
+
+    def argv(self, muxer, early, ip6):
+        return ([self.program, "-udp", "-1", "-muxers", "mplex,yamux" if muxer == "mplex" else "yamux,mplex"]
+                + (["-ip", "::1"] if ip6 else []))
+
+
+class Js:
+    """js-libp2p takes the first of the remote's muxers in both roles, so it offers one only."""
+
+    name, agent, tells_early, requests, many = "js", "js-libp2p/", False, False, 200
+
+    def __init__(self, key="secp256k1"):
+        self.key = key
+        shutil.copy(TOP / "tests/net/js_peer.mjs", TOP / "build/peers/js")
+
+    def argv(self, muxer, early, ip6):
+        return ([TOP / "build/peers/bin/node", "--require", TOP / "tests/interop/lodestar/polyfill.cjs",
+                 TOP / "build/peers/js/js_peer.mjs", "-muxers", muxer, "-key", self.key]
+                + (["-ip", "::1"] if ip6 else []) + ([] if early else ["-noearly"]))
 
 
 class Peer:
@@ -48,8 +78,8 @@ class Peer:
         return self.p.returncode
 
 
-def check_streams(ours, theirs, our_id, long):
-    amounts = [(1, 1), (1000, 50), (3_000_000, 3)] + ([(1 << 28, 4), (10_000, 1000)] if long else [])
+def check_streams(ours, theirs, our_id, many, long):
+    amounts = [(1, 1), (1000, 50), (3_000_000, 3)] + ([(1 << 28, 4), (10_000, many)] if long else [])
     for n, streams in amounts:
         ours.say(f"echo {n} {min(streams, 200)}")
         e = ours.wait("echo", 120)
@@ -60,10 +90,19 @@ def check_streams(ours, theirs, our_id, long):
     return e, t
 
 
-def row(net, go, muxer, early, we_dial, ip6, long):
+def requests(ours, theirs, our_id):
+    for name, body in (("status/2", "11" * 92), ("ping/1", "22" * 8), ("metadata/3", "")):
+        ours.say(f"req {name} {body}")
+        r = ours.wait("resp", proto=name)
+        assert "err" not in r, r
+        theirs.say(f"req {our_id} {name}")
+        r = theirs.wait("resp", proto=name)
+        assert r.get("err") is None and r["code"] == 0, r
+
+
+def row(net, kind, muxer, early, we_dial, ip6, long):
     ours = Peer("ours", [net, "--muxers", muxer] + ([] if early else ["--noearly"]) + (["--ip6"] if ip6 else []))
-    theirs = Peer("go", [go, "-udp", "-1", "-muxers", "mplex,yamux" if muxer == "mplex" else "yamux,mplex"]
-                  + (["-ip", "::1"] if ip6 else []))
+    theirs = Peer(kind.name, kind.argv(muxer, early, ip6))
     try:
         up, other = ours.wait("up"), theirs.wait("up")
         family = "ip6" if ip6 else "ip4"
@@ -77,9 +116,9 @@ def row(net, go, muxer, early, we_dial, ip6, long):
         assert e["peer"] == other["peer"], (e, other)
         t = theirs.wait("connected")
         assert t["mux"] == e["mux"] and t["peer"] == up["peer"], t
-        assert t["early"] == early, t
+        assert not kind.tells_early or t["early"] == early, t
         i = ours.wait("identify")
-        assert i["agent"] == "gopeer/0" and i["signed"] and i["observed"], i
+        assert i["agent"].startswith(kind.agent) and i["signed"] and i["observed"], i
         t = theirs.wait("identify")
         assert t["agent"] == "beacon-p2pd" and "/p2pd/echo/1" in t["protos"], t
         ours.say("ping")
@@ -87,14 +126,9 @@ def row(net, go, muxer, early, we_dial, ip6, long):
         theirs.say(f"ping {up['peer']}")
         t = theirs.wait("ping")
         assert t.get("err") is None, t
-        for name, body in (("status/2", "11" * 92), ("ping/1", "22" * 8), ("metadata/3", "")):
-            ours.say(f"req {name} {body}")
-            r = ours.wait("resp", proto=name)
-            assert "err" not in r, r
-            theirs.say(f"req {up['peer']} {name}")
-            r = theirs.wait("resp", proto=name)
-            assert r.get("err") is None and r["code"] == 0, r
-        last = check_streams(ours, theirs, up["peer"], long)
+        if kind.requests:
+            requests(ours, theirs, up["peer"])
+        last = check_streams(ours, theirs, up["peer"], kind.many, long)
         if we_dial:
             ours.say("close")
             theirs.wait("disconnected")
@@ -109,22 +143,31 @@ def row(net, go, muxer, early, we_dial, ip6, long):
             assert code == 0, f"ours ended with {code}"
 
 
-def main():
-    net, go, long = sys.argv[1], sys.argv[2], "--long" in sys.argv
-    bad = 0
+def rows(kind):
+    """(name, kind of peer, muxer, early, we dial, ip6)"""
     for muxer in ("yamux", "mplex"):
         for early in (True, False):
             for we_dial in (True, False):
-                for ip6 in (False, True):
-                    if ip6 and not early:
-                        continue
-                    name = f"{muxer} early={early} {'we dial' if we_dial else 'go dials'} {'ip6' if ip6 else 'ip4'}"
-                    try:
-                        e, t = row(net, go, muxer, early, we_dial, ip6, long)
-                        print(f"ok    {name}: ours {e['sent']} bytes in {e['ms']} ms, go's {t['sent']} in {t['ms']} ms")
-                    except AssertionError as why:
-                        bad += 1
-                        print(f"FAIL  {name}: {why}")
+                for ip6 in (False, True) if early else (False,):
+                    who, family = "we dial" if we_dial else kind.name + " dials", "ip6" if ip6 else "ip4"
+                    yield f"{muxer} early={early} {who} {family}", kind, muxer, early, we_dial, ip6
+    if isinstance(kind, Js):  # other key types (js has no ECDSA identities: tests/unit/proto/noise has)
+        for key in ("Ed25519", "RSA"):
+            for we_dial in (True, False):
+                yield f"{key} {'we dial' if we_dial else 'js dials'}", Js(key), "yamux", True, we_dial, False
+
+
+def main():
+    net, long = sys.argv[1], "--long" in sys.argv
+    kind = Js() if sys.argv[2] == "js" else Go(sys.argv[2])
+    bad = 0
+    for name, peer, *how in rows(kind):
+        try:
+            e, t = row(net, peer, *how, long)
+            print(f"ok    {name}: ours {e['sent']} bytes in {e['ms']} ms, {peer.name}'s {t['sent']} in {t['ms']} ms", flush=True)
+        except AssertionError as why:
+            bad += 1
+            print(f"FAIL  {name}: {why}", flush=True)
     return 1 if bad else 0
 
 

@@ -1,6 +1,7 @@
 #include "../src/proto/noise/payload.h"
 #include "play_noise.h"
 
+#include <codec/pb.h>
 #include <crypto/aead.h>
 #include <crypto/random.h>
 #include <lib/mutate.h>
@@ -10,6 +11,8 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
 
 static struct play_end a, b; /* a dials */
 
@@ -323,6 +326,56 @@ static void a_static_key_that_another_identity_signed_is_refused(void **state)
     assert_int_equal(answer_to_payload(honest, n), E_NOISE_PAYLOAD);
 }
 
+/* The identity of another implementation: OpenSSL makes it and signs the static key. */
+static size_t foreign_payload(EVP_PKEY *key, enum key_type type, const EVP_MD *md,
+                              const uint8_t static_key[static 32], uint8_t out[static 256])
+{
+    uint8_t data[128], sig[128], pb[160], signed_[64];
+    unsigned char *at = data;
+    size_t data_n = sizeof data, sig_n = sizeof sig;
+    struct wr s = wr_of(signed_, sizeof signed_), k = wr_of(pb, sizeof pb), w = wr_of(out, 256);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+    if (type == KEY_ED25519) {
+        assert_int_equal(EVP_PKEY_get_raw_public_key(key, data, &data_n), 1);
+    } else {
+        data_n = (size_t)i2d_PUBKEY(key, &at);
+    }
+    wr_view_bytes(&s, view_str(NOISE_SIGNED_PREFIX));
+    wr_bytes(&s, static_key, 32);
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, md, NULL, key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, sig, &sig_n, signed_, wr_len(&s)), 1);
+    pb_put_varint(&k, 1, (uint64_t)type);
+    pb_put_bytes(&k, 2, view_of(data, data_n));
+    pb_put_bytes(&w, 1, wr_view(&k));
+    pb_put_bytes(&w, 2, view_of(sig, sig_n));
+    assert_false(w.bad);
+    EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(key);
+    return wr_len(&w);
+}
+
+/* RSA's payload is longer than ours may be; js-libp2p shows it (tests/net/matrix.py). */
+static void identities_of_other_key_types_are_accepted(void **state)
+{
+    uint8_t payload[256];
+    size_t n;
+
+    (void)state;
+    n = foreign_payload(EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256"), KEY_ECDSA, EVP_sha256(),
+                        a.own.public, payload);
+    assert_int_equal(answer_to_payload(payload, n), E_OK);
+    assert_int_equal(noise_peer(b.noise)->b[0], 0x12); /* hashed: the key is long */
+    payload[n - 1] ^= 1;
+    assert_int_equal(answer_to_payload(payload, n), E_NOISE_IDENTITY);
+    n = foreign_payload(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), KEY_ED25519, NULL, a.own.public,
+                        payload);
+    assert_int_equal(answer_to_payload(payload, n), E_OK);
+    assert_int_equal(noise_peer(b.noise)->b[0], 0x00); /* inline */
+    payload[n - 1] ^= 1;
+    assert_int_equal(answer_to_payload(payload, n), E_NOISE_IDENTITY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +390,7 @@ int main(void)
         T(frames_outside_the_bounds_are_refused),
         T(a_key_of_small_order_is_refused),
         T(a_static_key_that_another_identity_signed_is_refused),
+        T(identities_of_other_key_types_are_accepted),
     };
 
     return crypto_start() != E_OK ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
