@@ -10,6 +10,7 @@
 
 #include <base/buf.h>
 #include <lab/scenario.h>
+#include <sim/record.h>
 
 struct lab;
 
@@ -47,6 +48,15 @@ struct lab_block {
 
 /* The i-th block published; false at the end. */
 bool lab_block(const struct lab *l, size_t i, struct lab_block *ret);
+
+/* ---- recording ---- */
+/* Record a node's first life from its start on; before it starts. `out` lives as long as the lab.
+ */
+void lab_record(struct lab *l, uint32_t node, struct buf *out);
+/* Give the recording to a new node like the recorded one: does it do the same, call by call?
+ * ret_calls: so many were compared. */
+bool lab_replay(struct lab *l, struct view recording, char fault[static REPLAY_FAULT_MAX],
+                uint64_t *ret_calls);
 
 /* An SVG of how the blocks spread, appended to out. E_FULL. */
 CHECKED enum err lab_picture(const struct lab *l, struct buf *out);

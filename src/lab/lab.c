@@ -120,14 +120,50 @@ static void find_boot(struct lab *l, struct lab_node *n, struct node_config *cfg
     cfg->boot = l->boot;
 }
 
+static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg)
+{
+    node_config_default(cfg);
+    cfg->network = l->network;
+    cfg->ident = &n->ident;
+    cfg->store = n->store; /* stays over its lives, as a data directory does */
+    cfg->log = n->log;
+    cfg->metrics = n->metrics;
+    cfg->agent = "beacon-p2pd/sim";
+    cfg->advertised4 = sim_addr(l->sim, n->number);
+    cfg->has_anchor = true;
+    memcpy(cfg->anchor_root, l->genesis_root, 32);
+    cfg->target_peers = l->sc.target_peers;
+    cfg->make_blocks = n->number >= l->sc.producer_first && n->number <= l->sc.producer_last;
+    cfg->validation = VALIDATE_STRUCTURAL;
+    find_boot(l, n, cfg);
+}
+
+static struct node *make_node(struct lab *l, struct lab_node *n, struct port *port, struct rng *rng,
+                              struct now now)
+{
+    struct node_config cfg;
+    bool recorded = l->recording != NULL && l->recorder == NULL && n->number == l->recorded;
+
+    configure(l, n, &cfg);
+    if (!recorded) {
+        return node_new(&cfg, port, rng, now);
+    }
+    l->recorder = recorder_new(port, rng, now, l->recording);
+    l->recorded_cfg = cfg;
+    memcpy(l->recorded_boot, l->boot, l->sc.boot * sizeof *l->boot);
+    l->recorded_cfg.boot = l->recorded_boot;
+    struct node *node = node_new(&cfg, recorder_port(l->recorder), recorder_rng(l->recorder), now);
+
+    recorder_join(l->recorder);
+    return node;
+}
+
 static void born(struct sim_maker *self, uint32_t number, struct port *port, struct rng *rng,
                  struct now now)
 {
     struct lab *l = (struct lab *)self;
     struct lab_node *n = &l->nodes[number];
-    struct node_config cfg;
 
-    node_config_default(&cfg);
     n->log = log_new(on_log, n, LOG_JSON, LOG_INFO);
     if (l->log_levels != NULL) {
         bool ok = log_set_levels(n->log, l->log_levels, NULL); /* checked in lab_new() */
@@ -136,20 +172,7 @@ static void born(struct sim_maker *self, uint32_t number, struct port *port, str
     }
     log_set_time(n->log, now.wall_ns);
     n->metrics = metrics_new();
-    cfg.network = l->network;
-    cfg.ident = &n->ident;
-    cfg.store = n->store; /* stays over its lives, as a data directory does */
-    cfg.log = n->log;
-    cfg.metrics = n->metrics;
-    cfg.agent = "beacon-p2pd/sim";
-    cfg.advertised4 = sim_addr(l->sim, number);
-    cfg.has_anchor = true;
-    memcpy(cfg.anchor_root, l->genesis_root, 32);
-    cfg.target_peers = l->sc.target_peers;
-    cfg.make_blocks = number >= l->sc.producer_first && number <= l->sc.producer_last;
-    cfg.validation = VALIDATE_STRUCTURAL;
-    find_boot(l, n, &cfg);
-    n->node = node_new(&cfg, port, rng, now);
+    n->node = make_node(l, n, port, rng, now);
     assert(n->node != NULL);
     n->inner = port->sink;
     n->sink.on = on_event;
@@ -308,6 +331,7 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
     l->show_log = log_levels != NULL;
     l->nodes = mem_zalloc_array(sc->nodes, sizeof *l->nodes);
     l->boot = mem_zalloc_array(sc->boot, sizeof *l->boot);
+    l->recorded_boot = mem_zalloc_array(sc->boot, sizeof *l->boot);
     if (make_network(l, fault) != E_OK) {
         lab_free(l);
         return E_INVALID;
@@ -337,7 +361,9 @@ void lab_free(struct lab *l)
     result_done(l);
     network_free(l->network);
     mem_free(l->nodes);
+    recorder_free(l->recorder);
     mem_free(l->boot);
+    mem_free(l->recorded_boot);
     mem_free(l);
 }
 
@@ -366,4 +392,39 @@ void lab_look(const struct lab *l, uint32_t node, struct lab_view *ret)
                              .head_slot = n->head_slot,
                              .running = n->node != NULL};
     memcpy(ret->head_root, n->head_root, 32);
+}
+
+/* ---- recording ---- */
+
+void lab_record(struct lab *l, uint32_t node, struct buf *out)
+{
+    assert(node < l->sc.nodes && !sim_running(l->sim, node));
+    l->recorded = node;
+    l->recording = out;
+}
+
+bool lab_replay(struct lab *l, struct view recording, char fault[static REPLAY_FAULT_MAX],
+                uint64_t *ret_calls)
+{
+    struct store_config in_memory = {.dir = NULL};
+    struct node_config cfg = l->recorded_cfg;
+    struct replay *r = replay_new(recording);
+    char store_fault[STORE_FAULT_MAX];
+
+    if (r == NULL || l->recorder == NULL ||
+        store_open(&in_memory, &cfg.store, store_fault) != E_OK) {
+        snprintf(fault, REPLAY_FAULT_MAX, "there is no such recording");
+        replay_free(r);
+        return false;
+    }
+    cfg.log = NULL;
+    cfg.metrics = NULL;
+    struct node *node = node_new(&cfg, replay_port(r), replay_rng(r), replay_now(r));
+    bool same = node != NULL && replay_run(r, fault);
+
+    *ret_calls = replay_calls(r);
+    node_free(node);
+    IGNORE(store_close(cfg.store), "in memory");
+    replay_free(r);
+    return same;
 }

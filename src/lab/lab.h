@@ -5,6 +5,7 @@
 #include <base/map.h>
 #include <lab/lab.h>
 #include <node/node.h>
+#include <sim/record.h>
 
 #define BLOCKS_MAX 100000u /* of a run: a week of slots */
 
@@ -46,6 +47,11 @@ struct lab {
     void *out_self;
     const char *log_levels;
     bool show_log, failed;
+    uint32_t recorded; /* this node's first life, into `recording` unless that is NULL */
+    struct buf *recording;
+    struct recorder *recorder;
+    struct node_config recorded_cfg;
+    struct enr *recorded_boot;
     struct map blocks; /* root -> struct block_seen */
 };
 

@@ -132,11 +132,40 @@ static void the_same_seed_gives_the_same_bytes(void **state)
     assert_true(a.conns > 20 && a.tcp_bytes > 100000 && a.udp_bytes > 10000);
 }
 
+/* What goes into a node is what the port, its random bytes and its config give: nothing else. */
+static void a_recorded_node_does_the_same_again(void **state)
+{
+    struct lab *l = begin(dozen, 9);
+    char fault[REPLAY_FAULT_MAX] = "";
+    uint64_t calls = 0;
+    struct buf recording;
+    (void)state;
+
+    buf_init(&recording, 256 * MIB);
+    lab_record(l, 3, &recording);
+    lab_run(l);
+    if (!lab_replay(l, buf_view(&recording), fault, &calls)) {
+        fail_msg("%s", fault);
+    }
+    assert_true(calls > 500);
+
+    /* And a replay can fail: a bit of a received byte is flipped, on the way of a block. */
+    recording.p[recording.n - recording.n / 3] ^= 1;
+    uint64_t calls_then = 0;
+    bool same = lab_replay(l, buf_view(&recording), fault, &calls_then);
+
+    assert_false(same);
+    assert_true(calls_then < calls);
+    lab_free(l);
+    buf_done(&recording);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_of_one_node_reaches_all_fifty),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+        cmocka_unit_test(a_recorded_node_does_the_same_again),
     };
 
     if (crypto_start() != E_OK) {
