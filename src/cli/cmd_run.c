@@ -388,7 +388,9 @@ static bool open_io(struct run *r)
     char error[IO_ERROR_MAX];
 
     r->io = io_new(&r->io_config, error);
-    return r->io != NULL || fail(r, EXIT_FAILED, "%s", error);
+    return r->io != NULL ||
+           fail(r, EXIT_FAILED, "%s; give another --port, --discovery-port or --listen-address",
+                error);
 }
 
 static bool open_node(struct run *r)

@@ -207,27 +207,28 @@ static enum err define(struct ssz_set *s, const struct table *t)
 static bool load_schema(struct table *t)
 {
     char path[2 * PATH_MAX_N];
-    size_t missing = 1, before = SIZE_MAX;
+    size_t missing = SIZE_MAX, before;
 
     if (ssz_set_new(NULL, 0, NULL, &t->set, NULL) != E_OK) {
         return false;
     }
     (void)snprintf(path, sizeof path, "%s/schema.tsv", t->dir);
-    while (missing != 0 && missing < before) {
+    do {
         struct table rows;
 
-        before = missing == 1 ? before : missing;
+        before = missing;
         missing = 0;
-        if (open_table(&rows, path)) {
-            while (next_row(&rows, rows.cell, &rows.n_cell)) {
-                if (cell(&rows, "type") != NULL &&
-                    ssz_set_type(t->set, cell(&rows, "type")) == NULL) {
-                    missing += define(t->set, &rows) != E_OK;
-                }
+        bool ok = open_table(&rows, path);
+
+        while (ok && next_row(&rows, rows.cell, &rows.n_cell)) {
+            const char *name = cell(&rows, "type");
+
+            if (rows.n_cell == rows.n_head && name != NULL && ssz_set_type(t->set, name) == NULL) {
+                missing += define(t->set, &rows) != E_OK;
             }
         }
         close_table(&rows);
-    }
+    } while (missing != 0 && missing < before);
     return missing == 0;
 }
 
@@ -390,7 +391,7 @@ static bool verify_table(const char *path)
     unsigned failed = 1;
     bool ok = open_table(&t, path);
 
-    t.cell[0] = t.head[0];
+    memcpy(t.cell, t.head, sizeof t.cell);
     t.n_cell = t.n_head; /* cells are the heads: has the table such a column? */
     bool generic = ok && cell(&t, "handler") != NULL,
          gindex = ok && cell(&t, "branch") == NULL && cell(&t, "gindex") != NULL;
