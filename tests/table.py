@@ -37,6 +37,7 @@ PEERS = [
     Row("peer/node", "peer", ["tests/interop/peers.sh", "node"], [], 10, 10),
     Row("peer/lodestar", "peer", ["tests/interop/peers.sh", "lodestar"], ["peer/node"], 15, 15),
     Row("peer/js", "peer", ["tests/interop/peers.sh", "js"], ["peer/node"], 10, 10),
+    Row("peer/go", "peer", ["tests/interop/peers.sh", "go"], [], 15, 15),
 ]
 
 CHECKS = [
@@ -61,5 +62,9 @@ INTEROP = [
     Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
+    Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
+        ["build/dev", "peer/go"], 10, 60),
+    Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],
+        ["build/dev", "peer/js"], 10, 60),
     Row("interop/valgrind", "interop", [PY, "tests/interop/valgrind.py"], ["build/release"], 10, 60),
 ]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# peers.sh node|lodestar|js: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
+# peers.sh node|lodestar|js|go: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$top/cmake/packages.sh"
@@ -46,6 +46,15 @@ export PATH=$cache/bin:$PATH
 case ${1:-} in
 node) prepare_node ;;
 js) npm_ci js && installed js ;;
+go) # Modules want a newer Go than Debian 12's, which is also too old to fetch one by itself.
+    command -v go >/dev/null || { echo "no Go tool chain here"; exit 77; }
+    minor=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+    if [ "${minor:-0}" -lt 21 ]; then
+        echo "Go 1.21 or newer is wanted, here is $(go env GOVERSION)"
+        exit 77
+    fi
+    (cd "$top/tests/interop/go" && go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
+    ;;
 lodestar)
     if npm_ci lodestar; then
         # Only the native parts that Lodestar cannot do without are built. Node's headers come with the machine's
@@ -58,6 +67,6 @@ lodestar)
         installed lodestar
     fi
     ;;
-*) die "usage: peers.sh node|lodestar|js" ;;
+*) die "usage: peers.sh node|lodestar|js|go" ;;
 esac
 exit 0

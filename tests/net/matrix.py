@@ -3,8 +3,8 @@
 
 Each row runs our scriptable peer (tests/net/peer.c) with a go-libp2p or js-libp2p one, both ways
 round, and lets the other side's books decide: connected with the wanted muxer, identified, pinged,
-requests answered, every byte of every stream echoed. `js` wants `tests/interop/peers.sh node` and
-`peers.sh js` to have run."""
+requests answered, every byte of every stream echoed. The peers are made by tests/interop/peers.sh
+(node and js, or go)."""
 import json, queue, shutil, subprocess, sys, threading, time
 from pathlib import Path
 
@@ -13,19 +13,22 @@ TOP = Path(__file__).resolve().parents[2]
 
 class Go:
     name, agent, tells_early, requests, many = "go", "gopeer/0", True, True, 1000
+    keys = ("ed25519", "ecdsa", "rsa")
 
-    def __init__(self, program):
-        self.program = program
+    def __init__(self, program, key=""):
+        self.program, self.key = program, key
 
     def argv(self, muxer, early, ip6):
-        return ([self.program, "-udp", "-1", "-muxers", "mplex,yamux" if muxer == "mplex" else "yamux,mplex"]
-                + (["-ip", "::1"] if ip6 else []))
+        return ([self.program, "-udp", "-1", "-muxers", "mplex,yamux" if muxer == "mplex" else "yamux,mplex",
+                 "-identity", self.key]
+                + (["-ip", "::1"] if ip6 else []) + ([] if early else ["-noearly"]))
 
 
 class Js:
     """js-libp2p takes the first of the remote's muxers in both roles, so it offers one only."""
 
     name, agent, tells_early, requests, many = "js", "js-libp2p/", False, False, 200
+    keys = ("Ed25519", "RSA")  # it knows no ECDSA identities
 
     def __init__(self, key="secp256k1"):
         self.key = key
@@ -151,10 +154,10 @@ def rows(kind):
                 for ip6 in (False, True) if early else (False,):
                     who, family = "we dial" if we_dial else kind.name + " dials", "ip6" if ip6 else "ip4"
                     yield f"{muxer} early={early} {who} {family}", kind, muxer, early, we_dial, ip6
-    if isinstance(kind, Js):  # other key types (js has no ECDSA identities: tests/unit/proto/noise has)
-        for key in ("Ed25519", "RSA"):
-            for we_dial in (True, False):
-                yield f"{key} {'we dial' if we_dial else 'js dials'}", Js(key), "yamux", True, we_dial, False
+    for key in kind.keys:
+        for we_dial in (True, False):
+            peer = Js(key) if isinstance(kind, Js) else Go(kind.program, key)
+            yield f"{key} {'we dial' if we_dial else kind.name + ' dials'}", peer, "yamux", True, we_dial, False
 
 
 def main():
