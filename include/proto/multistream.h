@@ -12,8 +12,8 @@
 #include <base/buf.h>
 #include <base/err.h>
 
-#define MS_LINE_MAX 1024u    /* longest message accepted; ids of our protocols are under 100 */
-#define MS_PROPOSALS_MAX 64u /* a dialler that proposes more is cut off */
+#define MS_LINE_MAX      1024u /* longest message accepted; ids of our protocols are under 100 */
+#define MS_PROPOSALS_MAX 64u   /* a dialler that proposes more is cut off */
 
 struct ms {
     bool dialer, header_seen, done, listed;

@@ -15,8 +15,8 @@
 #include <codec/peer_id.h>
 #include <crypto/ident.h>
 
-#define NOISE_RECORD_MAX 65535u
-#define NOISE_PLAIN_MAX (NOISE_RECORD_MAX - 16u)
+#define NOISE_RECORD_MAX    65535u
+#define NOISE_PLAIN_MAX     (NOISE_RECORD_MAX - 16u)
 #define NOISE_HANDSHAKE_MAX 8192u /* longest handshake message accepted; RSA-4096 payloads fit */
 
 /* The process's static X25519 key with the identity's signature over it: made once. */
@@ -29,11 +29,11 @@ struct noise_static {
 void noise_static_init(struct noise_static *s, const struct ident *id, struct rng *rng);
 
 struct noise_config {
-    const struct noise_static *own;    /* borrowed for the connection's life */
+    const struct noise_static *own; /* borrowed for the connection's life */
     bool initiator;
-    bool has_expected;                 /* the dialled peer id is known */
+    bool has_expected; /* the dialled peer id is known */
     struct peer_id expected;
-    const struct view *muxers;         /* offered early, our order; n_muxers 0: no extension sent */
+    const struct view *muxers; /* offered early, our order; n_muxers 0: no extension sent */
     size_t n_muxers;
 };
 
