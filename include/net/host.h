@@ -66,6 +66,16 @@ struct stream_protocol {
     void *self;
 };
 
+/* The addresses whose first `bits` bits are those of `base`. */
+struct addr_range {
+    struct addr base;
+    uint8_t bits;
+};
+
+/* "10.0.0.0/8", "2001:db8::/32", "1.2.3.4" (that one). */
+CHECKED enum err addr_range_parse(const char *text, struct addr_range *ret);
+bool addr_range_has(const struct addr_range *r, const struct addr *a);
+
 struct host_config {
     const struct ident *ident;
     const char *agent, *protocol_version;
@@ -77,10 +87,23 @@ struct host_config {
     uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns;
     uint64_t idle_ping_ns; /* silence after which a connection is probed; NEVER: not at all */
     bool yamux, mplex, early_muxer;
+    /* Whom we speak with, either way: none of `deny`; one of `allow` unless it is empty. Borrowed
+     * for the host's life. */
+    const struct addr_range *allow, *deny;
+    size_t n_allow, n_deny;
 };
 
 /* Ethereum's defaults; ident stays NULL, agent and protocol_version are placeholders. */
 void host_config_default(struct host_config *cfg);
+
+/* When each step of a connection's making was done, monotonic; 0: not yet. */
+struct host_steps {
+    uint64_t begun_ns;    /* the dial, or the accept */
+    uint64_t tcp_ns;      /* connected */
+    uint64_t security_ns; /* "/noise" agreed */
+    uint64_t noise_ns;    /* handshake done: the peer is who it is */
+    uint64_t up_ns;       /* muxer agreed */
+};
 
 enum host_kind {
     HOST_NONE,           /* never in an event: the queue is empty */
@@ -102,6 +125,7 @@ struct host_event {
     enum err error;
     char text[160]; /* the step that failed and both sides' words */
     uint64_t rtt_ns;
+    struct host_steps steps; /* also of a failure: where it stopped */
     const struct identify *identify;
 };
 
@@ -123,7 +147,7 @@ void host_tick(struct host *h, struct now now);
 void host_flush(struct host *h, struct now now);
 bool host_next(struct host *h, struct host_event *ret);
 
-/* expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS. */
+/* expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS, E_DENIED. */
 CHECKED enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
                            struct now now, conn_id *ret);
 /* Let written bytes go out, then close; no event but HOST_DISCONNECTED (HOST_DIAL_FAILED for a

@@ -23,6 +23,7 @@ struct conn *conn_new(struct host *h, uint64_t port_conn, const struct addr *add
         .addr = *addr,
         .outbound = outbound,
         .since_ns = h->now.mono_ns,
+        .steps = {.begun_ns = h->now.mono_ns},
     };
     budget_init(&c->mem, &h->mem, "connection", h->cfg.memory_per_conn_max);
     slot = map_put(&h->by_port, &port_conn, NULL);
@@ -155,7 +156,7 @@ void conn_up(struct conn *c, const struct mux_ops *muxer)
         .window_max = WINDOW_MAX,
     };
 
-    c->since_ns = h->now.mono_ns;
+    c->since_ns = c->steps.up_ns = h->now.mono_ns;
     limits_upgraded(c);
     if (!limits_one_per_peer(c)) {
         return;

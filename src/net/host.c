@@ -113,6 +113,7 @@ static struct event_item *event_new(struct host *h, enum host_kind kind, const s
         .peer = c->noise != NULL && c->was_up ? c->peer : c->expected,
         .addr = c->addr,
         .outbound = c->outbound,
+        .steps = c->steps,
     };
     *h->events_end = i;
     h->events_end = &i->next;
@@ -345,6 +346,7 @@ enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *
     if (expected != NULL && peer_id_eq(expected, &h->self)) {
         return E_DIAL_SELF;
     }
+    TRY(limits_address(h, to));
     if (h->by_port.n >= h->cfg.conns_max) {
         return E_CONNS_MAX;
     }

@@ -21,11 +21,32 @@ void limits_pace(struct host *h)
     }
 }
 
+static bool in_any(const struct addr_range *ranges, size_t n, const struct addr *a)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (addr_range_has(&ranges[i], a)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err limits_address(const struct host *h, const struct addr *a)
+{
+    const struct host_config *cfg = &h->cfg;
+
+    if (in_any(cfg->deny, cfg->n_deny, a)) {
+        return E_DENIED;
+    }
+    return cfg->n_allow == 0 || in_any(cfg->allow, cfg->n_allow, a) ? E_OK : E_DENIED;
+}
+
 enum err limits_accept(struct host *h, const struct addr *from)
 {
     struct addr ip = ip_of(from);
     const unsigned *count = map_get(&h->ip_count, &ip);
 
+    TRY(limits_address(h, from));
     if (h->by_port.n >= h->cfg.conns_max) {
         return E_CONNS_MAX;
     }

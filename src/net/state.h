@@ -132,6 +132,7 @@ struct conn {
     struct timer timer;
     struct conn *dirty_next, *dead_next;
     enum err why;
+    struct host_steps steps;
     uint64_t since_ns, blocked_ns, bytes_in, bytes_out, rtt_ns;
     uint64_t records_in, records_checked; /* whole ones: trickling bytes are no sign of life */
     unsigned n_opened_by_us;
@@ -212,6 +213,7 @@ void conn_ping(struct conn *c);
 void conn_pong(struct conn *c, uint64_t rtt_ns);
 
 /* limits.c */
+CHECKED enum err limits_address(const struct host *h, const struct addr *a);
 CHECKED enum err limits_accept(struct host *h, const struct addr *from);
 void limits_add(struct conn *c);
 void limits_upgraded(struct conn *c);

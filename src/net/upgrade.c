@@ -58,6 +58,7 @@ enum err upgrade_start(struct conn *c)
     buf_init(&u->out, OUT_MAX);
     c->upgrade = u;
     c->state = CONN_UPGRADING;
+    c->steps.tcp_ns = h->now.mono_ns;
     c->noise = noise_new(&cfg, h->rng);
     if (c->outbound) {
         struct view none = {0};
@@ -83,6 +84,7 @@ enum err upgrade_security(struct conn *c, struct view *in)
     }
     if (e == E_OK) {
         u->step = UPGRADE_NOISE;
+        c->steps.security_ns = c->host->now.mono_ns;
     }
     return e;
 }
@@ -112,6 +114,7 @@ static enum err take_handshake(struct conn *c, struct view in)
     if (!done) {
         return E_OK;
     }
+    c->steps.noise_ns = h->now.mono_ns;
     c->peer = *noise_peer(c->noise);
     if (peer_id_eq(&c->peer, &h->self)) {
         return E_DIAL_SELF;

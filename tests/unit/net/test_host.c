@@ -476,6 +476,92 @@ static void limits_of_connections_hold(void **state)
     mem_free(play);
 }
 
+static void ranges_of_addresses_are_read_and_hold_what_they_say(void **state)
+{
+    static const struct {
+        const char *range, *addr;
+        enum err wanted;
+        bool has;
+    } cases[] = {
+        {"10.0.0.0/8", "10.255.1.2", E_OK, true},
+        {"10.0.0.0/8", "11.0.0.0", E_OK, false},
+        {"10.0.0.0/8", "::1", E_OK, false},
+        {"192.168.128.0/17", "192.168.127.255", E_OK, false},
+        {"192.168.128.0/17", "192.168.128.0", E_OK, true},
+        {"1.2.3.4", "1.2.3.4", E_OK, true},
+        {"1.2.3.4", "1.2.3.5", E_OK, false},
+        {"0.0.0.0/0", "8.8.8.8", E_OK, true},
+        {"2001:db8::/33", "2001:db8:7fff::1", E_OK, true},
+        {"2001:db8::/33", "2001:db8:8000::1", E_OK, false},
+        {"10.0.0.0/33", "10.0.0.0", E_ADDRESS, false},
+        {"10.0.0.0/-1", "10.0.0.0", E_ADDRESS, false},
+        {"10.0.0.0/", "10.0.0.0", E_ADDRESS, false},
+        {"10.0.0.0/8x", "10.0.0.0", E_ADDRESS, false},
+        {"10.0.0.0:80/8", "10.0.0.0", E_ADDRESS, false},
+        {"all", "10.0.0.0", E_ADDRESS, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct addr_range r;
+        struct addr a;
+
+        assert_int_equal(addr_parse(cases[i].addr, &a), E_OK);
+        if (addr_range_parse(cases[i].range, &r) != cases[i].wanted) {
+            fail_msg("%s", cases[i].range);
+        }
+        if (cases[i].wanted == E_OK && addr_range_has(&r, &a) != cases[i].has) {
+            fail_msg("%s has %s", cases[i].range, cases[i].addr);
+        }
+    }
+}
+
+static void who_is_denied_is_neither_dialled_nor_accepted(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config open = config(true, true, true), strict = open;
+    struct addr_range deny, allow;
+    struct addr to[] = {play_addr(0), play_addr(1), play_addr(2)};
+    struct play_node *n[3];
+    conn_id c;
+
+    (void)state;
+    assert_int_equal(addr_range_parse("10.0.0.2", &deny), E_OK); /* node 1 */
+    assert_int_equal(addr_range_parse("10.0.0.0/30", &allow), E_OK);
+    strict.deny = &deny;
+    strict.allow = &allow;
+    strict.n_deny = strict.n_allow = 1;
+    play_init(play, 18);
+    n[0] = play_host(play, strict);
+    n[1] = play_host(play, open);
+    n[2] = play_host(play, open);
+    assert_int_equal(host_dial(n[0]->host, &to[1], NULL, play->now, &c), E_DENIED);
+    to[2].ip[3] = 77;
+    assert_int_equal(host_dial(n[0]->host, &to[2], NULL, play->now, &c), E_DENIED);
+    assert_int_equal(host_dial(n[1]->host, &to[0], NULL, play->now, &c), E_OK);
+    assert_int_equal(host_dial(n[2]->host, &to[0], NULL, play->now, &c), E_OK);
+    play_settle(play);
+    assert_int_equal(play_count(n[0], HOST_CONNECTED, NULL), 1);
+    assert_int_equal(play_count(n[2], HOST_CONNECTED, NULL), 1);
+    assert_int_equal(metric_get(n[0]->metrics, M_FAULTS, E_DENIED), 1);
+    play_done(play);
+    mem_free(play);
+}
+
+static void each_step_of_a_connection_has_its_time(void **state)
+{
+    struct pair *p = pair_up(19);
+    const struct host_event *ev = NULL;
+
+    (void)state;
+    assert_int_equal(play_count(p->a, HOST_CONNECTED, &ev), 1);
+    assert_true(ev->steps.begun_ns < ev->steps.tcp_ns);
+    assert_true(ev->steps.tcp_ns < ev->steps.security_ns);
+    assert_true(ev->steps.security_ns <= ev->steps.noise_ns);
+    assert_true(ev->steps.noise_ns <= ev->steps.up_ns);
+    pair_free(p);
+}
+
 static void silence(struct play_node *n, const struct port_event *ev, struct now now)
 {
     (void)n;
@@ -697,6 +783,9 @@ int main(void)
         cmocka_unit_test(dials_at_once_end_in_one_connection),
         cmocka_unit_test(a_second_connection_is_refused),
         cmocka_unit_test(limits_of_connections_hold),
+        cmocka_unit_test(ranges_of_addresses_are_read_and_hold_what_they_say),
+        cmocka_unit_test(who_is_denied_is_neither_dialled_nor_accepted),
+        cmocka_unit_test(each_step_of_a_connection_has_its_time),
         cmocka_unit_test(half_open_connections_pause_accepting_and_time_out),
         cmocka_unit_test(a_dial_that_fails_tells_the_step_and_the_words),
         cmocka_unit_test(a_flipped_bit_anywhere_ends_the_connection_with_a_reason),
