@@ -10,7 +10,7 @@
 #include <base/bytes.h>
 #include <codec/peer_id.h>
 
-#define MULTIADDR_MAX 256u      /* binary bytes we accept */
+#define MULTIADDR_MAX      256u /* binary bytes we accept */
 #define MULTIADDR_TEXT_MAX 640u
 
 struct multiaddr { /* owned, comparable bytewise */
@@ -27,12 +27,12 @@ enum transport_kind { TRANSPORT_NONE, TRANSPORT_TCP, TRANSPORT_UDP, TRANSPORT_QU
 /* What a dialler needs. */
 struct multiaddr_parts {
     enum transport_kind transport;
-    struct addr addr;   /* family 0 when a name is given; the port is set in both cases */
-    char name[256];     /* dns, dns4, dns6, dnsaddr; empty otherwise */
+    struct addr addr;    /* family 0 when a name is given; the port is set in both cases */
+    char name[256];      /* dns, dns4, dns6, dnsaddr; empty otherwise */
     uint8_t name_family; /* 4, 6, or 0: either; 255: dnsaddr */
     bool has_peer;
     struct peer_id peer; /* the last /p2p */
-    bool relayed;       /* has p2p-circuit: we cannot dial it */
+    bool relayed;        /* has p2p-circuit: we cannot dial it */
 };
 
 CHECKED enum err multiaddr_split(const struct multiaddr *m, struct multiaddr_parts *ret);

@@ -6,9 +6,9 @@
 #include <base/err.h>
 #include <crypto/ident.h>
 
-#define PEER_ID_MAX 42u
-#define PEER_ID_TEXT_MAX 64u     /* base58, NUL included */
-#define PUBLIC_KEY_PB_MAX 1024u  /* RSA-4096 fits */
+#define PEER_ID_MAX       42u
+#define PEER_ID_TEXT_MAX  64u   /* base58, NUL included */
+#define PUBLIC_KEY_PB_MAX 1024u /* RSA-4096 fits */
 
 struct peer_id { /* a multihash; comparable bytewise, unused bytes zero */
     uint8_t n;

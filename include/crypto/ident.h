@@ -11,9 +11,9 @@
 #include <base/err.h>
 #include <base/rng.h>
 
-#define SECP_PUBLIC 33u     /* compressed */
-#define SECP_SIGNATURE 64u  /* r||s */
-#define SECP_DER_MAX 72u
+#define SECP_PUBLIC    33u /* compressed */
+#define SECP_SIGNATURE 64u /* r||s */
+#define SECP_DER_MAX   72u
 
 struct ident {
     uint8_t secret[32];
