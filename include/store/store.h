@@ -24,11 +24,14 @@
 struct store_config {
     const char *dir;    /* created when absent (0700); NULL: memory only */
     size_t map_bytes;   /* largest size of the file; 0: STORE_MAP_DEFAULT */
+    size_t map_first;   /* its size at first, doubled when full; 0: STORE_MAP_FIRST */
     size_t pending_max; /* bytes; 0: STORE_PENDING_DEFAULT */
     struct rng *rng;    /* for hash keys; NULL: the process's own (crypto_start() has run) */
 };
 
 #define STORE_MAP_DEFAULT ((size_t)256 << 30) /* address space, not disk */
+/* Tools that count address space, and valgrind, keep working with a small map. */
+#define STORE_MAP_FIRST ((size_t)1 << 30)
 #define STORE_PENDING_DEFAULT                                           \
     ((size_t)64 << 20) /* about 100 large blocks, two seconds of a disk \
                         */

@@ -28,10 +28,7 @@
 #define OBJECT_KEY    49u
 #define SLOT_KEY      41u
 #define PATH_MAX_OURS 4096u
-/* The map begins small and doubles: tools that count address space, and valgrind, keep working. */
-#define MAP_FIRST ((size_t)1 << 30)
-
-#define TRIES_MAX 2u /* of one batch after its environment was opened anew */
+#define TRIES_MAX     2u /* of one batch after its environment was opened anew */
 
 struct lmdb {
     char path[PATH_MAX_OURS];
@@ -214,7 +211,8 @@ enum err lmdb_open(const struct store_config *cfg, void **ret, char fault[static
 
     l->lock = -1;
     l->map_max = cfg->map_bytes == 0 ? STORE_MAP_DEFAULT : cfg->map_bytes;
-    l->map = l->map_max < MAP_FIRST ? l->map_max : MAP_FIRST;
+    l->map = cfg->map_first == 0 ? STORE_MAP_FIRST : cfg->map_first;
+    l->map = l->map_max < l->map ? l->map_max : l->map;
     e = lock_take(l, cfg->dir, fault);
     if (e == E_OK && (rc = env_open(l)) != 0) {
         e = fault_of(fault, l->path, "cannot be opened", mdb_strerror(rc),

@@ -87,12 +87,12 @@ enum check_verdict check_block(struct check *c)
     uint64_t slot = field_u64(c, "message.slot");
     struct check_block parent;
 
-    /* The topic's digest is the object's: its epoch must be in the digest's time. */
-    REJECT_IF(network_span_at_slot(c->net, slot)->fork != c->topic->span->fork,
-              "block is of another fork than its topic");
     IGNORE_IF(slot_is_future(c->net, slot, c->now), "block is from a future slot");
     IGNORE_IF(c->has_finality && slot <= c->finalized_slot,
               "block is not from a slot greater than the latest finalized slot");
+    /* The topic's digest is the object's: its epoch must be in the digest's time. */
+    REJECT_IF(network_span_at_slot(c->net, slot)->fork != c->topic->span->fork,
+              "block is of another fork than its topic");
     IGNORE_IF(seen_already(c), "block is not the first valid block for this slot and proposer");
     if (c->topic->span->fork >= GLOAS && check_operations(c) != CHECK_ACCEPT) {
         return c->res->verdict;

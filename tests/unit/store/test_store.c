@@ -347,6 +347,39 @@ static void the_map_grows_until_its_maximum_and_then_says_so(void **state)
     place_remove(&p);
 }
 
+static void a_small_map_doubles_under_the_batches(void **state)
+{
+    struct store_config cfg = {.map_first = 256 * KIB, .map_bytes = 32 * MIB, .rng = &seeded.base};
+    char fault[STORE_FAULT_MAX];
+    struct store_stats stats;
+    struct store *s = NULL;
+    struct place p;
+    (void)state;
+
+    place_make(&p);
+    cfg.dir = p.dir;
+    assert_int_equal(store_open(&cfg, &s, fault), E_OK);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_int_equal(put(s, i, 100 * KIB), E_OK);
+        if (i % 7 == 0) {
+            assert_true(holds(s, i / 2, 100 * KIB)); /* readers live through the growing */
+            assert_int_equal(store_flush(s), E_OK);
+        }
+    }
+    assert_int_equal(store_flush(s), E_OK);
+    store_stats(s, &stats);
+    assert_int_equal(stats.objects, 100);
+    assert_int_equal(stats.batches_failed, 0);
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_true(holds(s, i, 100 * KIB));
+    }
+    assert_int_equal(store_close(s), E_OK);
+    assert_int_equal(store_open(&cfg, &s, fault), E_OK); /* a file larger than the first map */
+    assert_true(holds(s, 99, 100 * KIB));
+    assert_int_equal(store_close(s), E_OK);
+    place_remove(&p);
+}
+
 /* RLIMIT_FSIZE stands for a full disk: each write past it fails with EFBIG. */
 static void a_full_disk_loses_the_batch_and_nothing_else(void **state)
 {
@@ -541,6 +574,7 @@ int main(void)
         cmocka_unit_test(a_second_daemon_and_a_newer_format_are_refused),
         cmocka_unit_test(a_file_that_is_no_store_is_named),
         cmocka_unit_test(the_map_grows_until_its_maximum_and_then_says_so),
+        cmocka_unit_test(a_small_map_doubles_under_the_batches),
         cmocka_unit_test(a_full_disk_loses_the_batch_and_nothing_else),
         cmocka_unit_test(random_operations_end_alike_on_disk_and_in_memory),
         cmocka_unit_test(nothing_acknowledged_is_lost_by_kill_9),
