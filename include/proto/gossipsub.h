@@ -79,7 +79,9 @@ struct gossip_config {
         behaviour_decay, decay_to_zero;
     unsigned ip_threshold;
     uint64_t decay_interval_ns, retain_score_ns;
-    bool scoring; /* false: all scores are 0 */
+    bool scoring;         /* false: all scores are 0 */
+    bool idontwant_late;  /* IDONTWANT goes out with the verdict ACCEPT, not at first arrival */
+    bool tell_advertised; /* GOSSIP_ADVERTISED events */
     gossip_open *open;
     void *self;
 };
@@ -90,7 +92,8 @@ void gossip_config_eth2(struct gossip_config *cfg);
 enum gossip_kind {
     GOSSIP_NONE,
     GOSSIP_MESSAGE,    /* first arrival: a verdict is owed, by gossipsub_verdict(ev.message) */
-    GOSSIP_DUPLICATE,  /* for the books only */
+    GOSSIP_DUPLICATE,  /* for the books; message: the pending one's handle, else 0 */
+    GOSSIP_ADVERTISED, /* cfg.tell_advertised: the peer has the pending message too (IHAVE) */
     GOSSIP_SUBSCRIBED, /* the peer's subscription changed; topic may be unknown to us: name */
     GOSSIP_UNSUBSCRIBED,
     GOSSIP_GRAFTED, /* the peer is in our mesh now; by us or by it */
@@ -153,6 +156,31 @@ struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_clas
 
 uint64_t gossipsub_deadline(const struct gossipsub *g);
 void gossipsub_tick(struct gossipsub *g, struct now now); /* heartbeat and expiry */
+
+/* Every byte of RPCs by its cause; lengths and heads that belong to no entry are control. */
+enum gossip_cause {
+    GOSSIP_BY_FIRST,     /* in: first arrivals; out: messages forwarded */
+    GOSSIP_BY_DUPLICATE, /* in: known, refused or unwanted messages */
+    GOSSIP_BY_OWN,       /* out: messages we published */
+    GOSSIP_BY_SERVICE,   /* out: messages sent on IWANT */
+    GOSSIP_BY_IHAVE,
+    GOSSIP_BY_IWANT,
+    GOSSIP_BY_IDONTWANT,
+    GOSSIP_BY_CONTROL, /* subscriptions, GRAFT, PRUNE */
+    GOSSIP_CAUSES
+};
+
+/* Out is counted when gossipsub_send() hands it over. */
+struct gossip_ledger {
+    uint64_t in[GOSSIP_CAUSES], out[GOSSIP_CAUSES];
+    uint64_t dropped; /* bytes of messages that a full queue dropped */
+};
+
+/* Of all, of a peer, of a topic; NULL when there is no such. A topic's lacks what names no topic
+ * (IWANT, IDONTWANT, heads). */
+const struct gossip_ledger *gossipsub_ledger(const struct gossipsub *g);
+const struct gossip_ledger *gossipsub_peer_ledger(const struct gossipsub *g, uint32_t peer);
+const struct gossip_ledger *gossipsub_topic_ledger(const struct gossipsub *g, uint32_t topic);
 
 /* Looking in. */
 double gossipsub_score(const struct gossipsub *g, uint32_t peer);

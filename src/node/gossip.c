@@ -273,6 +273,7 @@ void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now)
         break;
     case GOSSIP_SUBSCRIBED:
     case GOSSIP_UNSUBSCRIBED:
+    case GOSSIP_ADVERTISED:
     case GOSSIP_GRAFTED:
     case GOSSIP_PRUNED:
     case GOSSIP_SENDABLE:

@@ -31,6 +31,16 @@ static void promise(struct gossipsub *g, struct peer *p, uint64_t id_fp)
     }
 }
 
+/* A message without verdict: that others vouch for it may decide it. */
+static void tell_advertised(struct gossipsub *g, uint32_t peer, uint64_t id_fp)
+{
+    const struct message *m = g->cfg.tell_advertised ? message_by_id(g, id_fp) : NULL;
+
+    if (m != NULL && m->state == MSG_PENDING) {
+        event_push(g, GOSSIP_ADVERTISED, peer, m->topic)->ev.message = message_handle(m);
+    }
+}
+
 static void ask(struct gossipsub *g, uint32_t peer, struct rd ids)
 {
     struct peer *p = g->peers[peer];
@@ -44,6 +54,7 @@ static void ask(struct gossipsub *g, uint32_t peer, struct rd ids)
         uint64_t fp = id_print(g, id);
 
         p->ihave_ids++;
+        tell_advertised(g, peer, fp);
         if (id.n == 0 || id.n > GOSSIP_ID_MAX || !ask_for(g, fp) ||
             gossip_put_id(body, ITEM_IWANT, id) != E_OK) {
             continue;
@@ -106,7 +117,7 @@ void gossip_on_iwant(struct gossipsub *g, uint32_t peer, const struct gossip_ite
         p->iwant_ids++;
         if (m != NULL && m->state == MSG_ACCEPTED && !gossip_unwanted(g, peer, fp) &&
             may_serve(g, m, peer)) {
-            queue_message(g, peer, m, GOSSIP_BULK);
+            queue_message(g, peer, m, GOSSIP_BY_SERVICE);
         }
     }
 }

@@ -233,9 +233,27 @@ static void disown_sub(struct gossipsub *g, uint32_t peer, uint32_t topic)
     bit_clear(p->graft, topic);
     bit_clear(p->prune, topic);
     bit_clear(p->leave, topic);
+    queue_forget_topic(p, topic);
     if (bit_get(t->subs, peer) && budget_take(&p->mem, UNKNOWN_SUB_COST) == E_OK &&
         map_put(&p->unknown, &t->hash, NULL) == NULL) {
         budget_give(&p->mem, UNKNOWN_SUB_COST);
+    }
+}
+
+/* What was not read yet must not name a number that another topic may get. */
+static void events_forget_topic(struct gossipsub *g, uint32_t topic)
+{
+    for (uint32_t i = 0; i < g->event_n; i++) {
+        struct gossip_event *ev = &g->events[(g->event_first + i) % g->event_cap].ev;
+
+        if (ev->topic != topic) {
+            continue;
+        }
+        ev->topic = NO_TOPIC;
+        if (ev->kind == GOSSIP_MESSAGE) { /* no verdict is owed any more */
+            ev->kind = GOSSIP_REFUSED;
+            ev->error = E_CANCELLED;
+        }
     }
 }
 
@@ -251,6 +269,7 @@ void gossipsub_remove_topic(struct gossipsub *g, uint32_t topic)
         disown_sub(g, p, topic);
     }
     message_forget_topic(g, topic);
+    events_forget_topic(g, topic);
     score_forget_topic(g, topic);
     map_remove(&g->topic_by_name, &t->hash);
     blob_unref(t->name);
@@ -346,6 +365,7 @@ void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)
 
 struct rpc_counts {
     uint32_t subs, messages, controls, dont_ids;
+    size_t bytes; /* of entries that were counted */
     bool ihave, dont;
 };
 
@@ -389,6 +409,10 @@ static bool on_item(struct gossipsub *g, uint32_t peer, const struct gossip_item
 {
     const struct peer *p = g->peers[peer];
 
+    if (it->kind != ITEM_MESSAGE) {
+        count_item(g, peer, it);
+    }
+    n->bytes += item_size(it);
     if (it->kind == ITEM_SUB || it->kind == ITEM_UNSUB) {
         if (++n->subs > SUBS_PER_RPC_MAX) {
             return false;
@@ -397,14 +421,18 @@ static bool on_item(struct gossipsub *g, uint32_t peer, const struct gossip_item
         return true;
     }
     /* Graylisted: only subscriptions count. Spec: gossipsub-v1.1.md "Score Thresholds" */
-    if (!p->direct && score_of(g, peer) < g->cfg.graylist_threshold) {
-        return true;
-    }
+    bool heard = p->direct || score_of(g, peer) >= g->cfg.graylist_threshold;
     if (it->kind == ITEM_MESSAGE) {
-        if (++n->messages > MESSAGES_PER_RPC_MAX) {
-            return false;
+        bool room = ++n->messages <= MESSAGES_PER_RPC_MAX;
+
+        if (heard && room) {
+            message_receive(g, peer, it);
+        } else {
+            count_in(g, peer, NO_TOPIC, GOSSIP_BY_DUPLICATE, item_size(it));
         }
-        message_receive(g, peer, it);
+        return room;
+    }
+    if (!heard) {
         return true;
     }
     if (++n->controls > CONTROLS_PER_RPC_MAX) {
@@ -414,7 +442,8 @@ static bool on_item(struct gossipsub *g, uint32_t peer, const struct gossip_item
     return true;
 }
 
-static enum err on_rpc(struct gossipsub *g, uint32_t peer, struct view rpc)
+/* `size`: with the length in front. */
+static enum err on_rpc(struct gossipsub *g, uint32_t peer, struct view rpc, size_t size)
 {
     struct rpc_counts n = {.dont_ids = IDONTWANT_RPC_IDS_MAX};
     struct gossip_reader r;
@@ -424,11 +453,13 @@ static enum err on_rpc(struct gossipsub *g, uint32_t peer, struct view rpc)
     for (;;) {
         TRY(gossip_next_item(&r, &it));
         if (it.kind == ITEM_END) {
+            count_in(g, peer, NO_TOPIC, GOSSIP_BY_CONTROL, size - n.bytes);
             return E_OK;
         }
         if (!on_item(g, peer, &it, &n)) {
             score_behaviour(g, peer, 1);
             event_refused(g, peer, NO_TOPIC, E_GOSSIP_LIMIT);
+            count_in(g, peer, NO_TOPIC, GOSSIP_BY_CONTROL, size - n.bytes);
             return E_OK; /* the rest of this RPC is not looked at */
         }
     }
@@ -489,7 +520,7 @@ static enum err feed_gathered(struct gossipsub *g, uint32_t peer, struct view *i
     if (size == 0 || p->in.n < size) {
         return E_OK;
     }
-    enum err e = on_rpc(g, peer, view_skip(buf_view(&p->in), head));
+    enum err e = on_rpc(g, peer, view_skip(buf_view(&p->in), head), size);
     buf_clear(&p->in);
     if (p->in.cap > GATHER_KEPT_MAX) {
         gather_free(p);
@@ -518,7 +549,7 @@ enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in, str
         }
         struct view rpc = view_of(in->p + head, size - head);
         *in = view_skip(*in, size);
-        TRY(on_rpc(g, peer, rpc));
+        TRY(on_rpc(g, peer, rpc, size));
     }
     return E_OK;
 }

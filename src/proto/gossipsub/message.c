@@ -39,7 +39,8 @@ static void on_duplicate(struct gossipsub *g, uint32_t peer, struct message *m)
     const struct gossip_topic_score *score = &g->topics[m->topic].cfg.score;
 
     bit_set(m->bits, peer);
-    message_event(g, GOSSIP_DUPLICATE, peer, m->topic, m);
+    struct event *e = message_event(g, GOSSIP_DUPLICATE, peer, m->topic, m);
+    e->ev.message = m->state == MSG_PENDING ? message_handle(m) : 0;
     if (m->state == MSG_REJECTED) {
         score_invalid(g, peer, m->topic);
     } else if (m->state == MSG_ACCEPTED && !again &&
@@ -131,16 +132,15 @@ static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic, str
     }
     m->from = peer;
     bit_set(m->bits, peer);
-    if (raw.n >= g->cfg.idontwant_threshold) {
+    if (raw.n >= g->cfg.idontwant_threshold && !g->cfg.idontwant_late) {
         gossip_send_idontwant(g, m);
     }
     message_event(g, GOSSIP_MESSAGE, peer, topic, m)->ev.message = message_handle(m);
 }
 
-void message_receive(struct gossipsub *g, uint32_t peer, const struct gossip_item *it)
+static void receive(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                    const struct gossip_item *it)
 {
-    uint32_t topic = gossipsub_find_topic(g, it->topic);
-
     if (topic == NO_TOPIC || !g->topics[topic].joined) {
         event_refused(g, peer, topic, E_TOPIC); /* our unsubscription may be under way */
         return;
@@ -160,6 +160,15 @@ void message_receive(struct gossipsub *g, uint32_t peer, const struct gossip_ite
         on_new_bytes(g, peer, topic, it->data, &o);
         blob_unref(o.data);
     }
+}
+
+void message_receive(struct gossipsub *g, uint32_t peer, const struct gossip_item *it)
+{
+    uint32_t topic = gossipsub_find_topic(g, it->topic), before = g->message_generation;
+
+    receive(g, peer, topic, it);
+    bool first = g->message_generation != before; /* a message was made of it */
+    count_in(g, peer, topic, first ? GOSSIP_BY_FIRST : GOSSIP_BY_DUPLICATE, item_size(it));
 }
 
 /* ---- verdict and forwarding ---- */
@@ -183,7 +192,7 @@ static void forward(struct gossipsub *g, const struct message *m)
     }
     BIT_EACH(t->subs, g->peer_words, p) {
         if (forward_to(g, t, p) && !bit_get(m->bits, p) && !gossip_unwanted(g, p, m->id_fp)) {
-            queue_message(g, p, m, t->cfg.class);
+            queue_message(g, p, m, GOSSIP_BY_FIRST);
         }
     }
 }
@@ -209,6 +218,9 @@ void gossipsub_verdict(struct gossipsub *g, uint64_t message, enum gossip_verdic
     switch (v) {
     case GOSSIP_ACCEPT:
         message_decide(g, m, MSG_ACCEPTED);
+        if (m->raw_n >= g->cfg.idontwant_threshold && g->cfg.idontwant_late) {
+            gossip_send_idontwant(g, m);
+        }
         credit(g, m);
         forward(g, m);
         break;
@@ -310,7 +322,7 @@ static enum err publish(struct gossipsub *g, uint32_t topic, struct view raw, st
     choose(g, topic, raw.n, g->to);
     BIT_EACH(g->to, g->peer_words, p) {
         if (!gossip_unwanted(g, p, m->id_fp)) {
-            queue_message(g, p, m, g->topics[topic].cfg.class);
+            queue_message(g, p, m, GOSSIP_BY_OWN);
             sent++;
         }
     }

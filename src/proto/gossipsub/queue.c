@@ -50,14 +50,16 @@ static struct queue_item queue_pop(struct queue *q)
     return item;
 }
 
-static bool drop_one(struct peer *p, enum gossip_class class)
+static bool drop_one(struct gossipsub *g, uint32_t peer, enum gossip_class class)
 {
+    struct peer *p = g->peers[peer];
+
     for (unsigned c = GOSSIP_CLASSES; c-- > (unsigned)class;) {
         if (p->out[c].n != 0) {
             struct queue_item item = queue_pop(&p->out[c]);
 
             p->out_bytes -= cost_of(item.rpc);
-            p->dropped++;
+            count_dropped(g, peer, item.topic, item.rpc->n);
             blob_unref(item.rpc);
             return true;
         }
@@ -66,18 +68,20 @@ static bool drop_one(struct peer *p, enum gossip_class class)
 }
 
 void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
-                   enum gossip_class class)
+                   enum gossip_cause cause)
 {
+    bool bulk = cause == GOSSIP_BY_SERVICE; /* who asks has waited: others have not */
+    enum gossip_class class = bulk ? GOSSIP_BULK : g->topics[m->topic].cfg.class;
     struct peer *p = g->peers[peer];
     size_t cost = cost_of(m->rpc);
 
     while (p->out_bytes != 0 && p->out_bytes + cost > g->cfg.queue_bytes_max) {
-        if (!drop_one(p, class)) {
-            p->dropped++;
+        if (!drop_one(g, peer, class)) {
+            count_dropped(g, peer, m->topic, m->rpc->n);
             return;
         }
     }
-    queue_push(&p->out[class], (struct queue_item){blob_ref(m->rpc), m->id_fp});
+    queue_push(&p->out[class], (struct queue_item){blob_ref(m->rpc), m->id_fp, m->topic, cause});
     p->out_bytes += cost;
     queue_wake(g, peer);
 }
@@ -118,9 +122,23 @@ void queue_wake(struct gossipsub *g, uint32_t peer)
     }
 }
 
+void queue_forget_topic(struct peer *p, uint32_t topic)
+{
+    for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
+        for (uint32_t i = 0; i < p->out[c].n; i++) {
+            struct queue_item *item = &p->out[c].items[(p->out[c].first + i) % p->out[c].cap];
+
+            item->topic = item->topic == topic ? NO_TOPIC : item->topic;
+        }
+    }
+}
+
 void queue_done(struct peer *p)
 {
-    while (drop_one(p, GOSSIP_CONTROL)) {
+    for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
+        while (p->out[c].n != 0) {
+            blob_unref(queue_pop(&p->out[c]).rpc);
+        }
     }
 }
 
@@ -228,6 +246,11 @@ struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_clas
     }
     struct blob *control = encode_control(g, p);
     if (control != NULL) {
+        struct view rpc = blob_view(control);
+        uint64_t len;
+
+        IGNORE(varint_take(&rpc, &len), "we wrote it");
+        count_rpc_out(g, peer, rpc, control->n);
         *ret_class = GOSSIP_CONTROL;
         return control;
     }
@@ -236,6 +259,7 @@ struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_clas
             struct queue_item item = queue_pop(&p->out[c]);
 
             p->out_bytes -= cost_of(item.rpc);
+            count_out(g, peer, item.topic, item.cause, item.rpc->n);
             *ret_class = (enum gossip_class)c;
             return item.rpc;
         }

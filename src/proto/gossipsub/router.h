@@ -177,6 +177,8 @@ struct record {
 struct queue_item {
     struct blob *rpc;
     uint64_t id_fp;
+    uint32_t topic;
+    enum gossip_cause cause;
 };
 
 struct queue {
@@ -204,7 +206,7 @@ struct peer {
     struct buf ihave, iwant, dont; /* control entries, encoded */
     struct queue out[GOSSIP_CLASSES];
     size_t out_bytes;
-    uint64_t dropped; /* RPCs */
+    struct gossip_ledger ledger;
     struct promise promises[PROMISES_MAX];
     uint32_t n_promises;
     uint32_t ihave_rpcs, ihave_ids, iwant_ids, dont_rpcs; /* since the last heartbeat */
@@ -218,6 +220,7 @@ struct topic {
     uint64_t *subs, *mesh, *fanout; /* by peer */
     uint64_t published_ns;          /* fanout: the last time; 0: none */
     struct message *newest;         /* accepted, in the cache */
+    struct gossip_ledger ledger;
 };
 
 struct event {
@@ -266,6 +269,7 @@ struct gossipsub {
     uint32_t event_first, event_n, event_cap;
     struct event current; /* what the caller borrows from */
 
+    struct gossip_ledger ledger;
     uint32_t *pick; /* scratch of pick_peers(), peers_max entries */
     uint64_t *to;   /* scratch of publishing, by peer */
     double median;  /* of the mesh's scores, during opportunistic grafting */
@@ -360,18 +364,32 @@ void gossip_emit(struct gossipsub *g, uint32_t topic); /* IHAVE, at the heartbea
 void gossip_tick(struct gossipsub *g);                 /* promises, counters, expiry */
 bool gossip_unwanted(const struct gossipsub *g, uint32_t peer, uint64_t id_fp);
 
+/* ---- ledger.c ---- */
+/* topic NO_TOPIC: names none. */
+void count_in(struct gossipsub *g, uint32_t peer, uint32_t topic, enum gossip_cause cause,
+              size_t bytes);
+void count_out(struct gossipsub *g, uint32_t peer, uint32_t topic, enum gossip_cause cause,
+               size_t bytes);
+void count_dropped(struct gossipsub *g, uint32_t peer, uint32_t topic, size_t bytes);
+/* What an entry of the control message that was read costs; messages count themselves. */
+void count_item(struct gossipsub *g, uint32_t peer, const struct gossip_item *it);
+/* An RPC without messages that goes out, `size` with its length: each entry by topic and cause. */
+void count_rpc_out(struct gossipsub *g, uint32_t peer, struct view rpc, size_t size);
+size_t item_size(const struct gossip_item *it); /* of the whole field */
+
 /* ---- heartbeat.c ---- */
 void heartbeat(struct gossipsub *g);
 peer_filter fanout_candidate;
 void fanout_fill(struct gossipsub *g, uint32_t topic); /* up to d peers */
 
 /* ---- queue.c ---- */
-/* Queue a message for a peer in its class. False: dropped, or what made room was. */
+/* Queue a message for a peer, or drop it or what is lower. */
 void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
-                   enum gossip_class class);
+                   enum gossip_cause cause);
 /* The peer no longer wants it: drop it where it is not begun. */
 void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp);
-void queue_wake(struct gossipsub *g, uint32_t peer); /* there is something to send */
+void queue_wake(struct gossipsub *g, uint32_t peer);     /* there is something to send */
+void queue_forget_topic(struct peer *p, uint32_t topic); /* its number may serve another */
 void queue_done(struct peer *p);
 
 #endif

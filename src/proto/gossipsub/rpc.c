@@ -146,6 +146,7 @@ static enum err next_item(struct gossip_reader *r, struct gossip_item *it)
             return E_OK;
         }
         if (is_bytes(&f, GF_SUBSCRIPTIONS)) {
+            it->body = f.bytes;
             return read_sub(f.bytes, it);
         }
         if (is_bytes(&f, GF_PUBLISH)) {

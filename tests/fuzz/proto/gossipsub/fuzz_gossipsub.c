@@ -27,6 +27,7 @@ struct run {
     bool here[PEERS];
     uint8_t given[TOPICS][DATA];
     uint64_t backoff_ns[TOPICS][PEERS]; /* that the peer named */
+    uint64_t named_ns[TOPICS];          /* backoffs in the RPC under way */
     uint64_t owed[8];                   /* messages without a verdict */
     uint32_t n_owed;
     bool denies; /* a charge is refused on the way */
@@ -115,7 +116,7 @@ static void feed(struct run *r, uint32_t peer, struct view v)
     }
 }
 
-static void act_entry(struct run *r, uint32_t peer, struct rpc_text *text)
+static void act_entry(struct run *r, struct rpc_text *text)
 {
     uint8_t kind = next(r) % 8, topic = next(r) % TOPICS, number = next(r) % DATA;
     struct view data = data_of(r, topic, number, next(r) % 4 == 0);
@@ -136,12 +137,10 @@ static void act_entry(struct run *r, uint32_t peer, struct rpc_text *text)
     case 4: {
         uint64_t s = number;
         uint64_t until = r->now.mono_ns + SECONDS(s == 0 ? 60 : s);
-        uint64_t *backoff = &r->backoff_ns[topic][peer];
 
         rpc_prune(text, names[topic], s);
-        bool heard = gossipsub_score(r->g, peer) >= -16000; /* not graylisted */
-        if (heard && gossipsub_joined(r->g, topic)) {
-            *backoff = until > *backoff ? until : *backoff;
+        if (gossipsub_joined(r->g, topic) && until > r->named_ns[topic]) {
+            r->named_ns[topic] = until;
         }
         break;
     }
@@ -159,13 +158,21 @@ static void act_rpc(struct run *r, uint32_t peer)
 {
     struct rpc_text text;
 
+    memset(r->named_ns, 0, sizeof r->named_ns);
     rpc_begin(&text);
     for (unsigned n = next(r) % 6; n > 0; n--) {
-        act_entry(r, peer, &text);
+        act_entry(r, &text);
     }
     struct blob *rpc = rpc_end(&text);
     feed(r, peer, blob_view(rpc));
     blob_unref(rpc);
+    for (uint32_t t = 0; t < TOPICS; t++) {
+        /* Heard, unless its RPC was refused or it is graylisted. */
+        if (r->here[peer] && gossipsub_score(r->g, peer) >= -16000 &&
+            r->named_ns[t] > r->backoff_ns[t][peer]) {
+            r->backoff_ns[t][peer] = r->named_ns[t];
+        }
+    }
 }
 
 static void act_connect(struct run *r, uint32_t peer)

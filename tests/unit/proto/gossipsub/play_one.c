@@ -81,9 +81,18 @@ static void take_all(struct one *o, uint32_t peer)
 
 static void note(struct one *o, const struct gossip_event *ev)
 {
-    static const char *const names[] = {"none",       "message",      "duplicate",
-                                        "subscribed", "unsubscribed", "grafted",
-                                        "pruned",     "refused",      "sendable"};
+    static const char *const names[] = {
+        [GOSSIP_NONE] = "none",
+        [GOSSIP_MESSAGE] = "message",
+        [GOSSIP_DUPLICATE] = "duplicate",
+        [GOSSIP_ADVERTISED] = "advertised",
+        [GOSSIP_SUBSCRIBED] = "subscribed",
+        [GOSSIP_UNSUBSCRIBED] = "unsubscribed",
+        [GOSSIP_GRAFTED] = "grafted",
+        [GOSSIP_PRUNED] = "pruned",
+        [GOSSIP_REFUSED] = "refused",
+        [GOSSIP_SENDABLE] = "sendable",
+    };
 
     add(o->seen, sizeof o->seen, "%s%s %.*s %u", o->seen[0] == '\0' ? "" : ", ", names[ev->kind],
         (int)ev->name.n, ev->name.n == 0 ? "" : (const char *)ev->name.p, ev->peer);

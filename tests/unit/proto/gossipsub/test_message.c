@@ -498,6 +498,123 @@ static void lengths_over_the_maximum_and_broken_protobuf_close_the_stream(void *
     }
 }
 
+/* ---- the ledger ---- */
+
+static uint64_t sum(const uint64_t v[static GOSSIP_CAUSES])
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < GOSSIP_CAUSES; i++) {
+        n += v[i];
+    }
+    return n;
+}
+
+static uint64_t feed_counted(struct one *o, uint32_t peer, struct rpc_text *r)
+{
+    struct blob *b = rpc_end(r);
+    struct view v = blob_view(b);
+    uint64_t n = b->n;
+
+    assert_int_equal(gossipsub_feed(o->g, peer, &v, o->now), E_OK);
+    blob_unref(b);
+    one_drain(o);
+    return n;
+}
+
+static void every_byte_has_a_peer_and_a_cause(void **state)
+{
+    struct one *o = fresh();
+    struct rpc_text r;
+    uint8_t ids[3 * GOSSIP_ID_MAX] = {1};
+    const struct gossip_ledger *peer = gossipsub_peer_ledger(o->g, 1);
+    uint64_t before = sum(peer->in), fed = 0, sent = sum(peer->out);
+    (void)state;
+
+    rpc_begin(&r);
+    rpc_sub(&r, "u", true);
+    rpc_message(&r, "t", view_str("first"));
+    rpc_message(&r, "t", view_str("first"));
+    rpc_message(&r, "unknown", view_str("?"));
+    rpc_ids(&r, ITEM_IHAVE, "t", ids, 3);
+    rpc_ids(&r, ITEM_IWANT, "t", ids, 2);
+    rpc_ids(&r, ITEM_IDONTWANT, "t", ids, 1);
+    rpc_graft(&r, "t");
+    fed += feed_counted(o, 1, &r);
+    assert_int_equal(sum(peer->in) - before, fed);
+    assert_int_equal(peer->in[GOSSIP_BY_FIRST], 12); /* 2 + (2 + 5) + (2 + 1) */
+    assert_int_equal(peer->in[GOSSIP_BY_DUPLICATE], 12 + 14);
+    assert_int_equal(peer->in[GOSSIP_BY_IWANT], 2 + 2 * 22);
+    assert_int_equal(gossipsub_topic_ledger(o->g, topic)->in[GOSSIP_BY_FIRST], 12);
+    /* Out: all that gossipsub_send() hands over, forwarded, own, served and said. */
+    o->stuck[1] = true;
+    one_send_message(o, 2, "t", "forwarded");
+    one_verdict(o, GOSSIP_ACCEPT);
+    assert_int_equal(gossipsub_publish(o->g, topic, view_str("own"), o->now), E_OK);
+    gossipsub_leave(o->g, topic, o->now);
+    enum gossip_class class;
+    struct blob *b;
+    uint64_t n = 0;
+    sent = sum(peer->out);
+    while ((b = gossipsub_send(o->g, 1, &class)) != NULL) {
+        n += b->n;
+        blob_unref(b);
+    }
+    assert_int_equal(sum(peer->out) - sent, n);
+    assert_true(peer->out[GOSSIP_BY_FIRST] != 0 && peer->out[GOSSIP_BY_OWN] != 0);
+    assert_null(gossipsub_peer_ledger(o->g, 66));
+    assert_null(gossipsub_topic_ledger(o->g, 66));
+    assert_true(sum(gossipsub_ledger(o->g)->out) >= sum(peer->out));
+    one_done(o);
+}
+
+static void events_of_a_topic_that_went_name_no_other(void **state)
+{
+    struct one *o = fresh();
+    struct rpc_text r;
+    struct gossip_event ev;
+    (void)state;
+
+    rpc_begin(&r);
+    rpc_message(&r, "t", view_str("hello"));
+    struct blob *b = rpc_end(&r);
+    struct view v = blob_view(b);
+    assert_int_equal(gossipsub_feed(o->g, 1, &v, o->now), E_OK);
+    blob_unref(b);
+    gossipsub_remove_topic(o->g, topic);
+    for (gossipsub_next(o->g, &ev); ev.kind != GOSSIP_NONE; gossipsub_next(o->g, &ev)) {
+        assert_true(ev.kind != GOSSIP_MESSAGE && ev.topic == UINT32_MAX);
+    }
+    one_done(o);
+}
+
+/* For validators that wait for other peers' word: who else has the message. */
+static void pending_messages_tell_who_else_has_them(void **state)
+{
+    struct one *o = &one;
+    struct rpc_text r;
+    (void)state;
+
+    one_init(o);
+    o->cfg.tell_advertised = true;
+    o->cfg.idontwant_late = true;
+    o->cfg.idontwant_threshold = 1;
+    one_start(o);
+    topic = one_topic(o, "t", true);
+    one_crowd(o, 0, 6, "t");
+    one_seen(o);
+    one_send_message(o, 1, "t", "hello");
+    assert_int_equal(one_told(o, "idontwant"), 0);
+    rpc_begin(&r);
+    rpc_ids(&r, ITEM_IHAVE, "t", o->id, 1);
+    one_feed(o, 2, &r);
+    one_send_message(o, 3, "t", "hello");
+    assert_string_equal(one_seen(o), "message t 1, advertised t 2, duplicate t 3");
+    one_verdict(o, GOSSIP_ACCEPT);
+    assert_int_equal(one_told(o, "idontwant 1"), 4); /* all but 1 and 3 */
+    one_done(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +636,9 @@ int main(void)
         cmocka_unit_test(the_cache_makes_room_by_forgetting_the_oldest),
         cmocka_unit_test(pending_messages_are_bounded_and_the_next_is_refused_not_forgotten),
         cmocka_unit_test(a_message_in_pieces_is_gathered_as_it_comes),
+        cmocka_unit_test(every_byte_has_a_peer_and_a_cause),
+        cmocka_unit_test(events_of_a_topic_that_went_name_no_other),
+        cmocka_unit_test(pending_messages_tell_who_else_has_them),
         cmocka_unit_test(lengths_over_the_maximum_and_broken_protobuf_close_the_stream),
     };
 
