@@ -38,6 +38,8 @@ def gossip(rpc):
         raw.upgrade()
         sid = raw.open("/meshsub/1.1.0")
         raw.send(sid, rpc(world) if callable(rpc) else rpc)
+        while None not in raw.theirs.values():
+            raw.pump()  # the daemon reads our gossip once it has its own stream to answer on
         return sid
     return do
 

@@ -177,8 +177,11 @@ def main(test, *args):
             print(f"--- last lines of {process.name}")
             for line in process.lines[-40:]:
                 print("   ", line[:500])
+        where = _scratch[0] if _scratch else scratch("failed")
+        for process in _processes:
+            (where / (process.name.replace(" ", "-") + ".log")).write_text("\n".join(process.lines) + "\n")
         for path in _scratch:
-            print(f"files kept in {path}")
+            print(f"files kept in {path}, the whole output of each process among them")
         end_all()
         print(f"failed: {failure}".replace("\n", " | "))
         sys.exit(1)

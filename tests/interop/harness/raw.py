@@ -215,6 +215,7 @@ class Raw:
         self.next_stream = 1
         self.inbox = {}      # yamux stream id -> bytes
         self.ended = set()   # streams that the other side closed or reset
+        self.theirs = {}     # streams they opened -> bytes of the negotiation; None once it is over
 
     def close(self):
         self.sock.close()
@@ -349,21 +350,38 @@ class Raw:
             self.frame(0, 4 if fin and i + 60000 >= len(data) else 0, sid, len(piece), piece)
 
     def pump(self):
-        """Take one frame of theirs; answers their pings, refuses their streams."""
+        """Take one frame of theirs; answers their pings, takes their gossip streams and no other."""
         _, kind, flags, sid, length = struct.unpack(">BBHII", self.read(12))
+        if flags & 1 and kind in (0, 1):
+            self.theirs[sid] = b""
+            self.frame(1, 2, sid, 0)
         if kind == 0:
             data = self.read(length)
             if sid in self.inbox:
                 self.inbox[sid] += data
+            if self.theirs.get(sid) is not None:
+                self.theirs[sid] += data
+                self.negotiate_theirs(sid)
             if length:
                 self.frame(1, 0, sid, length)
         if kind == 2 and flags & 1:
             self.frame(2, 2, 0, length)
-        if flags & 1 and kind in (0, 1) and sid not in self.inbox:
-            self.frame(1, 8, sid, 0)  # a stream of theirs: reset
         if flags & 12:
             self.ended.add(sid)
         return sid
+
+    def negotiate_theirs(self, sid):
+        """As the listener of multistream-select: meshsub is agreed to, all else is not there."""
+        while self.theirs[sid]:
+            size = self.theirs[sid][0]  # proposals of 128 bytes and more are not made to us
+            if len(self.theirs[sid]) < 1 + size:
+                return
+            line, self.theirs[sid] = self.theirs[sid][1:1 + size], self.theirs[sid][1 + size:]
+            answer = line if line.startswith((b"/multistream/", b"/meshsub/")) else b"na\n"
+            self.frame(0, 0, sid, len(answer) + 1, varint(len(answer)) + answer)
+            if answer.startswith(b"/meshsub/"):
+                self.theirs[sid] = None
+                return
 
     def wait_stream(self, sid, n):
         """Until n bytes have come on the stream or it has ended; raises Closed when the connection ends."""

@@ -49,11 +49,16 @@ let peer = null; // the connection that requests go over
 
 // ---- req/resp ----
 const PREFIX = "/eth2/beacon_chain/req/";
-const readAll = async (stream) => {
+// All bytes until the other side's end. (The stream's own iterator of libp2p 3.3.11 never ends, or loses bytes, when data and end
+// were there before it was asked for, as they are when a request comes with the protocol's proposal in one packet.)
+const readAll = (stream) => new Promise((resolve, reject) => {
   const parts = [];
-  for await (const chunk of stream) parts.push(Buffer.from(chunk.subarray()));
-  return Buffer.concat(parts);
-};
+  const done = () => resolve(Buffer.concat(parts));
+  stream.addEventListener("message", (e) => parts.push(Buffer.from(e.data.subarray())));
+  stream.addEventListener("end", done);
+  stream.addEventListener("close", (e) => (e.error ? reject(e.error) : done()));
+  if (stream.remoteWriteStatus === "closed" && stream.readBufferLength === 0) done();
+});
 
 function handle(name, version, answer) {
   return node.handle(`${PREFIX}${name}/${version}/ssz_snappy`, async (incoming) => {

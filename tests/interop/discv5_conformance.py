@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""devp2p's discv5 conformance suite (go-ethereum) against our engine on a UDP socket: all ten tests pass.
+
+The suite is Go and costs some 200 CPU seconds to build, once; where Go is missing or cannot fetch it, the test is skipped.
+The node under test is tests/interop/discv5_node.c with the profile for many nodes on one host.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+from harness.proc import PEERS, SKIP, TOP, check, free_port, main, note, say, scratch
+
+MODULE = "github.com/ethereum/go-ethereum/cmd/devp2p@v1.17.10"
+TESTS = 10
+SECRET = "b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"  # devp2p's well-known test key
+ARCHIVES = ("proto_discv5", "codec", "crypto", "base")
+
+
+def devp2p():
+    """The suite's binary in build/peers/bin, or None."""
+    binary = PEERS / "bin" / "devp2p"
+    if binary.exists():
+        return binary
+    go = shutil.which("go") or ("/usr/local/go/bin/go" if os.path.exists("/usr/local/go/bin/go") else None)
+    if go is None:
+        return None
+    installed = os.path.expanduser("~/go/bin/devp2p")
+    binary.parent.mkdir(parents=True, exist_ok=True)
+    if os.path.exists(installed):
+        shutil.copy(installed, binary)
+        return binary
+    say(f"building {MODULE}: some minutes, once")
+    done = subprocess.run(["nice", go, "install", MODULE], env={**os.environ, "GOBIN": str(binary.parent)}, capture_output=True, text=True)
+    if done.returncode != 0:
+        say(done.stderr[-2000:])
+        return None
+    return binary
+
+
+def archives():
+    """The libraries of a build without sanitizers."""
+    build = TOP / "build" / os.environ.get("P2PD_BUILD", "release")
+    subprocess.run(["ninja", "-C", str(build), *(f"libp2pd_{name}.a" for name in ARCHIVES)], check=True, stdout=subprocess.DEVNULL)
+    return [build / f"libp2pd_{name}.a" for name in ARCHIVES]
+
+
+def node_binary():
+    """tests/interop/discv5_node.c, compiled with the flags that find the packages."""
+    out = scratch("discv5") / "discv5_node"
+    subprocess.run(["cc", "-O1", "-g", "-std=c17", "-D_GNU_SOURCE", f"-I{TOP}/include", str(TOP / "tests/interop/discv5_node.c"),
+                    "-o", str(out), *map(str, archives()), "-lsodium", "-lsecp256k1", "-lcrypto", "-lsnappy"], check=True)
+    return out
+
+
+def run():
+    suite = devp2p()
+    if suite is None:
+        print("no Go here that can build go-ethereum's devp2p")
+        raise SystemExit(SKIP)
+    node = subprocess.Popen([node_binary(), "127.0.0.1", str(free_port()), SECRET], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        record = re.search(r'"record":"(enr:[^"]+)"', node.stdout.readline()).group(1)
+        done = subprocess.run([suite, "discv5", "test", "--tap", "--listen1", "127.0.0.1", "--listen2", "127.0.0.2", record],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+        check(node.poll() is None, f"the node under test ended with {node.returncode}")
+    finally:
+        node.stdin.close()  # the end of stdin ends it
+        node.stdout.close()
+        node.wait(10)
+    results = re.findall(r"^(ok|not ok) (\d+) (\S+)", done.stdout, re.M)
+    failed = [name for verdict, _, name in results if verdict != "ok"]
+    check(not failed and len(results) >= TESTS, f"{failed or results} in\n{done.stdout[-6000:]}")
+    note(f"devp2p discv5 suite: {len(results)} of {len(results)} pass ({' '.join(name for _, _, name in results)})")
+
+
+if __name__ == "__main__":
+    main(run)
