@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <base/mem.h>
 #include <dirent.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -269,6 +270,40 @@ static void one_job_flies_at_a_time(void **state)
     assert_int_equal(store_done(s, job), E_OK);
     assert_true(holds(s, 1, 10) && holds(s, 2, 10));
     assert_int_equal(store_close(s), E_OK);
+}
+
+static void *run_job(void *job)
+{
+    ((struct port_job *)job)->run(job);
+    return NULL;
+}
+
+static void the_loop_reads_while_a_worker_writes(void **state)
+{
+    struct store *s;
+    struct place p;
+    (void)state;
+
+    place_make(&p);
+    s = open_with(p.dir, 0, 0);
+    for (uint64_t round = 0; round < 20; round++) {
+        struct port_job *job;
+        pthread_t worker;
+
+        for (uint64_t i = 0; i < 30; i++) {
+            assert_int_equal(put(s, 30 * round + i, 5000), E_OK);
+        }
+        assert_non_null(job = store_work(s));
+        assert_int_equal(pthread_create(&worker, NULL, run_job, job), 0);
+        for (uint64_t i = 0; i < 30 * (round + 1); i += 7) {
+            assert_true(holds(s, i, 5000)); /* from the disk, and from the flying batch */
+        }
+        assert_int_equal(put(s, 100000 + round, 10), E_OK);
+        assert_int_equal(pthread_join(worker, NULL), 0);
+        assert_int_equal(store_done(s, job), E_OK);
+    }
+    assert_int_equal(store_close(s), E_OK);
+    place_remove(&p);
 }
 
 static void a_second_daemon_and_a_newer_format_are_refused(void **state)
@@ -571,6 +606,7 @@ int main(void)
         cmocka_unit_test(peers_are_walked_and_removed),
         cmocka_unit_test(more_than_may_wait_is_refused_and_taken_later),
         cmocka_unit_test(one_job_flies_at_a_time),
+        cmocka_unit_test(the_loop_reads_while_a_worker_writes),
         cmocka_unit_test(a_second_daemon_and_a_newer_format_are_refused),
         cmocka_unit_test(a_file_that_is_no_store_is_named),
         cmocka_unit_test(the_map_grows_until_its_maximum_and_then_says_so),
