@@ -9,13 +9,15 @@ struct peer d5_peer_of(const struct enr *e, const struct addr *addr)
     return p;
 }
 
-/* An entry that got a place, or changed: when it is to be checked. New ones soon, but not all in
- * one instant; live ones once an interval, spread by a quarter of it. */
+/* An entry that got a place, or changed: when it is to be checked. One that never answered a PING
+ * soon, but not all in one instant: a FINDNODE that it answered shows its address, but neither its
+ * sequence nor ours. The others once an interval, spread by a quarter of it. */
 static void schedule(struct discv5 *d, struct entry *e, struct now now)
 {
     uint64_t interval = d->cfg.liveness_interval_ns;
-    uint64_t wait = e->live ? interval - interval / 4 + rng_below(d->rng, interval / 4 + 1)
-                            : rng_below(d->rng, MILLIS(500));
+    uint64_t wait = e->live && e->checks > 0
+                        ? interval - interval / 4 + rng_below(d->rng, interval / 4 + 1)
+                        : rng_below(d->rng, MILLIS(500));
 
     e->timer.kind = TIMER_ENTRY;
     timer_set(&d->timers, &e->timer, now.mono_ns + wait);
