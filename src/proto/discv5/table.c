@@ -249,7 +249,7 @@ struct entry *d5_table_drop(struct table *t, struct entry *e)
 
     i = b == NULL ? 0 : place_in(b->entries, b->n, &e->enr.id);
     if (b == NULL || i == b->n) {
-        assert(!"an entry that is in no bucket");
+        assert(false); /* every entry is in its bucket */
         return NULL;
     }
     entry_free(t, unplace(t, b, i));
