@@ -34,7 +34,8 @@ enum gossip_class {
 
 enum gossip_verdict { GOSSIP_ACCEPT, GOSSIP_IGNORE, GOSSIP_REJECT };
 
-/* Score parameters of one topic. Spec: gossipsub-v1.1.md "Peer Scoring" */
+/* Score parameters of one topic. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Peer
+ * Scoring" */
 struct gossip_topic_score {
     double weight;
     double time_in_mesh_weight, time_in_mesh_cap;
@@ -135,6 +136,8 @@ uint32_t gossipsub_find_topic(const struct gossipsub *g, struct view name); /* U
 void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id *id,
                         const struct addr *from, enum gossip_version version, bool outbound,
                         bool direct, struct now now);
+/* What we may send to the peer; known when the stream that we opened is agreed. */
+void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version);
 void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now);
 
 /* Take bytes of the peer's stream; whole RPCs are processed and events queue up. E_GOSSIP_RPC

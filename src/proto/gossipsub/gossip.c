@@ -1,7 +1,7 @@
 /*
  * Talk about messages: IHAVE, IWANT, IDONTWANT, and the limits that keep it cheap.
  *
- * Spec     libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Control messages",
+ * Spec     libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Control Messages",
  *          pubsub/gossipsub/gossipsub-v1.1.md "Spam Protection Measures",
  *          pubsub/gossipsub/gossipsub-v1.2.md "IDONTWANT Message"
  */

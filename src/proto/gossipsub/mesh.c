@@ -1,8 +1,8 @@
 /*
  * Who is in which mesh: joining, leaving, GRAFT, PRUNE, subscriptions, fanout membership.
  *
- * Spec     libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Topic membership",
- *          pubsub/gossipsub/gossipsub-v1.1.md "Prune Backoff and Peer Exchange"
+ * Spec     libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Topic Membership",
+ *          pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer Exchange"
  */
 #include "router.h"
 
@@ -153,7 +153,8 @@ void gossipsub_leave(struct gossipsub *g, uint32_t topic, struct now now)
 
 /* ---- theirs ---- */
 
-/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Behaviour" of GRAFT inside a backoff */
+/* A GRAFT inside the backoff is pruned again, extends it, and costs. Spec: libp2p/specs
+ * pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer Exchange" */
 static bool graft_in_backoff(struct gossipsub *g, uint32_t peer, uint32_t topic)
 {
     uint64_t until = backoff_of(g, peer, topic);

@@ -284,7 +284,7 @@ static void add_mesh(struct gossipsub *g, uint32_t topic, uint64_t *to)
 }
 
 /* Who gets a message of ours. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Flood
- * Publishing", gossipsub-v1.0.md "Fanout" */
+ * Publishing", gossipsub-v1.0.md "Fanout Maintenance" */
 static void choose(struct gossipsub *g, uint32_t topic, size_t size, uint64_t *to)
 {
     struct topic *t = &g->topics[topic];

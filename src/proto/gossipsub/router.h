@@ -29,14 +29,16 @@
 #define UNKNOWN_SUBS_MAX     1024u /* a peer's topics that we do not have: two forks' worth */
 #define UNKNOWN_SUB_COST     48u   /* bytes of one, charged */
 #define TOPIC_NAME_MAX       256u  /* eth2's longest is 60; longer ones are not remembered */
-#define IHAVE_RPCS_MAX       10u /* per peer and heartbeat. Spec: gossipsub-v1.1.md "Spam Protection" */
-#define IHAVE_IDS_MAX        5000u /* ids per peer and heartbeat, both ways */
-#define IWANT_IDS_MAX        5000u /* looked up per peer and heartbeat */
-#define IWANT_SERVED_MAX     3u    /* times one message goes to one peer on IWANT */
-#define IWANT_ASK_MAX        3u    /* peers asked for one id within IWANT_FOLLOWUP_NS */
-#define IWANT_FOLLOWUP_NS    SECONDS(3)
-#define ASKED_MAX            16384u /* ids asked for at once; more are asked without a count */
-#define PROMISES_MAX         32u    /* watched per peer; one for each IWANT */
+#define IHAVE_RPCS_MAX                                                                         \
+    10u /* per peer and heartbeat. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Spam \
+           Protection Measures" */
+#define IHAVE_IDS_MAX     5000u /* ids per peer and heartbeat, both ways */
+#define IWANT_IDS_MAX     5000u /* looked up per peer and heartbeat */
+#define IWANT_SERVED_MAX  3u    /* times one message goes to one peer on IWANT */
+#define IWANT_ASK_MAX     3u    /* peers asked for one id within IWANT_FOLLOWUP_NS */
+#define IWANT_FOLLOWUP_NS SECONDS(3)
+#define ASKED_MAX         16384u /* ids asked for at once; more are asked without a count */
+#define PROMISES_MAX      32u    /* watched per peer; one for each IWANT */
 #define IDONTWANT_IDS_MAX                                                   \
     2048u /* remembered per peer: mainnet's 128 columns and blocks of slots \
            */

@@ -54,7 +54,7 @@ static void churn_of_subscriptions_coalesces_while_the_peer_is_slow(void **state
     one_done(o);
 }
 
-/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Topic membership" */
+/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Topic Membership" */
 static void joining_grafts_d_peers_and_leaving_prunes_them(void **state)
 {
     struct one *o = fresh();
@@ -163,7 +163,7 @@ static void grafts_are_taken_or_answered(void **state)
     }
 }
 
-/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Prune Backoff and Peer Exchange" */
+/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer Exchange" */
 static void a_prune_keeps_us_away_for_the_time_it_names(void **state)
 {
     static const struct {

@@ -258,7 +258,7 @@ static void our_own_goes_out_once_and_is_known(void **state)
     one_done(o);
 }
 
-/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Fanout" */
+/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.0.md "Fanout Maintenance" */
 static void publishing_without_joining_uses_d_peers_and_keeps_them(void **state)
 {
     struct one *o = &one;
