@@ -26,6 +26,8 @@ static const char *const known_tables[] = {
     "proofs/single.tsv",
     "proofs/single_bad.tsv",
     "proofs/gindex.tsv",
+    "sidecars.tsv",
+    "proofs/sidecars.tsv",
 };
 
 struct count {

@@ -273,7 +273,7 @@ enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *o
     }
     enum err e = value(&in, t, j, NULL);
     json_decref(j);
-    if (e == E_OK && ssz_check(t, view_of(out->p + start, out->n - start), &bad) != E_OK) {
+    if (e == E_OK && ssz_check(t, view_skip(buf_view(out), start), &bad) != E_OK) {
         (void)snprintf(fault, FAULT_MAX, "%s: %.80s", bad.field == NULL ? "value" : bad.field,
                        err_text(bad.code));
         e = E_SSZ_JSON;
