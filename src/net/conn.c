@@ -104,7 +104,6 @@ void conn_end(struct conn *c, enum err why, const char *words, bool abort)
         metric_add(h->metrics, M_FAULTS, (unsigned)c->why, 1);
     }
     metric_set(h->metrics, M_CONNS, 0, h->by_port.n);
-    metric_set(h->metrics, M_PEERS, 0, h->by_peer.n);
     tell_end(c, was, c->why, words);
     LOG(h->log, LOG_DEBUG, "net", c->was_up ? "connection ended" : "handshake failed",
         L_STR("addr", addr_text(&c->addr, addr)), L_STR("why", err_table[c->why].name),
@@ -166,7 +165,6 @@ void conn_up(struct conn *c, const struct mux_ops *muxer)
     c->mux = muxer->make(&cfg);
     c->state = CONN_UP;
     c->was_up = true;
-    metric_set(h->metrics, M_PEERS, 0, h->by_peer.n);
     host_tell(h, HOST_CONNECTED, c);
     if (h->cfg.idle_ping_ns != NEVER) {
         timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.idle_ping_ns);
@@ -232,13 +230,47 @@ void conn_tick(struct conn *c)
         conn_end(c, E_UPGRADE_TIMEOUT, NULL, true);
         break;
     case CONN_UP:
-        check_alive(c);
+        if (c->draining) {
+            conn_close(c, E_YAMUX_GOAWAY);
+        } else {
+            check_alive(c);
+        }
         break;
     case CONN_CLOSING:
         conn_end(c, E_OK, NULL, true);
         break;
     case CONN_DEAD:
         break;
+    }
+}
+
+/* The remote opens and takes no more streams: those that are there may end. */
+static void conn_drain(struct conn *c)
+{
+    struct host *h = c->host;
+
+    c->draining = true;
+    timer_set(&h->timers, &c->timer, h->now.mono_ns + DRAIN_TIMEOUT_NS);
+    conn_drained(c);
+}
+
+void conn_drained(struct conn *c)
+{
+    if (c->draining && c->state == CONN_UP && c->streams.n == 0) {
+        conn_close(c, E_YAMUX_GOAWAY);
+    }
+}
+
+/* It may be dead although we have not noticed: ask now, and wait for one answer only. */
+void conn_probe(struct conn *c)
+{
+    struct host *h = c->host;
+
+    if (c->state == CONN_UP && !c->probing && h->cfg.idle_ping_ns != NEVER) {
+        c->probing = true;
+        c->records_checked = c->records_in;
+        conn_ping(c);
+        timer_set(&h->timers, &c->timer, h->now.mono_ns + PONG_TIMEOUT_NS);
     }
 }
 
@@ -270,7 +302,9 @@ static enum err on_mux(struct conn *c, const struct mux_event *ev)
     case MUX_PONG:
         conn_pong(c, ev->rtt_ns);
         return E_OK;
-    case MUX_GOAWAY: /* the remote closes when it is done; the muxer refuses what we open */
+    case MUX_GOAWAY:
+        conn_drain(c);
+        return E_OK;
     case MUX_NONE:
         return E_OK;
     }

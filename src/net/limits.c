@@ -118,7 +118,7 @@ bool limits_one_per_peer(struct conn *c)
         bool at_once = h->now.mono_ns - o->since_ns < SIMULTANEOUS_NS && o->outbound != c->outbound;
         bool ours_wins = view_cmp(view_of(h->self.b, h->self.n), view_of(c->peer.b, c->peer.n)) < 0;
         if (!at_once || c->outbound != ours_wins) {
-            conn_ping(o);
+            conn_probe(o);
             conn_end(c, E_DUPLICATE, NULL, false);
             return false;
         }

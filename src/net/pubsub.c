@@ -27,6 +27,7 @@ struct peer {
     bool had_in;  /* it has opened its stream before */
     bool known;   /* the node has added it */
     bool engaged; /* the engine has it */
+    bool sending; /* our stream is agreed */
     bool dirty;   /* in the queue of those with something to send */
 };
 
@@ -130,7 +131,7 @@ static void pump_peer(struct pubsub *p, struct peer *peer)
     enum gossip_class class;
     struct blob *b;
 
-    while (peer->engaged && peer->out != 0 && host_queued(p->host, peer->out) < QUEUE_LOW) {
+    while (peer->engaged && peer->sending && host_queued(p->host, peer->out) < QUEUE_LOW) {
         b = gossipsub_send(p->engine, number_of(p, peer), &class);
         if (b == NULL) {
             return;
@@ -173,7 +174,13 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
     }
     if (!inbound) {
         peer->version = versions[index];
-        engage(p, peer, now);
+        if (peer->engaged) { /* by its stream, which came first and may be of another version */
+            gossipsub_set_version(p->engine, number_of(p, peer), peer->version);
+        } else {
+            engage(p, peer, now);
+        }
+        peer->sending = true;
+        mark(p, peer);
         return;
     }
     bool again = peer->had_in && peer->engaged;
@@ -184,7 +191,12 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
         gossipsub_remove_peer(p->engine, number_of(p, peer), now);
         engage(p, peer, now);
     } else if (!peer->engaged) {
-        host_pause(p->host, s, true);
+        peer->version = versions[index];
+        if (peer->known) { /* heard even if it never takes a stream of ours */
+            engage(p, peer, now);
+        } else {
+            host_pause(p->host, s, true);
+        }
     }
 }
 
@@ -227,6 +239,7 @@ static void on_gone(void *self, stream_id s, enum err why, struct now now)
         peer->in = 0;
     } else if (s == peer->out) {
         peer->out = 0;
+        peer->sending = false;
         disengage(p, peer, now);
         host_reset(p->host, peer->in, E_OK, now); /* the engine has forgotten how far it was */
         if (peer->known && why != E_MULTISTREAM_NONE && peer->reopened < REOPEN_MAX &&
@@ -312,6 +325,9 @@ void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now)
     peer->outbound = info.outbound;
     peer->direct = direct;
     open_ours(p, peer, now);
+    if (peer->in != 0) {
+        engage(p, peer, now);
+    }
 }
 
 void pubsub_remove(struct pubsub *p, conn_id c, struct now now)
@@ -321,7 +337,7 @@ void pubsub_remove(struct pubsub *p, conn_id c, struct now now)
     if (peer == NULL) {
         return;
     }
-    peer->known = false;
+    peer->known = peer->sending = false;
     disengage(p, peer, now);
     host_reset(p->host, peer->out, E_OK, now);
     host_reset(p->host, peer->in, E_OK, now);

@@ -25,7 +25,9 @@
 #define HELD_STUFFED     (256 * KIB)
 #define HELD_MAX         (1 * MIB)
 #define STUFFED_MAX_NS   SECONDS(5)
+#define FAULTS_TOLD_MAX  8u          /* lines of the log that one connection's streams can cause */
 #define CLOSE_TIMEOUT_NS SECONDS(2)  /* for the last bytes of a connection that we close */
+#define DRAIN_TIMEOUT_NS SECONDS(5)  /* for the streams of a remote that has sent go-away */
 #define PONG_TIMEOUT_NS  SECONDS(20) /* a probed connection that stays silent is dead */
 #define STALL_TIMEOUT_NS SECONDS(60) /* a socket that takes nothing so long is never read */
 /* Both sides dialled at once when the older connection is younger than this. */
@@ -120,7 +122,7 @@ struct conn {
     struct addr addr;
     struct peer_id expected, peer;
     bool outbound, has_expected, in_peers, was_up, counted_pending, counted_ip;
-    bool dirty, blocked, probing, pong_owed;
+    bool dirty, blocked, probing, pong_owed, draining;
     struct upgrade *upgrade; /* until up */
     struct noise *noise;
     struct mux *mux;
@@ -135,7 +137,7 @@ struct conn {
     struct host_steps steps;
     uint64_t since_ns, blocked_ns, bytes_in, bytes_out, rtt_ns;
     uint64_t records_in, records_checked; /* whole ones: trickling bytes are no sign of life */
-    unsigned n_opened_by_us;
+    unsigned n_opened_by_us, n_faults_told;
     unsigned n_stuffed; /* streams for which reading has stopped */
 };
 
@@ -210,6 +212,8 @@ void conn_up(struct conn *c, const struct mux_ops *muxer);
 void conn_close(struct conn *c, enum err why);
 void conn_tick(struct conn *c);
 void conn_ping(struct conn *c);
+void conn_probe(struct conn *c);
+void conn_drained(struct conn *c); /* a stream has ended: was it the last of a going connection? */
 void conn_pong(struct conn *c, uint64_t rtt_ns);
 
 /* limits.c */

@@ -193,6 +193,26 @@ void stream_end(struct stream *s, enum err why)
         l->first = s;
     }
     l->last = s;
+    conn_drained(s->conn);
+}
+
+/* The remote's faults, a few of each connection; the metric counts them all. */
+static void tell_fault(struct stream *s, enum err why)
+{
+    struct conn *c = s->conn;
+    char id[PEER_ID_TEXT_MAX];
+    struct view protocol = view_str("");
+
+    if (err_table[why].fault != FAULT_REMOTE || c->n_faults_told == FAULTS_TOLD_MAX) {
+        return;
+    }
+    c->n_faults_told++;
+    if (s->protocol != NULL) {
+        protocol = s->protocol->ids[s->index];
+    }
+    LOG(s->host->log, LOG_INFO, "net", "stream reset", L_STR("peer", peer_id_text(&c->peer, id)),
+        L_VIEW("protocol", protocol), L_STR("reason", err_table[why].name),
+        L_STR("text", err_text(why)));
 }
 
 void stream_fail(struct stream *s, enum err why)
@@ -204,6 +224,7 @@ void stream_fail(struct stream *s, enum err why)
     conn_dirty(s->conn);
     if (why != E_OK) {
         metric_add(s->host->metrics, M_FAULTS, (unsigned)why, 1);
+        tell_fault(s, why);
     }
     stream_end(s, why);
 }
