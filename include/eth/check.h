@@ -26,6 +26,11 @@ struct check_block { /* what is known of a block */
     uint64_t n_commitments;
 };
 
+/* Fill in what a SignedBeaconBlock says (slot, and from gloas on its bid); not whether it is valid.
+ */
+void check_block_read(const struct ssz_type *signed_block, struct view ssz,
+                      struct check_block *ret);
+
 /* The chain as far as the node knows it. */
 struct check_chain {
     uint64_t finalized_epoch; /* 0: none yet */

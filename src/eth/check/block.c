@@ -2,6 +2,8 @@
  * deneb, electra, fulu, gloas */
 #include "check.h"
 
+#define BID "message.body.signed_execution_payload_bid.message."
+
 /* Operations that gloas' progressive lists do not bound by their types. */
 static const struct {
     const char *path;
@@ -62,10 +64,8 @@ static enum check_verdict check_payload(struct check *c, uint64_t slot)
         struct view of_bid =
             field_bytes(c, "message.body.signed_execution_payload_bid.message.parent_block_root");
 
-        REJECT_IF_KNOWN(
-            field_count(
-                c, "message.body.signed_execution_payload_bid.message.blob_kzg_commitments") > most,
-            "too many blob kzg commitments");
+        REJECT_IF_KNOWN(field_count(c, BID "blob_kzg_commitments") > most,
+                        "too many blob kzg commitments");
         REJECT_IF_KNOWN(!view_eq(parent, of_bid), "bid's parent does not equal block's parent");
         return CHECK_ACCEPT;
     }
@@ -80,6 +80,23 @@ static enum check_verdict check_payload(struct check *c, uint64_t slot)
                         "too many blob kzg commitments");
     }
     return CHECK_ACCEPT;
+}
+
+void check_block_read(const struct ssz_type *signed_block, struct view ssz, struct check_block *ret)
+{
+    struct ssz_value commitments;
+
+    *ret = (struct check_block){.slot = ssz_u64(signed_block, ssz, "message.slot")};
+    if (!ssz_has_field(signed_block, BID "slot")) {
+        return;
+    }
+    ret->has_bid = true;
+    ret->builder_index = ssz_u64(signed_block, ssz, BID "builder_index");
+    memcpy(ret->payload_hash, ssz_bytes(signed_block, ssz, BID "block_hash").p, 32);
+    memcpy(ret->requests_root, ssz_bytes(signed_block, ssz, BID "execution_requests_root").p, 32);
+    if (ssz_get(signed_block, ssz, BID "blob_kzg_commitments", &commitments) == E_OK) {
+        ret->n_commitments = ssz_count(&commitments);
+    }
 }
 
 enum check_verdict check_block(struct check *c)

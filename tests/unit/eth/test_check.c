@@ -187,31 +187,21 @@ static bool find(void *self, const uint8_t root[static 32], struct check_block *
     return false;
 }
 
-#define BID "message.body.signed_execution_payload_bid.message."
-
 static void add_block(struct world *w, enum fork fork, const json_t *entry)
 {
     const struct ssz_type *type = schema_type(PRESET_MINIMAL, fork, "SignedBeaconBlock");
     struct blob *b = slice(w, json_string_value(json_object_get(entry, "block")));
     struct check_block *k = &w->blocks[w->n].block;
-    struct ssz_value message, commitments;
+    struct ssz_value message;
     struct view v = blob_view(b);
 
     assert_true(w->n < BLOCKS_MAX);
     assert_int_equal(ssz_check(type, v, NULL), E_OK);
     assert_int_equal(ssz_get(type, v, "message", &message), E_OK);
     ssz_root(message.type, message.bytes, w->blocks[w->n].root);
-    *k = (struct check_block){.slot = ssz_u64(type, v, "message.slot"),
-                              .invalid = json_is_true(json_object_get(entry, "failed"))};
+    check_block_read(type, v, k);
+    k->invalid = json_is_true(json_object_get(entry, "failed"));
     k->validated = !k->invalid && !json_is_true(json_object_get(entry, "pending"));
-    if (fork >= GLOAS) {
-        k->has_bid = true;
-        k->builder_index = ssz_u64(type, v, BID "builder_index");
-        memcpy(k->payload_hash, ssz_bytes(type, v, BID "block_hash").p, 32);
-        memcpy(k->requests_root, ssz_bytes(type, v, BID "execution_requests_root").p, 32);
-        assert_int_equal(ssz_get(type, v, BID "blob_kzg_commitments", &commitments), E_OK);
-        k->n_commitments = ssz_count(&commitments);
-    }
     w->n++;
     blob_unref(b);
 }

@@ -252,6 +252,29 @@ static void an_unknown_block_is_asked_for(void **state)
     ssz_build_free(b);
 }
 
+/* A full table gives up its oldest: a flood costs duplicates, never memory. */
+static void the_lasting_table_forgets_its_oldest(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t flood = (1u << 18) + 5;
+    uint8_t exit[112] = {0};
+    struct topic t;
+    struct check_input in = {.topic = &t, .data = {exit, sizeof exit}, .chain = &f->chain};
+
+    assert_int_equal(
+        topic_make(f->net, network_span_at(f->net, 0), TOPIC_voluntary_exit, TOPIC_SINGLE, &t),
+        E_OK);
+    for (uint64_t i = 0; i < flood; i++) {
+        store_le64(exit + 8, 1000000 + i);
+        check_accepted(f->cache, &in);
+    }
+    assert_in_range(check_cache_size(f->cache), 1u << 18, (1u << 18) + 1000);
+    in.wall_ns = slot_start_ns(f->net, 400);
+    assert_int_equal(check_message(f->cache, &in).verdict, CHECK_IGNORE); /* the last is known */
+    store_le64(exit + 8, 1000000);
+    assert_int_equal(check_message(f->cache, &in).verdict, CHECK_ACCEPT); /* the first is not */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +283,7 @@ int main(void)
         cmocka_unit_test(light_client_updates_are_newer_and_not_early),
         cmocka_unit_test(two_inclusion_lists_of_a_validator_pass_and_a_third_does_not),
         cmocka_unit_test(an_unknown_block_is_asked_for),
+        cmocka_unit_test(the_lasting_table_forgets_its_oldest),
     };
     schema_start();
     return cmocka_run_group_tests(tests, setup, teardown);

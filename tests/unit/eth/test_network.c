@@ -211,6 +211,25 @@ static void an_unknown_built_in_network_names_those_that_are(void **state)
     }
 }
 
+/* What /eth/v1/config/spec prints. */
+static void every_config_value_can_be_walked(void **state)
+{
+    char fault[NETWORK_FAULT_MAX];
+    struct network *n = NULL;
+    uint64_t value = 0, slot_ms = 0;
+    size_t i = 0;
+    (void)state;
+
+    assert_int_equal(network_builtin("mainnet", &n, fault), E_OK);
+    for (const char *name; (name = network_config_at(n, i, &value)) != NULL; i++) {
+        slot_ms = strcmp(name, "SLOT_DURATION_MS") == 0 ? value : slot_ms;
+    }
+    assert_true(i > 40);
+    assert_int_equal(slot_ms, 12000);
+    network_free(n);
+    network_free(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +237,7 @@ int main(void)
         cmocka_unit_test(unknown_keys_and_styles_are_taken),
         cmocka_unit_test(what_devnet_writes_is_what_a_node_loads),
         cmocka_unit_test(a_directory_without_genesis_or_config_is_named),
+        cmocka_unit_test(every_config_value_can_be_walked),
         cmocka_unit_test(an_unknown_built_in_network_names_those_that_are),
     };
     schema_start();

@@ -120,6 +120,18 @@ static void subnets_for_attestations(void **state)
     table_close(t);
 }
 
+/* Spec: specs/phase0/p2p-interface.md "Attestation subnet bitfield" */
+static void attnets_count_bits_from_the_lowest(void **state)
+{
+    static const uint8_t want[8] = {0x01, 0, 0, 0, 0, 0, 0, 0x80};
+    uint8_t bytes[8];
+    (void)state;
+
+    attnets_encode(UINT64_C(1) | UINT64_C(1) << 63, bytes);
+    assert_memory_equal(bytes, want, 8);
+    assert_int_equal(attnets_decode(bytes), UINT64_C(1) | UINT64_C(1) << 63);
+}
+
 /* Spec: specs/fulu/das-core.md "get_custody_groups" */
 static void custody_groups_of_a_node_id(void **state)
 {
@@ -170,6 +182,7 @@ int main(void)
         cmocka_unit_test(subnets_of_a_node_id),
         cmocka_unit_test(the_minimal_preset_shuffles_ten_rounds),
         cmocka_unit_test(subnets_for_attestations),
+        cmocka_unit_test(attnets_count_bits_from_the_lowest),
         cmocka_unit_test(custody_groups_of_a_node_id),
         cmocka_unit_test(columns_of_a_group),
     };

@@ -109,6 +109,27 @@ static void sizes_are_those_of_the_types(void **state)
     }
 }
 
+static void classes_and_sizes_serve_the_queues(void **state)
+{
+    struct topic block, vote;
+
+    assert_int_equal(
+        topic_parse(*state, view_str("/eth2/c6ecb76c/beacon_block/ssz_snappy"), &block), E_OK);
+    assert_int_equal(
+        topic_parse(*state, view_str("/eth2/c6ecb76c/beacon_attestation_3/ssz_snappy"), &vote),
+        E_OK);
+    assert_int_equal(topic_class(&block), TOPIC_CLASS_BLOCK);
+    assert_int_equal(topic_class(&vote), TOPIC_CLASS_ATTESTATION);
+    assert_int_equal(topic_data_max(&block), 12233418);
+    assert_int_equal(topic_data_max(&vote), 32 + 240 + 40);
+    for (enum topic_kind k = 0; k < TOPIC_KIND_COUNT; k++) {
+        enum topic_kind back;
+
+        assert_true(topic_kind_by_name(view_str(topic_kind_name(k)), &back));
+        assert_int_equal(back, k);
+    }
+}
+
 static void a_node_wants_its_own_subnets_and_all_single_topics(void **state)
 {
     static struct topic topics[TOPICS_WANTED_MAX];
@@ -221,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(topics_are_read_and_written_or_refused),
         cmocka_unit_test(sizes_are_those_of_the_types),
+        cmocka_unit_test(classes_and_sizes_serve_the_queues),
         cmocka_unit_test(a_node_wants_its_own_subnets_and_all_single_topics),
         cmocka_unit_test(message_ids_of_all_vectors),
         cmocka_unit_test(a_message_outside_its_types_bounds_is_not_decompressed),
