@@ -74,6 +74,9 @@ void gossip_reader_init(struct gossip_reader *r, struct view rpc);
 /* The next item; ITEM_END at the end. Fields that are not known are skipped. E_GOSSIP_RPC. */
 CHECKED enum err gossip_next_item(struct gossip_reader *r, struct gossip_item *ret);
 
+/* One message by itself. */
+CHECKED enum err gossip_read_message(struct view body, struct gossip_item *ret);
+
 /* Walk the ids of an IHAVE, IWANT or IDONTWANT: start with rd_of(item.body). The body was checked
  * by gossip_next_item(). False at the end. */
 bool gossip_next_id(struct rd *r, enum gossip_item_kind kind, struct view *ret);

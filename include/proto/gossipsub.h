@@ -47,11 +47,21 @@ struct gossip_topic_score {
     double invalid_weight, invalid_decay;           /* P4 */
 };
 
+/* Spec: libp2p/specs pubsub/README.md "Signature Policy Options" */
+enum gossip_signing {
+    GOSSIP_STRICT_NO_SIGN, /* author fields are refused; data is opened and identified by cfg.open
+                            */
+    GOSSIP_STRICT_SIGN,    /* a valid signature is demanded; data is taken as it is, the id is
+                              author and sequence number (events: the first 20 bytes of its
+                              SHA-256) */
+};
+
 struct gossip_topic_config {
     struct view name;        /* copied */
     enum gossip_class class; /* of its messages in send queues */
     size_t data_max;         /* bytes of a message's data field */
     struct gossip_topic_score score;
+    enum gossip_signing signing;
     void *user; /* handed to the id function */
 };
 
@@ -85,6 +95,8 @@ struct gossip_config {
     bool tell_advertised; /* GOSSIP_ADVERTISED events */
     gossip_open *open;
     void *self;
+    const struct ident *ident; /* signs what we publish on GOSSIP_STRICT_SIGN topics; borrowed, may
+                                  be NULL where there are none */
 };
 
 /* The eth2 values of wire.md section 5.2 and 5.4. */

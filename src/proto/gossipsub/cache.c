@@ -109,20 +109,33 @@ struct message *message_by_id(const struct gossipsub *g, uint64_t fp)
 
 /* ---- life ---- */
 
-/* The RPC that forwards `raw`: length, publish { data, topic }. */
-static struct blob *encode(struct view topic, struct view raw, uint32_t *ret_at)
+/*
+ * The RPC that forwards a message: length, publish { data, topic }; or, where fields of its author
+ * are under a signature, the body as it came.
+ */
+static struct blob *encode(struct view topic, const struct gossip_item *it, uint32_t *ret_at)
 {
-    size_t body = pb_bytes_size(GF_MSG_DATA, raw.n) + pb_bytes_size(GF_MSG_TOPIC, topic.n);
+    size_t body = it->body.n;
+
+    if (!it->has_signature) {
+        body = pb_bytes_size(GF_MSG_DATA, it->data.n) + pb_bytes_size(GF_MSG_TOPIC, topic.n);
+    }
     size_t rpc = pb_bytes_size(GF_PUBLISH, body);
     struct blob *b = blob_new(varint_size(rpc) + rpc);
     struct wr w = wr_of(b->b, b->n);
 
     wr_varint(&w, rpc);
     pb_put_head(&w, GF_PUBLISH, body);
-    pb_put_head(&w, GF_MSG_DATA, raw.n);
-    *ret_at = (uint32_t)wr_len(&w);
-    wr_view_bytes(&w, raw);
-    pb_put_bytes(&w, GF_MSG_TOPIC, topic);
+    if (it->has_signature) {
+        *ret_at = (uint32_t)wr_len(&w);
+        *ret_at += it->data.n == 0 ? 0 : (uint32_t)(it->data.p - it->body.p);
+        wr_view_bytes(&w, it->body);
+    } else {
+        pb_put_head(&w, GF_MSG_DATA, it->data.n);
+        *ret_at = (uint32_t)wr_len(&w);
+        wr_view_bytes(&w, it->data);
+        pb_put_bytes(&w, GF_MSG_TOPIC, topic);
+    }
     assert(!w.bad && wr_len(&w) == b->n);
     return b;
 }
@@ -139,12 +152,12 @@ static enum err charge(struct gossipsub *g, size_t n)
     return E_OK;
 }
 
-enum err message_new(struct gossipsub *g, uint32_t topic, struct view raw, struct blob *data,
-                     struct message **ret)
+enum err message_new(struct gossipsub *g, uint32_t topic, const struct gossip_item *it,
+                     struct blob *data, struct message **ret)
 {
     size_t size = sizeof(struct message) + bits_words(g) * sizeof(uint64_t);
-    /* The RPC is the bytes, the topic and some 30 of heads. */
-    size_t cost = size + raw.n + g->topics[topic].name->n + 32 + data->n;
+    /* The RPC is the data, the topic and some 30 bytes of heads; or the body and a head. */
+    size_t cost = size + it->data.n + it->body.n + g->topics[topic].name->n + 32 + data->n;
 
     if (live_messages(g) >= MESSAGES_MAX) {
         if (g->cached.first == NULL) {
@@ -160,8 +173,8 @@ enum err message_new(struct gossipsub *g, uint32_t topic, struct view raw, struc
     m->from = NO_PEER;
     m->cost = cost;
     m->arrived_ns = g->now_ns;
-    m->rpc = encode(blob_view(g->topics[topic].name), raw, &m->raw_at);
-    m->raw_n = (uint32_t)raw.n;
+    m->rpc = encode(blob_view(g->topics[topic].name), it, &m->raw_at);
+    m->raw_n = (uint32_t)it->data.n;
     m->data = blob_ref(data);
     g->messages[m->slot] = m;
     list_push(&g->pending, m);

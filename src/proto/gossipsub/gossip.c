@@ -55,7 +55,7 @@ static void ask(struct gossipsub *g, uint32_t peer, struct rd ids)
 
         p->ihave_ids++;
         tell_advertised(g, peer, fp);
-        if (id.n == 0 || id.n > GOSSIP_ID_MAX || !ask_for(g, fp) ||
+        if (id.n == 0 || id.n > WIRE_ID_MAX || !ask_for(g, fp) ||
             gossip_put_id(body, ITEM_IWANT, id) != E_OK) {
             continue;
         }
@@ -153,7 +153,7 @@ void gossip_on_idontwant(struct gossipsub *g, uint32_t peer, const struct gossip
 
 void gossip_send_idontwant(struct gossipsub *g, const struct message *m)
 {
-    struct view id = {m->id, sizeof m->id};
+    struct view id = {m->id, m->id_n};
     size_t size = gossip_id_size(id);
 
     BIT_EACH(g->topics[m->topic].mesh, g->peer_words, i) {
@@ -200,7 +200,7 @@ static size_t encode_ids(struct gossipsub *g, const struct topic *t)
     for (const struct message *m = t->newest;
          m != NULL && g->tick - m->tick < g->cfg.mcache_gossip && n < IHAVE_IDS_MAX;
          m = m->t_next, n++) {
-        IGNORE(gossip_put_id(body, ITEM_IHAVE, view_of(m->id, sizeof m->id)), "scratch is large");
+        IGNORE(gossip_put_id(body, ITEM_IHAVE, view_of(m->id, m->id_n)), "scratch is large");
     }
     return body->n;
 }

@@ -43,6 +43,7 @@ struct gossipsub *gossipsub_new(const struct gossip_config *cfg, struct budget *
     g->now_ns = now.mono_ns;
     g->heartbeat_ns = now.mono_ns + cfg->heartbeat_ns;
     g->decay_ns = now.mono_ns + cfg->decay_interval_ns;
+    g->seqno = now.wall_ns; /* larger than in any earlier life of this identity */
     g->peer_words = (cfg->peers_max + 63) / 64;
     g->topic_words = (cfg->topics_max + 63) / 64;
     g->topics = mem_zalloc_array(cfg->topics_max, sizeof *g->topics);

@@ -6,6 +6,8 @@
  */
 #include "router.h"
 
+#include <crypto/sha256.h>
+
 /* ---- arrival ---- */
 
 static uint64_t raw_print(const struct gossipsub *g, uint32_t topic, struct view raw)
@@ -16,6 +18,19 @@ static uint64_t raw_print(const struct gossipsub *g, uint32_t topic, struct view
     return hash_bytes(&key, raw);
 }
 
+/* Events have room for an id of the usual length; a longer one is told by its hash. */
+static void event_id(struct event *e, const uint8_t *id, size_t n)
+{
+    uint8_t hash[32];
+
+    if (n > sizeof e->ev.id) {
+        sha256_once(view_of(id, n), hash);
+        id = hash;
+        n = sizeof e->ev.id;
+    }
+    memcpy(e->ev.id, id, n);
+}
+
 static struct event *message_event(struct gossipsub *g, enum gossip_kind kind, uint32_t peer,
                                    uint32_t topic, const struct message *m)
 {
@@ -24,7 +39,7 @@ static struct event *message_event(struct gossipsub *g, enum gossip_kind kind, u
     if (m == NULL) {
         return e;
     }
-    memcpy(e->ev.id, m->id, sizeof e->ev.id);
+    event_id(e, m->id, m->id_n);
     e->rpc = blob_ref(m->rpc);
     e->ev.raw = message_raw(m);
     e->data = blob_ref(m->data);
@@ -59,42 +74,43 @@ static void reject(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err 
 static enum err check_fields(const struct gossipsub *g, uint32_t topic,
                              const struct gossip_item *it)
 {
-    /* StrictNoSign: absent, not empty. Spec: libp2p/specs pubsub/README.md "Message Signing" */
-    if (it->has_from || it->has_seqno || it->has_signature || it->has_key) {
+    if (g->topics[topic].cfg.signing == GOSSIP_STRICT_SIGN) {
+        TRY(sign_check_fields(it));
+    } else if (it->has_from || it->has_seqno || it->has_signature || it->has_key) {
+        /* StrictNoSign: absent, not empty. Spec: libp2p/specs pubsub/README.md "Signature Policy
+         * Options" */
         return E_GOSSIP_SIGNED;
     }
     return it->data.n > g->topics[topic].cfg.data_max ? E_TOO_LONG : E_OK;
 }
 
-struct opened {
-    struct blob *data;
-    uint8_t id[GOSSIP_ID_MAX];
-    uint64_t raw_fp, id_fp;
-};
-
-static enum err open_message(const struct gossipsub *g, uint32_t topic, struct view raw,
-                             struct opened *o)
+static enum err open_message(const struct gossipsub *g, uint32_t topic,
+                             const struct gossip_item *it, struct opened *o)
 {
     const struct topic *t = &g->topics[topic];
-    enum err e = g->cfg.open(g->cfg.self, t->cfg.user, blob_view(t->name), raw, &o->data, o->id);
 
-    o->id_fp = id_print(g, view_of(o->id, sizeof o->id));
-    return e;
+    if (t->cfg.signing == GOSSIP_STRICT_SIGN) {
+        TRY(sign_open(it, o));
+    } else {
+        enum err e =
+            g->cfg.open(g->cfg.self, t->cfg.user, blob_view(t->name), it->data, &o->data, o->id);
+
+        o->id_n = GOSSIP_ID_MAX;
+        o->id_fp = id_print(g, view_of(o->id, o->id_n));
+        return e;
+    }
+    o->id_fp = id_print(g, view_of(o->id, o->id_n));
+    return E_OK;
 }
 
-static void remember(struct gossipsub *g, const struct opened *o)
-{
-    gossip_seen_add(&g->seen, o->id_fp);
-    gossip_seen_add(&g->recent, o->raw_fp);
-}
-
-static enum err keep_message(struct gossipsub *g, uint32_t topic, struct view raw,
+static enum err keep_message(struct gossipsub *g, uint32_t topic, const struct gossip_item *it,
                              const struct opened *o, struct message **ret)
 {
     struct message *m;
 
-    TRY(message_new(g, topic, raw, o->data, &m));
+    TRY(message_new(g, topic, it, o->data, &m));
     memcpy(m->id, o->id, sizeof m->id);
+    m->id_n = o->id_n;
     m->raw_fp = o->raw_fp;
     m->id_fp = o->id_fp;
     message_enter(g, m);
@@ -103,36 +119,47 @@ static enum err keep_message(struct gossipsub *g, uint32_t topic, struct view ra
     return E_OK;
 }
 
-/* The bytes are new; the id may still be known. */
-static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic, struct view raw,
-                         struct opened *o)
+/* A message that does not open. Its id is seen too, but an id that only a good signature would
+ * have proved is not: a forgery must not stand in the way of the true message. */
+static void on_unopened(struct gossipsub *g, uint32_t peer, uint32_t topic, const struct opened *o,
+                        enum err e)
 {
-    enum err opens = open_message(g, topic, raw, o);
-    struct message *m = message_by_id(g, o->id_fp);
+    gossip_seen_add(&g->recent, o->raw_fp);
+    if (o->id_n != 0) {
+        gossip_seen_add(&g->seen, o->id_fp);
+    }
+    reject(g, peer, topic, e);
+}
+
+/* The bytes are new; the id may still be known. */
+static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                         const struct gossip_item *it, struct opened *o)
+{
+    enum err opens = open_message(g, topic, it, o);
+    struct message *m = o->id_n == 0 ? NULL : message_by_id(g, o->id_fp);
 
     if (m != NULL) {
         gossip_seen_add(&g->recent, o->raw_fp);
         on_duplicate(g, peer, m);
         return;
     }
-    if (gossip_seen_has(&g->seen, o->id_fp)) {
+    if (o->id_n != 0 && gossip_seen_has(&g->seen, o->id_fp)) {
         gossip_seen_add(&g->recent, o->raw_fp);
-        memcpy(event_push(g, GOSSIP_DUPLICATE, peer, topic)->ev.id, o->id, sizeof o->id);
+        event_id(event_push(g, GOSSIP_DUPLICATE, peer, topic), o->id, o->id_n);
         return;
     }
     if (opens != E_OK) {
-        remember(g, o);
-        reject(g, peer, topic, opens);
+        on_unopened(g, peer, topic, o, opens);
         return;
     }
-    enum err e = keep_message(g, topic, raw, o, &m);
+    enum err e = keep_message(g, topic, it, o, &m);
     if (e != E_OK) { /* not seen, then: it may come again when there is room */
         event_refused(g, peer, topic, e);
         return;
     }
     m->from = peer;
     bit_set(m->bits, peer);
-    if (raw.n >= g->cfg.idontwant_threshold && !g->cfg.idontwant_late) {
+    if (it->data.n >= g->cfg.idontwant_threshold && !g->cfg.idontwant_late) {
         gossip_send_idontwant(g, m);
     }
     message_event(g, GOSSIP_MESSAGE, peer, topic, m)->ev.message = message_handle(m);
@@ -150,14 +177,16 @@ static void receive(struct gossipsub *g, uint32_t peer, uint32_t topic,
         reject(g, peer, topic, e);
         return;
     }
-    struct opened o = {.raw_fp = raw_print(g, topic, it->data)};
+    /* A signed message is more than its data: who sends the same twice signs two messages. */
+    bool is_signed = g->topics[topic].cfg.signing == GOSSIP_STRICT_SIGN;
+    struct opened o = {.raw_fp = raw_print(g, topic, is_signed ? it->body : it->data)};
     struct message *m = message_by_raw(g, o.raw_fp);
     if (m != NULL) {
         on_duplicate(g, peer, m);
     } else if (gossip_seen_has(&g->recent, o.raw_fp)) {
         event_push(g, GOSSIP_DUPLICATE, peer, topic);
     } else {
-        on_new_bytes(g, peer, topic, it->data, &o);
+        on_new_bytes(g, peer, topic, it, &o);
         blob_unref(o.data);
     }
 }
@@ -308,18 +337,19 @@ static void choose(struct gossipsub *g, uint32_t topic, size_t size, uint64_t *t
     }
 }
 
-static enum err publish(struct gossipsub *g, uint32_t topic, struct view raw, struct opened *o)
+static enum err publish(struct gossipsub *g, uint32_t topic, const struct gossip_item *it,
+                        struct opened *o)
 {
     struct message *m;
     uint32_t sent = 0;
 
-    TRY(open_message(g, topic, raw, o));
+    TRY(open_message(g, topic, it, o));
     if (message_by_id(g, o->id_fp) != NULL || gossip_seen_has(&g->seen, o->id_fp)) {
         return E_EXISTS;
     }
-    TRY(keep_message(g, topic, raw, o, &m));
+    TRY(keep_message(g, topic, it, o, &m));
     message_decide(g, m, MSG_ACCEPTED);
-    choose(g, topic, raw.n, g->to);
+    choose(g, topic, it->data.n, g->to);
     BIT_EACH(g->to, g->peer_words, p) {
         if (!gossip_unwanted(g, p, m->id_fp)) {
             queue_message(g, p, m, GOSSIP_BY_OWN);
@@ -329,8 +359,24 @@ static enum err publish(struct gossipsub *g, uint32_t topic, struct view raw, st
     return sent == 0 ? E_NOT_FOUND : E_OK;
 }
 
+static enum err publish_signed(struct gossipsub *g, uint32_t topic, struct view data)
+{
+    struct gossip_item it;
+    struct opened o = {.data = NULL};
+    struct blob *body;
+
+    TRY(sign_make(g, topic, data, &it, &body));
+    o.raw_fp = raw_print(g, topic, it.body);
+    enum err e = publish(g, topic, &it, &o);
+    blob_unref(o.data);
+    blob_unref(body);
+    return e;
+}
+
 enum err gossipsub_publish(struct gossipsub *g, uint32_t topic, struct view data, struct now now)
 {
+    const struct gossip_item it = {.kind = ITEM_MESSAGE, .data = data};
+
     g->now_ns = now.mono_ns;
     if (topic_at(g, topic) == NULL) {
         return E_TOPIC;
@@ -338,11 +384,14 @@ enum err gossipsub_publish(struct gossipsub *g, uint32_t topic, struct view data
     if (data.n > g->topics[topic].cfg.data_max) {
         return E_TOO_LONG;
     }
+    if (g->topics[topic].cfg.signing == GOSSIP_STRICT_SIGN) {
+        return publish_signed(g, topic, data);
+    }
     struct opened o = {.raw_fp = raw_print(g, topic, data)};
     if (message_by_raw(g, o.raw_fp) != NULL || gossip_seen_has(&g->recent, o.raw_fp)) {
         return E_EXISTS;
     }
-    enum err e = publish(g, topic, data, &o);
+    enum err e = publish(g, topic, &it, &o);
     blob_unref(o.data);
     return e;
 }

@@ -19,7 +19,7 @@
 #define NO_TOPIC UINT32_MAX
 
 #define GOSSIP_CLASSES 5u
-#define LEN(a)         ((uint32_t)ARRAY_LEN(a))
+#define WIRE_ID_MAX    64u /* a peer id of 42 bytes and a sequence number */
 
 /* ---- limits on what a remote can make grow or make us do ---- */
 #define SUBS_PER_RPC_MAX     500u /* clients refuse more; a peer has some 200 topics, 400 at a fork */
@@ -136,7 +136,8 @@ struct message {
     uint32_t tick; /* heartbeat of the verdict */
     uint64_t raw_fp, id_fp;
     uint64_t arrived_ns, verdict_ns;
-    uint8_t id[GOSSIP_ID_MAX];
+    uint8_t id[WIRE_ID_MAX];
+    uint32_t id_n;
     struct blob *rpc;       /* the whole RPC that forwards it; NULL after a verdict against it */
     uint32_t raw_at, raw_n; /* the data field inside */
     struct blob *data;      /* decompressed, until the verdict */
@@ -273,6 +274,7 @@ struct gossipsub {
 
     struct gossip_ledger ledger;
     uint32_t *pick; /* scratch of pick_peers(), peers_max entries */
+    uint64_t seqno; /* of the next message that we sign */
     uint64_t *to;   /* scratch of publishing, by peer */
     double median;  /* of the mesh's scores, during opportunistic grafting */
     struct buf scratch;
@@ -297,9 +299,25 @@ struct event *event_push(struct gossipsub *g, enum gossip_kind kind, uint32_t pe
 void event_refused(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err e);
 
 /* ---- message.c ---- */
+/* What is known of a message once it is opened. */
+struct opened {
+    struct blob *data;
+    uint8_t id[WIRE_ID_MAX];
+    uint32_t id_n; /* 0: not even its id is known */
+    uint64_t raw_fp, id_fp;
+};
+
 void message_receive(struct gossipsub *g, uint32_t peer, const struct gossip_item *it);
 void message_forget_peer(struct gossipsub *g, uint32_t peer);
 void message_forget_topic(struct gossipsub *g, uint32_t topic);
+
+/* ---- sign.c ---- */
+CHECKED enum err sign_check_fields(const struct gossip_item *it);
+/* Verify; data (a copy) and id of *o are written on E_OK only. E_GOSSIP_SIGNATURE. */
+CHECKED enum err sign_open(const struct gossip_item *it, struct opened *o);
+/* A message of ours: *ret lies in *ret_body, a new reference. E_UNSUPPORTED: no identity. */
+CHECKED enum err sign_make(struct gossipsub *g, uint32_t topic, struct view data,
+                           struct gossip_item *ret, struct blob **ret_body);
 
 /* ---- cache.c ---- */
 static inline struct view message_raw(const struct message *m)
@@ -308,7 +326,7 @@ static inline struct view message_raw(const struct message *m)
 }
 
 /* A new pending message; makes room by forgetting the oldest with a verdict. E_BUDGET. */
-CHECKED enum err message_new(struct gossipsub *g, uint32_t topic, struct view raw,
+CHECKED enum err message_new(struct gossipsub *g, uint32_t topic, const struct gossip_item *it,
                              struct blob *data, struct message **ret);
 /* Enter it under its fingerprints (raw_fp, id_fp are set). */
 void message_enter(struct gossipsub *g, struct message *m);

@@ -131,6 +131,12 @@ static enum err next_control(struct gossip_reader *r, struct gossip_item *it)
     }
 }
 
+enum err gossip_read_message(struct view body, struct gossip_item *ret)
+{
+    *ret = (struct gossip_item){.kind = ITEM_MESSAGE, .body = body};
+    return read_message(body, ret) == E_OK ? E_OK : E_GOSSIP_RPC;
+}
+
 static enum err next_item(struct gossip_reader *r, struct gossip_item *it)
 {
     struct pb_field f;

@@ -43,6 +43,8 @@ void rpc_message_with(struct rpc_text *r, const char *topic, struct view data, u
 /* kind: ITEM_IHAVE, ITEM_IWANT, ITEM_IDONTWANT; ids are n * GOSSIP_ID_MAX bytes. */
 void rpc_ids(struct rpc_text *r, enum gossip_item_kind kind, const char *topic, const uint8_t *ids,
              size_t n);
+/* One id of any length. */
+void rpc_id(struct rpc_text *r, enum gossip_item_kind kind, const char *topic, struct view id);
 struct blob *rpc_end(struct rpc_text *r); /* length included */
 
 /* What an RPC says: "sub t, graft t, prune t 60, publish t 5, ihave t 2, iwant 1, idontwant 1".

@@ -165,6 +165,19 @@ void rpc_ids(struct rpc_text *r, enum gossip_item_kind kind, const char *topic, 
     buf_done(&m);
 }
 
+void rpc_id(struct rpc_text *r, enum gossip_item_kind kind, const char *topic, struct view id)
+{
+    struct buf m;
+
+    buf_init(&m, SIZE_MAX);
+    if (kind == ITEM_IHAVE) {
+        put_bytes(&m, 1, view_str(topic));
+    }
+    put_bytes(&m, kind == ITEM_IHAVE ? 2 : 1, id);
+    put_message(&r->control, kind == ITEM_IHAVE ? 1 : kind == ITEM_IWANT ? 2 : 5, &m);
+    buf_done(&m);
+}
+
 struct blob *rpc_end(struct rpc_text *r)
 {
     uint8_t head[VARINT_MAX];
