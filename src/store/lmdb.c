@@ -364,33 +364,6 @@ static void lmdb_work(void *self, struct batch *b)
     b->result = err_of(rc) == E_NOT_FOUND ? E_STORE : err_of(rc);
 }
 
-/* In the loop's thread, with no transaction alive: the only time at which the map may change. */
-static enum err lmdb_done(void *self, struct batch *b)
-{
-    struct lmdb *l = self;
-
-    if (b->machine == MDB_MAP_FULL && l->map < l->map_max) {
-        size_t larger = l->map > l->map_max / 2 ? l->map_max : 2 * l->map;
-
-        if (mdb_env_set_mapsize(l->env, larger) == 0) {
-            l->map = larger;
-            return E_MORE;
-        }
-    }
-    if (b->machine == MDB_PANIC) {
-        /* A commit failed in its last step (the disk was full, say): LMDB wants a new environment;
-         * the file holds the last commit that was acknowledged. */
-        env_close(l);
-        if (env_open(l) != 0) {
-            env_close(l); /* from now on everything is refused */
-            return E_STORE;
-        }
-        return b->tries++ < TRIES_MAX ? E_MORE : E_STORE_FULL;
-    }
-    return b->result;
-}
-
-/* ---- reading: in the loop's thread ---- */
 static int read_begin(struct lmdb *l)
 {
     int rc = l->env == NULL      ? EIO
@@ -405,6 +378,45 @@ static void read_end(struct lmdb *l)
     mdb_txn_reset(l->reader);
 }
 
+static bool env_lives(struct lmdb *l)
+{
+    int rc = read_begin(l);
+
+    if (rc == 0) {
+        read_end(l);
+    }
+    return rc != MDB_PANIC;
+}
+
+/* In the loop's thread, with no transaction alive: the only time at which the map may change. */
+static enum err lmdb_done(void *self, struct batch *b)
+{
+    struct lmdb *l = self;
+
+    if (b->machine == MDB_MAP_FULL && l->map < l->map_max) {
+        size_t larger = l->map > l->map_max / 2 ? l->map_max : 2 * l->map;
+
+        if (mdb_env_set_mapsize(l->env, larger) == 0) {
+            l->map = larger;
+            return E_MORE;
+        }
+    }
+    if (b->machine != 0 && !env_lives(l)) {
+        /* A commit failed in its last step (the disk was full, say): LMDB wants a new environment;
+         * the file holds the last commit that was acknowledged. */
+        env_close(l);
+        if (env_open(l) != 0) {
+            env_close(l); /* from now on everything is refused */
+            return E_STORE;
+        }
+        if (b->machine == MDB_PANIC && b->tries++ < TRIES_MAX) {
+            return E_MORE; /* this batch met what an earlier one had left */
+        }
+    }
+    return b->result;
+}
+
+/* ---- reading: in the loop's thread ---- */
 static int place_of(struct lmdb *l, const struct object_key *key, struct store_header *ret)
 {
     uint8_t bytes[SLOT_KEY] = {0};
