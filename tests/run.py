@@ -113,15 +113,22 @@ def end_group(process):
             return
 
 
+# Where ctest's tests come from: (prefix of their names, folder, prefix of the files, is the folder inside part of the name?).
+SOURCES = (("unit", "unit", "test_", True), ("fuzz", "fuzz", "fuzz_", True), ("net", "net", "test_", False), ("sim_lab", "sim", "test_", False))
+LABELS = {"unit": "unit", "fuzz": "replay", "net": "net", "sim": "sim"}
+
+
 def unit_names():
-    """The ctest names that CMake will make, known before it runs: (name, folder)."""
+    """The ctest names that CMake will make, known before it runs."""
     names = []
-    for kind, prefix in (("unit", "test_"), ("fuzz", "fuzz_")):
+    for prefix, kind, start, nested in SOURCES:
         base = TOP / "tests" / kind
-        for source in sorted(base.rglob(prefix + "*.c")):
+        for source in sorted(base.rglob(start + "*.c")):
             folder = source.parent.relative_to(base).as_posix()
-            if (TOP / "src" / folder).is_dir():
-                names.append(f"{kind}_{folder.replace('/', '_')}_{source.stem}")
+            if nested and (TOP / "src" / folder).is_dir():
+                names.append(f"{prefix}_{folder.replace('/', '_')}_{source.stem}")
+            elif not nested and folder == ".":
+                names.append(f"{prefix}_{source.stem}")
     return names
 
 
@@ -169,15 +176,13 @@ def row_job(row, long, nice=0):
     return Job(row.name, row.group, run, row.needs, lane, counted=row.group != "peer")
 
 
-def ctest_job(names):
-    """All unit tests and corpus replays in one ctest; each is counted."""
+def ctest_job(names, some):
+    """All unit tests and corpus replays in one ctest, or some of them; each is counted."""
 
     def run(report):
         junit = LOGS / "ctest.xml"
         junit.unlink(missing_ok=True)
-        listed = LOGS / "ctest.names"
-        listed.write_text("\n".join(names))
-        only = "^(" + "|".join(re.escape(n) for n in names) + ")$"
+        only = "^(" + "|".join(re.escape(n) for n in names) + ")$" if some else "."
         argv = ["ctest", "--test-dir", "build/dev", "--output-on-failure", "-j", str(table.LANES["cpu"]),
                 "--output-junit", str(junit), "-R", only]
         result, seconds, note = command("ctest", argv, 20, nice=5)
@@ -192,7 +197,7 @@ def ctest_job(names):
             out = case.findtext("system-out") or ""
             why = ""
             if failed or skipped:
-                result = "fail" if failed else "fail"  # a unit test that did not run is no pass
+                result = "fail"  # a unit test that did not run is no pass
                 bad = re.findall(r"^.*(?:FAILED|ERROR|error|Assert).*$", out, re.M)
                 why = (bad[0] if bad else f"did not run: {case.get('status')}")[:200] + f" [{log_path('ctest').relative_to(TOP)}]"
             report.add(unit_label(name), "fail" if failed or skipped else "pass", float(case.get("time") or 0), why)
@@ -204,7 +209,8 @@ def ctest_job(names):
 
 
 def unit_label(name):
-    return name.replace("unit_", "unit/", 1) if name.startswith("unit_") else name.replace("fuzz_", "replay/", 1)
+    prefix, _, rest = name.partition("_")
+    return f"{LABELS.get(prefix, prefix)}/{rest}"
 
 
 def fuzz_job(name, corpus, long):
@@ -251,7 +257,7 @@ def plan(patterns, long):
                "build/dev": units if patterns else ["all"], "build/fuzz": sorted(fuzz) if patterns else ["all"]}
     jobs = [build_job(r, targets[r.name]) for r in table.BUILDS] + [row_job(r, long, 5) for r in table.PEERS]
     jobs += [row_job(r, long) for r in rows]
-    jobs += [ctest_job(units)] if units else []
+    jobs += [ctest_job(units, bool(patterns))] if units else []
     jobs += [fuzz_job(n, c, long) for n, c in fuzz.items()]
     if patterns:  # only the builds and peers that something wanted depends on; the order of builds does not bind here
         keep = {j.name for j in jobs if j.group not in ("build", "peer")} | {r.name for r in table.BUILDS if wanted(r.name)}

@@ -38,6 +38,7 @@ PEERS = [
     Row("peer/lodestar", "peer", ["tests/interop/peers.sh", "lodestar"], ["peer/node"], 15, 15),
     Row("peer/js", "peer", ["tests/interop/peers.sh", "js"], ["peer/node"], 10, 10),
     Row("peer/go", "peer", ["tests/interop/peers.sh", "go"], [], 15, 15),
+    Row("peer/devp2p", "peer", ["tests/interop/peers.sh", "devp2p"], ["peer/go"], 20, 20),
 ]
 
 CHECKS = [
@@ -66,5 +67,6 @@ INTEROP = [
         ["build/dev", "peer/go"], 10, 60),
     Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],
         ["build/dev", "peer/js"], 10, 60),
+    Row("interop/discv5", "interop", [PY, "tests/interop/discv5_conformance.py"], ["build/release", "peer/devp2p"], 5, 60),
     Row("interop/valgrind", "interop", [PY, "tests/interop/valgrind.py"], ["build/release"], 10, 60),
 ]

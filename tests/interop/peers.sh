@@ -42,18 +42,30 @@ npm_ci() {
 
 installed() { cp "$top/tests/interop/$1/package-lock.json" "$cache/$1/installed.lock"; }
 
-export PATH=$cache/bin:$PATH
-case ${1:-} in
-node) prepare_node ;;
-js) npm_ci js && installed js ;;
-go) # Modules want a newer Go than Debian 12's, which is also too old to fetch one by itself.
+# Modules want a newer Go than Debian 12's, which is also too old to fetch one by itself.
+need_go() {
+    local minor
+    command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
     command -v go >/dev/null || { echo "no Go tool chain here"; exit 77; }
     minor=$(go env GOVERSION | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
     if [ "${minor:-0}" -lt 21 ]; then
         echo "Go 1.21 or newer is wanted, here is $(go env GOVERSION)"
         exit 77
     fi
+}
+
+export PATH=$cache/bin:$PATH
+case ${1:-} in
+node) prepare_node ;;
+js) npm_ci js && installed js ;;
+go)
+    need_go
     (cd "$top/tests/interop/go" && go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
+    ;;
+devp2p) # go-ethereum's discv5 conformance suite: some 200 CPU seconds, once
+    need_go
+    [ -x "$cache/bin/devp2p" ] || GOBIN=$cache/bin go install github.com/ethereum/go-ethereum/cmd/devp2p@v1.17.10 ||
+        { echo "devp2p does not build"; exit 1; }
     ;;
 lodestar)
     if npm_ci lodestar; then
@@ -67,6 +79,6 @@ lodestar)
         installed lodestar
     fi
     ;;
-*) die "usage: peers.sh node|lodestar|js|go" ;;
+*) die "usage: peers.sh node|lodestar|js|go|devp2p" ;;
 esac
 exit 0
