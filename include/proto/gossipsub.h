@@ -1,7 +1,7 @@
 /*
- * gossipsub 1.0 to 1.2 (1.3 refused cleanly): the router.
+ * gossipsub 1.0 to 1.3 (no extension of it): the router.
  *
- * Spec     libp2p/specs pubsub/README.md, pubsub/gossipsub/gossipsub-v1.{0,1,2}.md
+ * Spec     libp2p/specs pubsub/README.md, pubsub/gossipsub/gossipsub-v1.{0,1,2,3}.md
  * In       the remote's RPC stream in any cut: gossipsub_feed(); verdicts; publish; time
  * Out      events by gossipsub_next(); RPCs by gossipsub_send(): framed blobs, shared by peers
  * Memory   per peer, per topic, message cache and seen set: each with a maximum in the config
@@ -22,7 +22,7 @@
 
 #define GOSSIP_ID_MAX 20u /* eth2 message ids are 20 bytes; shorter ones are padded with zeros */
 
-enum gossip_version { GOSSIP_FLOODSUB, GOSSIP_1_0, GOSSIP_1_1, GOSSIP_1_2 };
+enum gossip_version { GOSSIP_FLOODSUB, GOSSIP_1_0, GOSSIP_1_1, GOSSIP_1_2, GOSSIP_1_3 };
 
 enum gossip_class {
     GOSSIP_CONTROL,

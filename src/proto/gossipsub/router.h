@@ -197,7 +197,9 @@ struct peer {
     struct record *rec;
     enum gossip_version version;
     bool outbound, direct;
-    bool told;         /* GOSSIP_SENDABLE was given and gossipsub_send() has not run dry since */
+    bool began;    /* its first RPC is over: an extensions message comes in that or not at all */
+    bool extended; /* it has sent one */
+    bool told;     /* GOSSIP_SENDABLE was given and gossipsub_send() has not run dry since */
     struct budget mem; /* the gather buffer and what the peer's subscriptions cost */
     struct buf in;     /* an RPC that is not whole yet */
     size_t in_charged;

@@ -15,6 +15,24 @@ struct rpc_counts {
     bool ihave, dont;
 };
 
+/*
+ * What extensions the peer has. We have none, so nothing follows from it but its rule: in the first
+ * RPC, once. Before 1.3 it is a field that we do not know.
+ * Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.3.md "The Extensions Control Message"
+ */
+static void on_extensions(struct gossipsub *g, uint32_t peer)
+{
+    struct peer *p = g->peers[peer];
+
+    if (p->version < GOSSIP_1_3) {
+        return;
+    }
+    if (p->began || p->extended) {
+        score_behaviour(g, peer, 1);
+    }
+    p->extended = true;
+}
+
 static void on_control(struct gossipsub *g, uint32_t peer, const struct gossip_item *it,
                        struct rpc_counts *n)
 {
@@ -40,7 +58,9 @@ static void on_control(struct gossipsub *g, uint32_t peer, const struct gossip_i
         n->dont = true;
         gossip_on_idontwant(g, peer, it, &n->dont_ids);
         break;
-    case ITEM_EXTENSIONS: /* of 1.3, which we do not negotiate */
+    case ITEM_EXTENSIONS:
+        on_extensions(g, peer);
+        break;
     case ITEM_END:
     case ITEM_SUB:
     case ITEM_UNSUB:
@@ -101,6 +121,7 @@ static enum err on_rpc(struct gossipsub *g, uint32_t peer, struct view rpc, size
         TRY(gossip_next_item(&r, &it));
         if (it.kind == ITEM_END) {
             count_in(g, peer, NO_TOPIC, GOSSIP_BY_CONTROL, size - n.bytes);
+            g->peers[peer]->began = true;
             return E_OK;
         }
         if (!on_item(g, peer, &it, &n)) {

@@ -353,6 +353,47 @@ static void an_unread_advertisement_is_replaced_not_piled_up(void **state)
     one_done(o);
 }
 
+/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.3.md "The Extensions Control Message" */
+static void extensions_are_told_in_the_first_rpc_once(void **state)
+{
+    /* control { extensions { partialMessages: true } } */
+    static const uint8_t rpc[] = {6, 0x1a, 4, 0x32, 2, 0x50, 1};
+    static const uint8_t twice[] = {10, 0x1a, 8, 0x32, 2, 0x50, 1, 0x32, 2, 0x50, 1};
+
+    static const struct {
+        const char *why;
+        enum gossip_version version;
+        bool twice, late, costs;
+    } cases[] = {
+        {"in the first RPC", GOSSIP_1_3, false, false, false},
+        {"twice in the first RPC", GOSSIP_1_3, true, false, true},
+        {"in the second RPC", GOSSIP_1_3, false, true, true},
+        {"before 1.3 it means nothing", GOSSIP_1_2, true, true, false},
+    };
+
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct one *o = &one;
+
+        one_init(o);
+        o->cfg.behaviour_threshold = 0;
+        one_start(o);
+        one_peer(o, 1, cases[i].version, false, false);
+        struct view v = cases[i].twice ? view_of(twice, sizeof twice) : view_of(rpc, sizeof rpc);
+        if (cases[i].late) {
+            static const uint8_t empty = 0;
+            struct view first = {&empty, 1};
+            assert_int_equal(gossipsub_feed(o->g, 1, &first, o->now), E_OK);
+        }
+        assert_int_equal(gossipsub_feed(o->g, 1, &v, o->now), E_OK);
+        if ((gossipsub_score(o->g, 1) < 0) != cases[i].costs) {
+            fail_msg("%s", cases[i].why);
+        }
+        one_done(o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +409,7 @@ int main(void)
         cmocka_unit_test(who_does_not_want_it_does_not_get_it),
         cmocka_unit_test(what_waits_in_the_queue_is_called_back),
         cmocka_unit_test(floods_of_idontwant_are_bounded),
+        cmocka_unit_test(extensions_are_told_in_the_first_rpc_once),
         cmocka_unit_test(an_unread_advertisement_is_replaced_not_piled_up),
     };
 
