@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -248,6 +249,70 @@ static void nobody_is_accepted_while_accepting_is_paused(void **state)
     assert_int_equal(w.accepted, 2);
 }
 
+/* ---- descriptors run out ---- */
+
+#define STARVED_DIALS 40
+
+struct starved {
+    struct world w;
+    uint64_t conns[STARVED_DIALS];
+    size_t dialed, refused;
+    struct rlimit before;
+};
+
+static void dial_until_refused(struct starved *x)
+{
+    x->dialed = x->refused = 0;
+    for (size_t i = 0; i < STARVED_DIALS; i++) {
+        enum err e = x->w.port->ops->dial(x->w.port, &x->w.port->tcp4, &x->conns[x->dialed]);
+        assert_true(e == E_OK || e == E_IO);
+        *(e == E_OK ? &x->dialed : &x->refused) += 1;
+    }
+}
+
+static bool starving(struct world *w, const struct port_event *ev, struct now now)
+{
+    struct starved *x = (struct starved *)w;
+    struct rlimit few;
+
+    if (ev->kind == PORT_START) {
+        int next = dup(0); /* the lowest number that is free */
+        close(next);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &x->before), 0);
+        few = x->before;
+        few.rlim_cur = (rlim_t)next + 20;
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+        dial_until_refused(x);
+        w->port->ops->arm(w->port, now.mono_ns + MILLIS(200));
+    } else if (ev->kind == PORT_TICK && w->phase == 0) {
+        w->phase = 1;
+        assert_true(x->refused > 0);
+        assert_true(w->turns < 1000); /* it does not spin on what it cannot accept */
+        for (size_t i = 0; i < x->dialed; i++) {
+            w->port->ops->close(w->port, x->conns[i], true);
+        }
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &x->before), 0);
+        w->port->ops->arm(w->port, now.mono_ns + MILLIS(100));
+    } else if (ev->kind == PORT_TICK && w->phase == 1) {
+        w->phase = 2;
+        w->accepted = 0;
+        dial_until_refused(x);
+        assert_int_equal(x->refused, 0);
+    } else if (ev->kind == PORT_ACCEPTED && w->phase == 2) {
+        return ++w->accepted == STARVED_DIALS;
+    }
+    return false;
+}
+
+static void running_out_of_descriptors_degrades_and_heals(void **state)
+{
+    static struct starved x;
+
+    (void)state;
+    world_run(&x.w, starving, false);
+    assert_int_equal(x.w.accepted, STARVED_DIALS);
+}
+
 /* ---- datagrams, time, work, names, signals ---- */
 
 static bool datagrams(struct world *w, const struct port_event *ev, struct now now)
@@ -463,6 +528,7 @@ int main(void)
         cmocka_unit_test(an_abort_resets),
         cmocka_unit_test(a_refused_dial_tells_the_machines_words),
         cmocka_unit_test(nobody_is_accepted_while_accepting_is_paused),
+        cmocka_unit_test(running_out_of_descriptors_degrades_and_heals),
         cmocka_unit_test(datagrams_come_in_batches_with_their_bounds),
         cmocka_unit_test(the_deadline_comes_once_and_never_early),
         cmocka_unit_test(jobs_and_names_come_back_as_events),

@@ -277,6 +277,24 @@ static void identify_that_is_too_large_or_of_another_key_is_refused(void **state
     scene_free(s);
 }
 
+static void go_away_ends_the_connection_when_its_streams_had_their_time(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 1 * MIB);
+    put_frame(&b, 3, 0, 0, 0); /* our question for its identify is still open */
+    puppet_say(&s->puppet, buf_view(&b));
+    play_wait(&s->play, SECONDS(1));
+    assert_false(s->puppet.closed);
+    play_wait(&s->play, SECONDS(5));
+    assert_true(s->puppet.closed);
+    assert_int_equal(reason(s), E_YAMUX_GOAWAY);
+    buf_done(&b);
+    scene_free(s);
+}
+
 static void answers_owed_to_who_does_not_read_are_bounded(void **state)
 {
     struct scene *s = scene_new(YAMUX, PUPPET_UP);
@@ -319,6 +337,7 @@ int main(void)
         cmocka_unit_test(streams_over_the_limit_are_reset_and_idle_ones_time_out),
         cmocka_unit_test(who_pings_and_never_reads_loses_the_stream),
         cmocka_unit_test(identify_that_is_too_large_or_of_another_key_is_refused),
+        cmocka_unit_test(go_away_ends_the_connection_when_its_streams_had_their_time),
         cmocka_unit_test(answers_owed_to_who_does_not_read_are_bounded),
         cmocka_unit_test(refused_proposals_and_the_data_behind_them_end_the_stream_alone),
     };
