@@ -18,6 +18,7 @@ static const struct command {
     {"run", "join a network (the default)", cmd_run},
     {"devnet", "a local network of child processes on 127.0.0.1", cmd_devnet},
     {"sim", "whole nodes on virtual time", cmd_sim},
+    {"enr", "look at node records, make, sign and check them", cmd_enr},
     {"ssz", "roots, JSON and checks of SSZ files", cmd_ssz},
 };
 
@@ -34,6 +35,11 @@ static int help(void)
     return 0;
 }
 
+static bool has_own_help(const char *command)
+{
+    return strcmp(command, "ssz") == 0 || strcmp(command, "enr") == 0;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -43,7 +49,7 @@ int main(int argc, char **argv)
     }
     schema_start();
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0 && (i == 1 || strcmp(argv[1], "ssz") != 0)) {
+        if (strcmp(argv[i], "--help") == 0 && (i == 1 || !has_own_help(argv[1]))) {
             return help();
         }
         if (strcmp(argv[i], "--version") == 0) {

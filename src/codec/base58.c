@@ -79,7 +79,7 @@ enum err base58_get(struct view text, uint8_t *out, size_t cap, size_t *ret_n)
         }
         TRY(push_digit(bytes, &n, (unsigned)(at - alphabet)));
     }
-    if (zeros + n > cap) {
+    if (zeros + n > cap || zeros + n > BASE58_BYTES_MAX) {
         return E_FULL;
     }
     for (size_t i = 0; i < zeros; i++) {
