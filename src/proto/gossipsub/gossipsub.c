@@ -302,6 +302,7 @@ static void init_buffers(struct gossipsub *g, struct peer *p)
 }
 
 /* Eight parameters: all of them are the connection's, known at once, and read here only. */
+/* Rule zero: eight parameters, all that the router ever learns of a peer, given once. */
 void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id *id,
                         const struct addr *from, enum gossip_version version, bool outbound,
                         bool direct, struct now now)
@@ -347,7 +348,17 @@ static void peer_free(struct peer *p)
 
 void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version)
 {
-    g->peers[peer]->version = version;
+    struct peer *p = peer_at(g, peer);
+
+    if (p == NULL) {
+        return;
+    }
+    for (uint32_t t = 0; t < g->cfg.topics_max && version == GOSSIP_FLOODSUB; t++) {
+        if (g->topics[t].used && bit_get(g->topics[t].mesh, peer)) {
+            mesh_remove(g, t, peer, 0, false); /* floodsub knows no meshes */
+        }
+    }
+    p->version = version;
 }
 
 void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)

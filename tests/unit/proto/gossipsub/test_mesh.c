@@ -441,6 +441,22 @@ static void floodsub_peers_are_in_no_mesh_and_get_everything(void **state)
     one_done(o);
 }
 
+static void a_member_that_turns_out_to_be_floodsub_leaves_the_mesh(void **state)
+{
+    struct one *o = fresh();
+    uint32_t t = one_topic(o, "t", true);
+    (void)state;
+
+    one_crowd(o, 1, 1, "t");
+    assert_true(gossipsub_in_mesh(o->g, t, 1));
+    gossipsub_set_version(o->g, 1, GOSSIP_FLOODSUB);
+    gossipsub_set_version(o->g, 60, GOSSIP_1_2); /* nobody there */
+    one_drain(o);
+    one_ticks(o, 2);
+    assert_false(gossipsub_in_mesh(o->g, t, 1));
+    one_done(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -460,6 +476,7 @@ int main(void)
         cmocka_unit_test(subscriptions_to_topics_of_tomorrow_are_remembered_within_limits),
         cmocka_unit_test(an_rpc_with_too_many_subscriptions_is_read_to_the_limit),
         cmocka_unit_test(a_topic_can_go_and_its_number_serve_another),
+        cmocka_unit_test(a_member_that_turns_out_to_be_floodsub_leaves_the_mesh),
         cmocka_unit_test(floodsub_peers_are_in_no_mesh_and_get_everything),
     };
 
