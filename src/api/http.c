@@ -157,6 +157,7 @@ static bool asks_for_ssz(struct MHD_Connection *c)
     return ssz != NULL && (json == NULL || ssz < json);
 }
 
+/* Rule zero: the eight parameters are libmicrohttpd's. */
 static enum MHD_Result on_request(void *self, struct MHD_Connection *c, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **state)

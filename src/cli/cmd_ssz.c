@@ -153,18 +153,38 @@ static int list_types(const struct request *r)
     return 0;
 }
 
+/* An expression over the fork's names. */
+static const struct ssz_type *parse_type(const struct request *r, struct ssz_set **set)
+{
+    const struct ssz_type *t;
+    const char *name;
+
+    if (ssz_set_new(NULL, 0, NULL, set, NULL) != E_OK) {
+        return NULL;
+    }
+    for (size_t i = 0; (name = schema_name(i)) != NULL; i++) {
+        t = schema_type(r->preset, r->fork, name);
+        if (t != NULL) {
+            ssz_set_borrow(*set, t);
+        }
+    }
+    return ssz_set_parse(*set, view_str(r->type), &t) == E_OK ? t : NULL;
+}
+
 /* A name of the schema, else an expression, which lives in *set. */
 static const struct ssz_type *type_of(const struct request *r, struct ssz_set **set)
 {
-    const struct ssz_type *t = NULL;
+    const struct ssz_type *t;
 
     if (r->type == NULL) {
         fprintf(stderr, "beacon-p2pd ssz: --type is missing\n");
         return NULL;
     }
     t = schema_type(r->preset, r->fork, r->type);
-    if (t == NULL && (ssz_set_new(NULL, 0, NULL, set, NULL) != E_OK ||
-                      ssz_set_parse(*set, view_str(r->type), &t) != E_OK)) {
+    if (t == NULL) {
+        t = parse_type(r, set);
+    }
+    if (t == NULL) {
         fprintf(stderr, "beacon-p2pd ssz: %s is no type of %s, nor an expression of types\n",
                 r->type, fork_name(r->fork));
     }

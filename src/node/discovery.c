@@ -76,7 +76,8 @@ static enum err first_record(struct node *n, struct now now)
     if (old.seq != 0 && (old.n != signed_now->n || memcmp(old.raw, signed_now->raw, old.n) != 0)) {
         TRY(sign(n, old.seq + 1));
     }
-    return store_flush(n->store); /* a seq that others have seen must not come again after kill -9 */
+    return store_flush(
+        n->store); /* a seq that others have seen must not come again after kill -9 */
 }
 
 static void engine_config(const struct node *n, struct discv5_config *cfg)
