@@ -17,6 +17,7 @@ static const struct command {
 } commands[] = {
     {"run", "join a network (the default)", cmd_run},
     {"devnet", "a local network of child processes on 127.0.0.1", cmd_devnet},
+    {"enr", "view, make, sign and verify node records", cmd_enr},
     {"sim", "whole nodes on virtual time", cmd_sim},
     {"enr", "look at node records, make, sign and check them", cmd_enr},
     {"ssz", "roots, JSON and checks of SSZ files", cmd_ssz},

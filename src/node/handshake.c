@@ -174,6 +174,7 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
         return;
     }
     p->has_status = true;
+    sync_wake(n, now);
     p->status_ns = now.mono_ns + STATUS_INTERVAL_NS;
     if (first) {
         LOG(n->log, LOG_INFO, "peers", "peer has our network",

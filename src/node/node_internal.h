@@ -276,6 +276,7 @@ void sync_on_end(struct node *n, const struct rpc_event *ev, struct now now); /*
 void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now);
 void sync_tick(struct node *n, struct now now);
 uint64_t sync_deadline(const struct node *n);
+void sync_wake(struct node *n, struct now now); /* there may be something new to ask for */
 void sync_peer_gone(struct node *n, conn_id c);
 uint64_t sync_target(const struct node *n); /* the highest slot that connected peers tell of */
 

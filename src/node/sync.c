@@ -109,6 +109,7 @@ void sync_take(struct node *n, const struct block_in *b, conn_id from, struct no
         link_waiting(n, b->root, now);
     } else if (e == E_BLOCK_LINK) {
         keep_pending(n, b, from);
+        sync_wake(n, now);
     } else if (e != E_EXISTS) {
         LOG(n->log, LOG_ERROR, "chain", "a block could not be kept", L_U64("slot", b->slot),
             L_STR("why", err_text(e)));
@@ -229,7 +230,12 @@ void sync_tick(struct node *n, struct now now)
 
 uint64_t sync_deadline(const struct node *n)
 {
-    return sync_target(n) > n->chain.head_slot || n->sync.pending.n != 0 ? n->sync.retry_ns : NEVER;
+    return n->sync.retry_ns;
+}
+
+void sync_wake(struct node *n, struct now now)
+{
+    n->sync.retry_ns = earlier(n->sync.retry_ns, now.mono_ns);
 }
 
 /* ---- answers ---- */
