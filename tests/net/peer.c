@@ -1,6 +1,7 @@
 /*
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
- * a line in on stdin: connect IP PORT | ping | req NAME [hex] | echo BYTES STREAMS | close | quit
+ * a line in on stdin: connect IP PORT | churn N IP PORT | ping | req NAME [hex] |
+ * echo BYTES STREAMS | close | quit
  * net_peer [--muxers yamux,mplex] [--noearly] [--ip6]
  */
 #define _GNU_SOURCE
@@ -57,6 +58,8 @@ struct peer {
     struct stream_protocol echo;
     size_t echo_left, echo_sent, echo_got, echo_streams;
     uint64_t echo_since_ns;
+    struct addr churn_to; /* connect and close, one after the other */
+    size_t churn_left;
     char line[4096];
     size_t line_n;
     bool quit;
@@ -181,22 +184,45 @@ static void request(struct peer *p, const char *name, const char *text, struct n
     }
 }
 
+static void dial(struct peer *p, const struct addr *to, struct now now)
+{
+    conn_id c;
+    enum err e = host_dial(p->host, to, NULL, now, &c);
+
+    if (e != E_OK) {
+        printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
+    }
+}
+
+static void churn_next(struct peer *p, struct now now)
+{
+    if (p->churn_left == 0) {
+        return;
+    }
+    if (--p->churn_left == 0) {
+        printf("{\"ev\":\"churn\"}\n");
+    } else {
+        dial(p, &p->churn_to, now);
+    }
+}
+
 static void command(struct peer *p, char *line, struct now now)
 {
-    char word[3][512] = {"", "", ""};
+    char word[4][512] = {"", "", "", ""};
     struct addr to;
-    conn_id c;
 
-    if (sscanf(line, "%511s %511s %511s", word[0], word[1], word[2]) < 1) {
+    if (sscanf(line, "%511s %511s %511s %511s", word[0], word[1], word[2], word[3]) < 1) {
         return;
     }
     if (strcmp(word[0], "connect") == 0) {
-        enum err e = addr_parse(word[1], &to);
-        to.port = (uint16_t)strtoul(word[2], NULL, 10);
-        e = e == E_OK ? host_dial(p->host, &to, NULL, now, &c) : e;
-        if (e != E_OK) {
-            printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
+        if (addr_parse(word[1], &to) == E_OK) {
+            to.port = (uint16_t)strtoul(word[2], NULL, 10);
+            dial(p, &to, now);
         }
+    } else if (strcmp(word[0], "churn") == 0 && addr_parse(word[2], &p->churn_to) == E_OK) {
+        p->churn_left = strtoul(word[1], NULL, 10);
+        p->churn_to.port = (uint16_t)strtoul(word[3], NULL, 10);
+        dial(p, &p->churn_to, now);
     } else if (strcmp(word[0], "ping") == 0) {
         IGNORE(host_ping(p->host, p->conn, now), "the script waits in vain and says so");
     } else if (strcmp(word[0], "req") == 0) {
@@ -239,7 +265,7 @@ static void on_identified(const struct identify *i)
            i->signed_record ? "true" : "false", i->has_observed ? "true" : "false");
 }
 
-static void pull_host(struct peer *p)
+static void pull_host(struct peer *p, struct now now)
 {
     struct host_event ev;
     struct host_conn_info info;
@@ -249,12 +275,20 @@ static void pull_host(struct peer *p)
         switch (ev.kind) {
         case HOST_CONNECTED:
             p->conn = ev.conn;
+            if (p->churn_left != 0) {
+                host_close(p->host, ev.conn, E_SHUTDOWN, now);
+                break;
+            }
             if (host_conn_info(p->host, ev.conn, &info)) {
                 printf("{\"ev\":\"connected\",\"peer\":\"%s\",\"mux\":\"%s\",\"outbound\":%s}\n",
                        peer_id_text(&ev.peer, id), info.muxer, ev.outbound ? "true" : "false");
             }
             break;
         case HOST_DISCONNECTED:
+            if (p->churn_left != 0) {
+                churn_next(p, now);
+                break;
+            }
             printf("{\"ev\":\"disconnected\",\"why\":\"%s\"}\n", err_table[ev.error].name);
             break;
         case HOST_DIAL_FAILED:
@@ -333,7 +367,7 @@ static void on_event(struct port_sink *sink, const struct port_event *ev, struct
     } else {
         host_on_port(p->host, ev, now);
     }
-    pull_host(p);
+    pull_host(p, now);
     pull_rpc(p);
     if (ev->kind == PORT_TURN) {
         host_flush(p->host, now);
@@ -390,6 +424,8 @@ int main(int argc, char **argv)
     host_config_default(&cfg);
     cfg.memory_per_conn_max = cfg.memory_max = 4096 * MIB;
     cfg.streams_per_conn_max = 1200;
+    cfg.conns_max = 4096;
+    cfg.conns_per_ip_max = 0; /* all peers are on this machine */
     options(argc, argv, &cfg, &io);
     if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
         fprintf(stderr, "%s\n", error);
