@@ -4,10 +4,15 @@
 #include <eth/schema.h>
 #include <eth/slot_clock.h>
 #include <eth/subnet.h>
+#include <stdio.h>
 
 /* A block's payload carries this much, so that blocks are worth compressing and cutting. */
 #define TRANSACTIONS      4u
 #define TRANSACTION_BYTES 256u
+#define GAS_LIMIT         30000000u
+#define PATH_BYTES        96u /* of a field's path */
+/* Spec: specs/gloas/beacon-chain.md */
+#define BUILDER_INDEX_SELF_BUILD UINT64_MAX
 
 /* SHA-256 of a label, a number and 32 bytes: the chain's invented but repeatable values. */
 static void invent(const char *label, uint64_t x, const uint8_t bytes[static 32],
@@ -31,22 +36,29 @@ void chain_maker_validators_root(uint8_t ret[static 32])
     invent("p2pd devnet validators", CHAIN_MAKER_VALIDATORS, zero, ret);
 }
 
+/* The root of a type's default value. */
+static void default_root(const struct ssz_type *type, uint8_t ret[static 32])
+{
+    struct ssz_builder *b = ssz_build(type);
+    struct buf out;
+
+    buf_init(&out, MIB); /* the largest, a body, has a few hundred bytes */
+    IGNORE(ssz_build_end(b, &out), "a default value fits");
+    assert(out.n > 0);
+    ssz_root(type, buf_view(&out), ret);
+    buf_done(&out);
+    ssz_build_free(b);
+}
+
 void chain_maker_genesis_root(const struct network *n, uint8_t ret[static 32])
 {
     enum fork fork = network_fork_at(n, 0);
     const struct ssz_type *header = schema_type(n->preset, fork, "BeaconBlockHeader");
-    const struct ssz_type *body = schema_type(n->preset, fork, "BeaconBlockBody");
-    struct ssz_builder *b = ssz_build(body);
     uint8_t bytes[112] = {0};
-    struct buf out;
 
-    buf_init(&out, MIB);
-    IGNORE(ssz_build_end(b, &out), "a default body is a few hundred bytes");
-    assert(out.n > 0);
-    ssz_root(body, buf_view(&out), bytes + 80); /* the header's last field: body_root */
+    /* the header's last field: body_root */
+    default_root(schema_type(n->preset, fork, "BeaconBlockBody"), bytes + 80);
     ssz_root(header, view_of(bytes, sizeof bytes), ret);
-    buf_done(&out);
-    ssz_build_free(b);
 }
 
 static enum err set_hash(struct ssz_builder *b, const char *path, const char *label, uint64_t slot,
@@ -58,34 +70,60 @@ static enum err set_hash(struct ssz_builder *b, const char *path, const char *la
     return ssz_set(b, path, view_of(hash, sizeof hash));
 }
 
-static enum err fill_payload(struct ssz_builder *b, const struct network *n, uint64_t slot,
-                             const uint8_t parent[static 32])
+/* A field of a payload: "message.body.execution_payload." before gloas, then the envelope's. */
+static const char *path_of(char out[static PATH_BYTES], const char *prefix, const char *name)
+{
+    (void)snprintf(out, PATH_BYTES, "%.60s%.30s", prefix, name);
+    return out;
+}
+
+/* The hashes of payloads follow from the beacon block's parent: they name a chain, but no
+ * execution layer has it. */
+static enum err fill_payload(struct ssz_builder *b, const struct network *n, const char *prefix,
+                             uint64_t slot, const uint8_t parent[static 32])
 {
     static const uint8_t zero[32];
     uint8_t transaction[TRANSACTION_BYTES];
     uint64_t seconds = slot * n->config.SLOT_DURATION_MS / 1000;
+    char path[PATH_BYTES];
 
-#define PAYLOAD "message.body.execution_payload."
     /* Spec: specs/bellatrix/beacon-chain.md "compute_time_at_slot" */
-    TRY(ssz_set_u64(b, PAYLOAD "timestamp", n->genesis_time + seconds));
-    TRY(ssz_set_u64(b, PAYLOAD "block_number", slot));
-    TRY(ssz_set_u64(b, PAYLOAD "gas_limit", 30000000));
-    /* The hashes of payloads follow from the beacon block's parent: they name a chain, but no
-     * execution layer has it. */
-    TRY(set_hash(b, PAYLOAD "parent_hash", "p2pd payload parent", 0, parent));
-    TRY(set_hash(b, PAYLOAD "block_hash", "p2pd payload", slot, parent));
+    TRY(ssz_set_u64(b, path_of(path, prefix, "timestamp"), n->genesis_time + seconds));
+    TRY(ssz_set_u64(b, path_of(path, prefix, "block_number"), slot));
+    TRY(ssz_set_u64(b, path_of(path, prefix, "gas_limit"), GAS_LIMIT));
+    TRY(set_hash(b, path_of(path, prefix, "parent_hash"), "p2pd payload parent", 0, parent));
+    TRY(set_hash(b, path_of(path, prefix, "block_hash"), "p2pd payload", slot, parent));
+    (void)path_of(path, prefix, "transactions");
     for (unsigned i = 0; i < TRANSACTIONS; i++) {
         for (size_t at = 0; at < sizeof transaction; at += 32) {
             invent("p2pd transaction", slot * 1024 + i * 32 + at / 32, zero, transaction + at);
         }
-        TRY(ssz_append(b, PAYLOAD "transactions", view_of(transaction, sizeof transaction)));
+        TRY(ssz_append(b, path, view_of(transaction, sizeof transaction)));
     }
-#undef PAYLOAD
     return E_OK;
 }
 
-static enum err fill_block(struct ssz_builder *b, const struct network *n, uint64_t slot,
-                           const uint8_t parent[static 32])
+/* gloas: the block holds a promise of its payload, which the proposer builds itself. */
+static enum err fill_bid(struct ssz_builder *b, const struct network *n, enum fork fork,
+                         uint64_t slot, const uint8_t parent[static 32])
+{
+    const struct ssz_type *requests = schema_type(n->preset, fork, "ExecutionRequests");
+    uint8_t root[32];
+
+#define BID "message.body.signed_execution_payload_bid.message."
+    default_root(requests, root);
+    TRY(ssz_set_u64(b, BID "slot", slot));
+    TRY(ssz_set_u64(b, BID "builder_index", BUILDER_INDEX_SELF_BUILD));
+    TRY(ssz_set_u64(b, BID "gas_limit", GAS_LIMIT));
+    TRY(ssz_set(b, BID "parent_block_root", view_of(parent, 32)));
+    TRY(ssz_set(b, BID "execution_requests_root", view_of(root, 32)));
+    TRY(set_hash(b, BID "parent_block_hash", "p2pd payload parent", 0, parent));
+    return set_hash(b, BID "block_hash", "p2pd payload", slot, parent);
+#undef BID
+}
+
+static enum err fill_block(struct ssz_builder *b, const struct network *n, enum fork fork,
+                           uint64_t slot, const uint8_t parent[static 32])
 {
     static const char graffiti[32] = "beacon-p2pd devnet";
 
@@ -94,7 +132,11 @@ static enum err fill_block(struct ssz_builder *b, const struct network *n, uint6
     TRY(ssz_set(b, "message.parent_root", view_of(parent, 32)));
     TRY(set_hash(b, "message.state_root", "p2pd state", slot, parent));
     TRY(ssz_set(b, "message.body.graffiti", view_of(graffiti, sizeof graffiti)));
-    return fill_payload(b, n, slot, parent);
+    if (fork >= GLOAS) {
+        return fill_bid(b, n, fork, slot, parent);
+    }
+    return fork < BELLATRIX ? E_OK
+                            : fill_payload(b, n, "message.body.execution_payload.", slot, parent);
 }
 
 enum err chain_maker_block(const struct network *n, uint64_t slot, const uint8_t parent[static 32],
@@ -108,11 +150,8 @@ enum err chain_maker_block(const struct network *n, uint64_t slot, const uint8_t
     struct view whole;
     enum err e;
 
-    if (fork < DENEB || fork > FULU || signed_type == NULL) {
-        return E_UNSUPPORTED;
-    }
     b = ssz_build(signed_type);
-    e = fill_block(b, n, slot, parent);
+    e = fill_block(b, n, fork, slot, parent);
     if (e == E_OK) {
         e = ssz_build_end(b, out);
     }
@@ -139,12 +178,11 @@ uint64_t chain_maker_attesters(const struct network *n)
     return CHAIN_MAKER_VALIDATORS / n->slots_per_epoch;
 }
 
-static enum err fill_attestation(struct ssz_builder *b, const struct network *n, uint64_t slot,
-                                 uint64_t attester, const uint8_t block[static 32])
+static enum err fill_vote(struct ssz_builder *b, const struct network *n, uint64_t slot,
+                          const uint8_t block[static 32])
 {
     uint64_t epoch = epoch_of_slot(n, slot);
 
-    TRY(ssz_set_u64(b, "attester_index", attester));
     TRY(ssz_set_u64(b, "data.slot", slot));
     TRY(ssz_set(b, "data.beacon_block_root", view_of(block, 32)));
     TRY(ssz_set_u64(b, "data.source.epoch", epoch == 0 ? 0 : epoch - 1));
@@ -152,34 +190,79 @@ static enum err fill_attestation(struct ssz_builder *b, const struct network *n,
     return ssz_set(b, "data.target.root", view_of(block, 32));
 }
 
+/* Who votes: named since electra, before that a bit in the committee. */
+static enum err fill_voter(struct ssz_builder *b, const struct network *n, enum fork fork,
+                           uint64_t slot, uint64_t i)
+{
+    uint64_t attesters = chain_maker_attesters(n), committees = committees_per_slot(n);
+    uint64_t committee = i * committees / attesters, size = attesters / committees;
+    uint8_t bits[2] = {0};
+
+    if (fork >= ELECTRA) {
+        TRY(ssz_set_u64(b, "committee_index", committee));
+        return ssz_set_u64(b, "attester_index", slot % n->slots_per_epoch * attesters + i);
+    }
+    assert(size < 16);
+    bits[i % size / 8] |= (uint8_t)(1u << i % size % 8); /* the voter, then the delimiter */
+    bits[size / 8] |= (uint8_t)(1u << size % 8);
+    TRY(ssz_set_u64(b, "data.index", committee));
+    return ssz_set(b, "aggregation_bits", view_of(bits, size / 8 + 1));
+}
+
 enum err chain_maker_attestation(const struct network *n, uint64_t slot, uint64_t i,
                                  const uint8_t block[static 32], struct buf *out,
                                  uint64_t *ret_subnet)
 {
     enum fork fork = network_fork_at_slot(n, slot);
-    const struct ssz_type *type = schema_type(n->preset, fork, "SingleAttestation");
     uint64_t attesters = chain_maker_attesters(n), committees = committees_per_slot(n);
-    uint64_t committee = i * committees / attesters;
     struct ssz_builder *b;
     enum err e;
 
-    if (fork < ELECTRA || type == NULL) {
-        return E_UNSUPPORTED;
-    }
     if (i >= attesters) {
         return E_RANGE;
     }
-    b = ssz_build(type);
-    e = ssz_set_u64(b, "committee_index", committee);
+    b = ssz_build(
+        schema_type(n->preset, fork, fork >= ELECTRA ? "SingleAttestation" : "Attestation"));
+    e = fill_voter(b, n, fork, slot, i);
     if (e == E_OK) {
-        e = fill_attestation(b, n, slot, slot % n->slots_per_epoch * attesters + i, block);
+        e = fill_vote(b, n, slot, block);
     }
     if (e == E_OK) {
         e = ssz_build_end(b, out);
     }
     ssz_build_free(b);
     if (e == E_OK) {
-        *ret_subnet = subnet_for_attestation(n, committees, slot, committee);
+        *ret_subnet = subnet_for_attestation(n, committees, slot, i * committees / attesters);
     }
+    return e;
+}
+
+static enum err fill_envelope(struct ssz_builder *b, const struct network *n, uint64_t slot,
+                              const uint8_t parent[static 32], const uint8_t block[static 32])
+{
+    TRY(fill_payload(b, n, "message.payload.", slot, parent));
+    TRY(ssz_set_u64(b, "message.payload.slot_number", slot));
+    TRY(ssz_set_u64(b, "message.builder_index", BUILDER_INDEX_SELF_BUILD));
+    TRY(ssz_set(b, "message.beacon_block_root", view_of(block, 32)));
+    return ssz_set(b, "message.parent_beacon_block_root", view_of(parent, 32));
+}
+
+enum err chain_maker_envelope(const struct network *n, uint64_t slot,
+                              const uint8_t parent[static 32], const uint8_t block[static 32],
+                              struct buf *out)
+{
+    enum fork fork = network_fork_at_slot(n, slot);
+    struct ssz_builder *b;
+    enum err e;
+
+    if (fork < GLOAS) {
+        return E_UNSUPPORTED;
+    }
+    b = ssz_build(schema_type(n->preset, fork, "SignedExecutionPayloadEnvelope"));
+    e = fill_envelope(b, n, slot, parent, block);
+    if (e == E_OK) {
+        e = ssz_build_end(b, out);
+    }
+    ssz_build_free(b);
     return e;
 }
