@@ -34,6 +34,7 @@ struct gossipsub *gossipsub_new(const struct gossip_config *cfg, struct budget *
     struct gossipsub *g = mem_zalloc(sizeof *g);
 
     assert(cfg->open != NULL && cfg->peers_max != 0 && cfg->topics_max != 0);
+    assert(cfg->rpc_max >= MIB); /* the control that a peer may be owed fits in one RPC */
     assert(cfg->d_low <= cfg->d && cfg->d <= cfg->d_high && cfg->d_out <= cfg->d_low);
     g->cfg = *cfg;
     g->mem = mem;

@@ -67,6 +67,8 @@ struct world_node {
     struct budget mem;
     struct play_open open;
     struct timer tick;
+    bool censors; /* takes part in all but passes nothing on: every verdict is IGNORE */
+    bool stuck;   /* takes what it is sent, and reads none of it: its peers' sockets are full */
 };
 
 struct world {
@@ -97,6 +99,8 @@ void world_connect_random(struct world *w, uint32_t degree);
 void world_run(struct world *w, uint64_t until_ns);
 /* The verdict of a message is its first byte: 'x' rejected, 'i' ignored, else accepted. */
 enum err world_publish(struct world *w, uint32_t node, uint32_t topic, struct view data);
+/* Bytes of `from` beside what its engine says; takes the reference. */
+void world_inject(struct world *w, uint32_t from, uint32_t to, struct blob *rpc);
 /* Move what `node` has to say; after calling its engine by hand. */
 void world_pump(struct world *w, uint32_t node);
 

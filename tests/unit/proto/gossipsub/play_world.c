@@ -68,7 +68,7 @@ static void on_event(struct world *w, uint32_t node, const struct gossip_event *
     if (w->on_event != NULL) {
         w->on_event(w->self, w, node, ev);
     }
-    if (ev->kind == GOSSIP_SENDABLE) {
+    if (ev->kind == GOSSIP_SENDABLE && !w->nodes[ev->peer].stuck) {
         enum gossip_class class;
         struct blob *rpc;
 
@@ -77,8 +77,19 @@ static void on_event(struct world *w, uint32_t node, const struct gossip_event *
         }
     } else if (ev->kind == GOSSIP_MESSAGE) {
         struct parcel p = {.to = node, .message = ev->message, .verdict = verdict_of(ev)};
+
+        p.verdict = w->nodes[node].censors ? GOSSIP_IGNORE : p.verdict;
         send_parcel(w, AT_VERDICT, p, w->now_ns + MILLIS(rng_below(&w->rng.base, VERDICT_MAX_MS)));
     }
+}
+
+void world_inject(struct world *w, uint32_t from, uint32_t to, struct blob *rpc)
+{
+    if (w->links[from * w->n + to] == 0) {
+        blob_unref(rpc);
+        return;
+    }
+    wire(w, from, to, rpc, GOSSIP_CONTROL);
 }
 
 void world_pump(struct world *w, uint32_t node)
