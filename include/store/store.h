@@ -29,7 +29,7 @@ struct store_config {
     struct rng *rng;    /* for hash keys; NULL: the process's own (crypto_start() has run) */
 };
 
-#define STORE_MAP_DEFAULT ((size_t)256 << 30) /* address space, not disk */
+#define STORE_MAP_DEFAULT ((size_t)4 << 40) /* address space: the disk is full before */
 /* Tools that count address space, and valgrind, keep working with a small map. */
 #define STORE_MAP_FIRST ((size_t)1 << 30)
 #define STORE_PENDING_DEFAULT                                           \
