@@ -266,8 +266,8 @@ def run():
 
     # Nobody else noticed: the same peers, new blocks, one head.
     check(good <= {p["peer_id"] for p in daemon.peers()}, f"good peers were lost: {good - {p['peer_id'] for p in daemon.peers()}}")
-    start = daemon.header("head")["slot"]
-    until(lambda: daemon.header("head")["slot"] >= start + 3, 6 * SECONDS_PER_SLOT, "blocks go on coming")
+    start = daemon.head_slot()
+    until(lambda: daemon.head_slot() >= start + 3, 6 * SECONDS_PER_SLOT, "blocks go on coming")
     until(lambda: net.same_head() and net.head(0)["root"] == daemon.header("head")["root"], 10, "one head on all")
     daemon.stop()
     check(net.stop() == 0, "the devnet around it did not end well")

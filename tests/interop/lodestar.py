@@ -99,7 +99,7 @@ def we_dial():
     check(last > (CAPELLA_EPOCH + 1) * SLOTS_PER_EPOCH, "the watch ended before the fork")
     finalized = lodestar.finalized_epoch()
     check(finalized > CAPELLA_EPOCH, f"Lodestar has finalized epoch {finalized} only: no healthy devnet")
-    until(lambda: daemon.header("head")["slot"] >= last, 10, lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}")
+    until(lambda: daemon.head_slot() >= last, 10, lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}")
 
     chain = lodestar.chain(last)
     count = compare_roots(daemon, chain, 1, last)
@@ -118,7 +118,7 @@ def we_dial():
     second = Daemon("second daemon", network, work / "d2", ["--boot-nodes", daemon.enr])
     until(lambda: second.peer(daemon.peer_id), 60, "the second daemon finds the first by discv5 and connects")
     head = daemon.header("head")
-    until(lambda: (second.header("head") or {"root": None})["root"] == head["root"], 90,
+    until(lambda: (second.header("head") or {}).get("root") == head["root"], 90,
           lambda: f"the second daemon's head is {second.header('head')}, the first's is {head}")
     compare_roots(second, chain, 1, last)
     linked_to_genesis(second, chain)
@@ -143,7 +143,7 @@ def they_dial():
     still_liked(daemon, lodestar)
     last = lodestar.slot() - 1
     chain = lodestar.chain(last)
-    until(lambda: daemon.header("head")["slot"] >= last, 10, lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}")
+    until(lambda: daemon.head_slot() >= last, 10, lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}")
     count = compare_roots(daemon, chain, 1, last)
     linked_to_genesis(daemon, chain)
     ways = daemon.blocks_by_way()

@@ -344,6 +344,33 @@ func main() {
 			}
 			wg.Wait()
 			emit("echo", "sent", n*streams, "got", got, "err", first, "ms", time.Since(t0).Milliseconds())
+		case "churn": // churn N MULTIADDR/p2p/ID: connect and close, one after the other
+			var n int
+			fmt.Sscan(arg(1), &n)
+			ai, err := peer.AddrInfoFromString(arg(2))
+			t0 := time.Now()
+			done := 0
+			for ; err == nil && done < n; done++ {
+				if err = h.Connect(ctx, *ai); err == nil {
+					err = h.Network().ClosePeer(ai.ID)
+				}
+			}
+			emit("churn", "done", done, "err", err, "ms", time.Since(t0).Milliseconds())
+		case "swarm": // swarm N MULTIADDR/p2p/ID: N hosts of other identities, each connected once
+			var n int
+			fmt.Sscan(arg(1), &n)
+			ai, err := peer.AddrInfoFromString(arg(2))
+			up := 0
+			for ; err == nil && up < n; up++ {
+				var one host.Host
+				one, err = libp2p.New(libp2p.NoListenAddrs, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+					libp2p.Security(noise.ID, noise.New), libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
+					libp2p.Ping(false), libp2p.DisableRelay(), libp2p.ResourceManager(&network.NullResourceManager{}))
+				if err == nil {
+					err = one.Connect(ctx, *ai)
+				}
+			}
+			emit("swarm", "up", up, "err", err)
 		case "close":
 			p, _ := peer.Decode(arg(1))
 			emit("close", "err", h.Network().ClosePeer(p))

@@ -72,6 +72,11 @@ class Daemon:
         message = answer["data"]["header"]["message"]
         return {"root": answer["data"]["root"], "slot": int(message["slot"]), "parent": message["parent_root"]}
 
+    def head_slot(self):
+        """-1 while it has no block."""
+        head = self.header("head")
+        return head["slot"] if head else -1
+
     def block_ssz(self, block):
         request = urllib.request.Request(f"{self.rest}/eth/v2/beacon/blocks/{block}", headers={"Accept": "application/octet-stream"})
         with urllib.request.urlopen(request, timeout=10) as answer:

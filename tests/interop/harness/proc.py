@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
@@ -172,7 +173,9 @@ def main(test, *args):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         test(*args)
-    except Failure as failure:
+    except Exception as failure:  # the harness' own trouble keeps the same evidence
+        if not isinstance(failure, Failure):
+            traceback.print_exc()
         for process in _processes:
             print(f"--- last lines of {process.name}")
             for line in process.lines[-40:]:
@@ -183,7 +186,7 @@ def main(test, *args):
         for path in _scratch:
             print(f"files kept in {path}, the whole output of each process among them")
         end_all()
-        print(f"failed: {failure}".replace("\n", " | "))
+        print(f"failed: {failure or type(failure).__name__}".replace("\n", " | "))
         sys.exit(1)
     end_all()
     for path in _scratch:
