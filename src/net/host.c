@@ -97,6 +97,7 @@ void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)
         memcpy(h->addrs, addrs, n * sizeof *addrs);
     }
     h->n_addrs = n;
+    buf_clear(&h->record);
     h->record_seq++;
     identify_push(h);
 }
@@ -444,6 +445,7 @@ void host_free(struct host *h)
     map_done(&h->ip_count);
     slots_done(&h->conns);
     slots_done(&h->streams);
+    buf_done(&h->record);
     mem_free(h->addrs);
     mem_free(h->seal);
     mem_free(h);

@@ -71,6 +71,10 @@ static void tell_ours(struct stream *s)
     };
     struct buf out;
 
+    if (h->record.n == 0) { /* signed once for all peers, not per connection */
+        IGNORE(identify_seal(&own, &h->record), "identify_write() goes without it");
+    }
+    own.record = buf_view(&h->record);
     buf_init(&out, QUEUE_MAX);
     multiaddr_tcp(&s->conn->addr, NULL, &observed);
     enum err e = identify_write(&own, &out);
@@ -192,6 +196,7 @@ static const struct stream_ops push_ops = {push_opened, on_data, on_ended, on_go
 
 void identify_register(struct host *h)
 {
+    buf_init(&h->record, IDENTIFY_OWN_MAX);
     h->identify_protocol = (struct stream_protocol){
         .ids = id_ids,
         .n_ids = ARRAY_LEN(id_ids),

@@ -181,6 +181,7 @@ struct host {
     struct event_item *events, **events_end, *told;
     struct multiaddr *addrs;
     size_t n_addrs;
+    struct buf record; /* the signed peer record of these addresses; empty: not asked for yet */
     uint64_t record_seq;
     struct stream_protocol identify_protocol, push_protocol, ping_protocol;
     uint8_t *seal; /* one sealed record on its way to the socket */
