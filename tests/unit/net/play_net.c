@@ -333,18 +333,43 @@ static void turn(struct play *p)
     }
 }
 
-void play_settle(struct play *p)
+/* Links that are over give their places back. */
+static void forget_closed(struct play *p)
 {
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->n_links; i++) {
+        struct play_link *l = &p->links[i];
+        if (l->end[0].closed && (l->end[1].closed || l->refused)) {
+            buf_done(&l->end[0].in);
+            buf_done(&l->end[1].in);
+        } else {
+            p->links[kept++] = *l;
+        }
+    }
+    p->n_links = kept;
+}
+
+bool play_run(struct play *p, uint64_t steps)
+{
+    uint64_t until = steps == UINT64_MAX ? UINT64_MAX : p->steps + steps;
     bool moved = true;
 
-    while (moved) {
+    forget_closed(p);
+    while (moved && p->steps < until) {
         turn(p);
         moved = false;
-        for (size_t i = 0; i < p->n_links; i++) {
+        for (size_t i = 0; i < p->n_links && p->steps < until; i++) {
             moved |= step_end(p, &p->links[i], 0);
             moved |= step_end(p, &p->links[i], 1);
         }
     }
+    return moved;
+}
+
+void play_settle(struct play *p)
+{
+    play_run(p, UINT64_MAX);
 }
 
 void play_wait(struct play *p, uint64_t ns)

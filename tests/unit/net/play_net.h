@@ -74,6 +74,8 @@ struct play_node *play_puppet(struct play *p,
 struct addr play_addr(unsigned index);
 /* Run until nothing moves any more but time. */
 void play_settle(struct play *p);
+/* The same for about so many events; false: nothing moves any more. */
+bool play_run(struct play *p, uint64_t steps);
 /* Then let time go on until `ns` from now, with all deadlines on the way. */
 void play_wait(struct play *p, uint64_t ns);
 /* Host events of a kind; *ret_last (may be NULL) is the last one. */
