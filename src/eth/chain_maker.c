@@ -96,7 +96,8 @@ static enum err fill_payload(struct ssz_builder *b, const struct network *n, con
     (void)path_of(path, prefix, "transactions");
     for (unsigned i = 0; i < TRANSACTIONS; i++) {
         for (size_t at = 0; at < sizeof transaction; at += 32) {
-            invent("p2pd transaction", slot * 1024 + i * 32 + at / 32, zero, transaction + at);
+            invent("p2pd transaction", slot * 1024 + (uint64_t)i * 32 + at / 32, zero,
+                   transaction + at);
         }
         TRY(ssz_append(b, path, view_of(transaction, sizeof transaction)));
     }

@@ -172,7 +172,7 @@ void config_fork_key(enum fork f, const char *suffix, char out[static 64])
     const char *name = f == PHASE0 ? "genesis" : fork_name(f);
     size_t i = 0;
 
-    for (; name[i] != '\0' && i < 30; i++) {
+    for (; i < 30 && name[i] != '\0'; i++) {
         out[i] = (char)toupper((unsigned char)name[i]);
     }
     (void)snprintf(out + i, 64 - i, "%s", suffix);
@@ -216,6 +216,31 @@ static void schedule_insert(struct network *n, struct blob_params p)
     n->blob_schedule[i] = p;
 }
 
+static enum err read_schedule_entry(struct reader *r, const yaml_node_t *entry)
+{
+    struct blob_params p = {0, 0};
+    bool has_epoch, has_max;
+
+    if (entry == NULL || entry->type != YAML_MAPPING_NODE) {
+        return bad(r, "BLOB_SCHEDULE", "", "has an entry that is not a mapping");
+    }
+    TRY(read_u64(r, entry, "EPOCH", &has_epoch, &p.epoch));
+    TRY(read_u64(r, entry, "MAX_BLOBS_PER_BLOCK", &has_max, &p.max_blobs));
+    if (!has_epoch || !has_max) {
+        return bad(r, "BLOB_SCHEDULE", "", "has an entry without EPOCH or MAX_BLOBS_PER_BLOCK");
+    }
+    for (size_t i = 0; i < r->n->n_blob_schedule; i++) {
+        if (r->n->blob_schedule[i].epoch == p.epoch) {
+            return bad(r, "BLOB_SCHEDULE", "", "has two entries of one epoch");
+        }
+    }
+    if (r->n->n_blob_schedule == BLOB_SCHEDULE_MAX) {
+        return bad(r, "BLOB_SCHEDULE", "", "has more than 64 entries");
+    }
+    schedule_insert(r->n, p);
+    return E_OK;
+}
+
 static enum err read_schedule(struct reader *r)
 {
     const yaml_node_t *list = lookup(r, r->root, "BLOB_SCHEDULE");
@@ -228,27 +253,7 @@ static enum err read_schedule(struct reader *r)
     }
     for (const yaml_node_item_t *i = list->data.sequence.items.start;
          i < list->data.sequence.items.top; i++) {
-        const yaml_node_t *entry = yaml_document_get_node(&r->doc, *i);
-        struct blob_params p = {0, 0};
-        bool has_epoch, has_max;
-
-        if (entry == NULL || entry->type != YAML_MAPPING_NODE) {
-            return bad(r, "BLOB_SCHEDULE", "", "has an entry that is not a mapping");
-        }
-        TRY(read_u64(r, entry, "EPOCH", &has_epoch, &p.epoch));
-        TRY(read_u64(r, entry, "MAX_BLOBS_PER_BLOCK", &has_max, &p.max_blobs));
-        if (!has_epoch || !has_max) {
-            return bad(r, "BLOB_SCHEDULE", "", "has an entry without EPOCH or MAX_BLOBS_PER_BLOCK");
-        }
-        if (r->n->n_blob_schedule == BLOB_SCHEDULE_MAX) {
-            return bad(r, "BLOB_SCHEDULE", "", "has more than 64 entries");
-        }
-        schedule_insert(r->n, p);
-    }
-    for (size_t i = 1; i < r->n->n_blob_schedule; i++) {
-        if (r->n->blob_schedule[i].epoch == r->n->blob_schedule[i - 1].epoch) {
-            return bad(r, "BLOB_SCHEDULE", "", "has two entries of one epoch");
-        }
+        TRY(read_schedule_entry(r, yaml_document_get_node(&r->doc, *i)));
     }
     return E_OK;
 }
@@ -342,6 +347,35 @@ static bool is_separator(uint8_t c)
            c == '[' || c == ']' || c == '\0';
 }
 
+static enum err bootnode_add(struct network *n, struct view word, const char *file,
+                             char fault[static NETWORK_FAULT_MAX])
+{
+    bool is_enr = word.n >= 4 && memcmp(word.p, "enr:", 4) == 0;
+
+    if (word.p[0] != '/' && !is_enr) {
+        (void)snprintf(fault, NETWORK_FAULT_MAX,
+                       "%.80s: \"%.*s\" is neither an ENR nor a multiaddr", file,
+                       (int)(word.n < 64 ? word.n : 64), (const char *)word.p);
+        return E_CONFIG;
+    }
+    if (n->n_bootnodes == BOOTNODES_MAX) {
+        (void)snprintf(fault, NETWORK_FAULT_MAX, "%.80s: more than %u boot nodes", file,
+                       BOOTNODES_MAX);
+        return E_CONFIG;
+    }
+    n->bootnodes = mem_realloc(n->bootnodes, (n->n_bootnodes + 1) * sizeof *n->bootnodes);
+    n->bootnodes[n->n_bootnodes] = mem_zalloc(word.n + 1);
+    memcpy(n->bootnodes[n->n_bootnodes], word.p, word.n);
+    n->n_bootnodes++;
+    return E_OK;
+}
+
+/* YAML's marks of a list entry and of a document. */
+static bool is_mark(struct view word)
+{
+    return view_eq(word, view_str("-")) || view_eq(word, view_str("---"));
+}
+
 /* Nodes are words; what separates them is the same in YAML's two list styles and in plain lines. */
 enum err bootnodes_parse(struct network *n, struct view text, const char *file,
                          char fault[static NETWORK_FAULT_MAX])
@@ -351,7 +385,7 @@ enum err bootnodes_parse(struct network *n, struct view text, const char *file,
     while (i < text.n) {
         size_t start = i;
 
-        if (text.p[i] == '#') {
+        if (text.p[i] == '#') { /* a comment, to the line's end */
             while (i < text.n && text.p[i] != '\n') {
                 i++;
             }
@@ -362,30 +396,9 @@ enum err bootnodes_parse(struct network *n, struct view text, const char *file,
         }
         if (i == start) {
             i++;
-            continue;
+        } else if (!is_mark(view_of(text.p + start, i - start))) {
+            TRY(bootnode_add(n, view_of(text.p + start, i - start), file, fault));
         }
-        const char *word = (const char *)text.p + start;
-        size_t len = i - start;
-        bool punctuation = (len == 1 && *word == '-') || (len == 3 && memcmp(word, "---", 3) == 0);
-
-        if (punctuation) {
-            continue;
-        }
-        if (*word != '/' && (len < 4 || memcmp(word, "enr:", 4) != 0)) {
-            (void)snprintf(fault, NETWORK_FAULT_MAX,
-                           "%.80s: \"%.*s\" is neither an ENR nor a multiaddr", file,
-                           (int)(len < 64 ? len : 64), word);
-            return E_CONFIG;
-        }
-        if (n->n_bootnodes == BOOTNODES_MAX) {
-            (void)snprintf(fault, NETWORK_FAULT_MAX, "%.80s: more than %u boot nodes", file,
-                           BOOTNODES_MAX);
-            return E_CONFIG;
-        }
-        n->bootnodes = mem_realloc(n->bootnodes, (n->n_bootnodes + 1) * sizeof *n->bootnodes);
-        n->bootnodes[n->n_bootnodes] = mem_zalloc(len + 1);
-        memcpy(n->bootnodes[n->n_bootnodes], word, len);
-        n->n_bootnodes++;
     }
     return E_OK;
 }

@@ -54,31 +54,31 @@ static bool execution_enabled(const struct check *c)
            !all_zero(field_bytes(c, "message.body.execution_payload.block_hash"));
 }
 
+/* gloas: the block promises its payload. */
+static enum check_verdict check_bid_of_block(struct check *c, uint64_t most_blobs)
+{
+    REJECT_IF_KNOWN(field_count(c, BID "blob_kzg_commitments") > most_blobs,
+                    "too many blob kzg commitments");
+    REJECT_IF_KNOWN(
+        !view_eq(field_bytes(c, "message.parent_root"), field_bytes(c, BID "parent_block_root")),
+        "bid's parent does not equal block's parent");
+    return CHECK_ACCEPT;
+}
+
 static enum check_verdict check_payload(struct check *c, uint64_t slot)
 {
     enum fork fork = c->topic->span->fork;
     uint64_t most = network_max_blobs(c->net, epoch_of_slot(c->net, slot));
+    uint64_t start = slot_start_ns(c->net, slot) / 1000000000u;
 
     if (fork >= GLOAS) {
-        struct view parent = field_bytes(c, "message.parent_root");
-        struct view of_bid =
-            field_bytes(c, "message.body.signed_execution_payload_bid.message.parent_block_root");
-
-        REJECT_IF_KNOWN(field_count(c, BID "blob_kzg_commitments") > most,
-                        "too many blob kzg commitments");
-        REJECT_IF_KNOWN(!view_eq(parent, of_bid), "bid's parent does not equal block's parent");
-        return CHECK_ACCEPT;
+        return check_bid_of_block(c, most);
     }
-    if (fork >= BELLATRIX && execution_enabled(c)) {
-        uint64_t start = slot_start_ns(c->net, slot) / 1000000000u;
-
-        REJECT_IF_KNOWN(field_u64(c, "message.body.execution_payload.timestamp") != start,
-                        "incorrect execution payload timestamp");
-    }
-    if (fork >= DENEB) {
-        REJECT_IF_KNOWN(field_count(c, "message.body.blob_kzg_commitments") > most,
-                        "too many blob kzg commitments");
-    }
+    REJECT_IF_KNOWN(fork >= BELLATRIX && execution_enabled(c) &&
+                        field_u64(c, "message.body.execution_payload.timestamp") != start,
+                    "incorrect execution payload timestamp");
+    REJECT_IF_KNOWN(fork >= DENEB && field_count(c, "message.body.blob_kzg_commitments") > most,
+                    "too many blob kzg commitments");
     return CHECK_ACCEPT;
 }
 

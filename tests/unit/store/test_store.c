@@ -411,6 +411,9 @@ static void a_small_map_doubles_under_the_batches(void **state)
     assert_int_equal(store_close(s), E_OK);
     assert_int_equal(store_open(&cfg, &s, fault), E_OK); /* a file larger than the first map */
     assert_true(holds(s, 99, 100 * KIB));
+    assert_int_equal(put(s, 100, 100 * KIB), E_OK);
+    assert_int_equal(store_flush(s), E_OK);
+    assert_true(holds(s, 100, 100 * KIB));
     assert_int_equal(store_close(s), E_OK);
     place_remove(&p);
 }
