@@ -165,12 +165,20 @@ static void recovers(struct net *net)
     }
 }
 
+/* Small tables: they are cleared at every birth. */
+static void tune(struct discv5_config *cfg)
+{
+    cfg->sessions_max = cfg->challenges_max = 16;
+    cfg->requests_max = 32;
+    cfg->lookups_max = 2;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct attack a = {.ops = rd_of(view_of(p, n < 600 ? n : 600))};
 
     a.net = net_new(&(struct net_config){
-        .seed = 1, .n = 2, .latency_min_ns = MILLIS(5), .latency_max_ns = MILLIS(5)});
+        .seed = 1, .n = 2, .latency_min_ns = MILLIS(5), .latency_max_ns = MILLIS(5), .tune = tune});
     a.net->filter = keep;
     a.net->filter_self = &a;
     while (!a.ops.bad && rd_left(&a.ops) > 0) {

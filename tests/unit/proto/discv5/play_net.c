@@ -232,7 +232,14 @@ static size_t owner(const struct net *net, const struct addr *a)
     return i;
 }
 
-bool net_step(struct net *net, uint64_t until_ns)
+static void pump_unless(struct net *net, size_t who, size_t mine)
+{
+    if (who != mine) {
+        net_pump(net, who);
+    }
+}
+
+bool net_step_as(struct net *net, uint64_t until_ns, size_t mine)
 {
     uint64_t next = net->heap_n == 0 ? NEVER : net->heap[0].at_ns;
     size_t who = net->n;
@@ -254,7 +261,7 @@ bool net_step(struct net *net, uint64_t until_ns)
     }
     if (who < net->n) {
         discv5_tick(net->nodes[who].engine, net->now);
-        net_pump(net, who);
+        pump_unless(net, who, mine);
         return true;
     }
     struct flight f = pop(net);
@@ -264,10 +271,15 @@ bool net_step(struct net *net, uint64_t until_ns)
         struct net_node *n = &net->nodes[who];
 
         n->fed_errors[discv5_feed(n->engine, &f.from, blob_view(f.bytes), net->now)]++;
-        net_pump(net, who);
+        pump_unless(net, who, mine);
     }
     blob_unref(f.bytes);
     return true;
+}
+
+bool net_step(struct net *net, uint64_t until_ns)
+{
+    return net_step_as(net, until_ns, SIZE_MAX);
 }
 
 void net_run(struct net *net, uint64_t for_ns)

@@ -68,6 +68,8 @@ void net_restart(struct net *net, size_t i);
 void net_move(struct net *net, size_t i, const struct addr *to);
 void net_pump(struct net *net, size_t i);          /* take its datagrams and events */
 bool net_step(struct net *net, uint64_t until_ns); /* the next thing that happens; false: none */
+/* The same, but what node `mine` gives out is left for the caller to take. */
+bool net_step_as(struct net *net, uint64_t until_ns, size_t mine);
 void net_run(struct net *net, uint64_t for_ns);
 /* Until `done` says so; false when `for_ns` ran out first. */
 bool net_run_until(struct net *net, bool (*done)(const struct net *net), uint64_t for_ns);
