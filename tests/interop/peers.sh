@@ -70,11 +70,14 @@ devp2p) # go-ethereum's discv5 conformance suite: some 200 CPU seconds, once
 lodestar)
     if npm_ci lodestar; then
         # Only the native parts that Lodestar cannot do without are built. Node's headers come with the machine's
-        # Node or with Debian's libnode-dev; without them node-gyp would look for them on the Internet.
+        # Node or with Debian's libnode-dev (older, but these parts use the stable N-API); without them node-gyp
+        # would look for them on the Internet.
         prefix=$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")
-        if [ -f "$prefix/include/node/node_api.h" ]; then
-            export npm_config_nodedir=$prefix
+        if [ ! -f "$prefix/include/node/node_api.h" ]; then
+            p2pd_install libnode-dev
+            prefix=/usr
         fi
+        export npm_config_nodedir=$prefix
         (cd "$cache/lodestar" && npm rebuild snappy c-kzg bcrypto) || { echo "npm rebuild for lodestar failed"; exit 1; }
         installed lodestar
     fi
