@@ -152,8 +152,8 @@ void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id
 void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version);
 void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now);
 
-/* Take bytes of the peer's stream; whole RPCs are processed and events queue up. E_GOSSIP_RPC
- * closes the stream. */
+/* Take bytes of the peer's stream; whole RPCs are processed and events queue up. E_GOSSIP_RPC,
+ * E_BUDGET and E_TIMEOUT (one RPC took two minutes) close the stream. */
 CHECKED enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in,
                                 struct now now);
 /* Owed once for each GOSSIP_MESSAGE. */

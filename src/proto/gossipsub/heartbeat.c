@@ -178,6 +178,7 @@ void heartbeat(struct gossipsub *g)
 {
     score_tick(g);
     gossip_tick(g);
+    stream_tick(g);
     for (uint32_t i = 0; i < g->cfg.topics_max; i++) {
         const struct topic *t = &g->topics[i];
 

@@ -52,9 +52,10 @@
 #define GRAFT_FLOOD_NS        SECONDS(10)   /* GRAFT this soon after PRUNE costs twice */
 #define OPPORTUNISTIC_TICKS   60u
 #define OPPORTUNISTIC_PEERS   2u
-#define QUEUE_ITEM_COST       64u        /* bytes of a queue entry, counted with the blob */
-#define GATHER_KEPT_MAX       (64 * KIB) /* a larger gather buffer is given back once empty */
-#define RECORDS_PER_PEER      4u         /* idle records kept: this many times peers_max */
+#define QUEUE_ITEM_COST       64u          /* bytes of a queue entry, counted with the blob */
+#define GATHER_MAX_NS         SECONDS(120) /* for one RPC: the largest takes 100 s at 1 Mbit/s */
+#define GATHER_KEPT_MAX       (64 * KIB)   /* a larger gather buffer is given back once empty */
+#define RECORDS_PER_PEER      4u           /* idle records kept: this many times peers_max */
 
 /* ---- bit sets ---- */
 static inline bool bit_get(const uint64_t *w, uint32_t i)
@@ -203,6 +204,8 @@ struct peer {
     struct budget mem; /* the gather buffer and what the peer's subscriptions cost */
     struct buf in;     /* an RPC that is not whole yet */
     size_t in_charged;
+    uint64_t in_since_ns; /* when its first byte came */
+    bool in_late;         /* GATHER_MAX_NS passed: the stream ends with its next byte */
     struct map unknown;   /* hash of a name -> nothing: subscriptions to topics we do not have */
     struct map idontwant; /* id fingerprint -> last tick */
     /* By topic: what the peer was told, and what it shall be told. */
@@ -385,6 +388,9 @@ void gossip_send_idontwant(struct gossipsub *g, const struct message *m);
 void gossip_emit(struct gossipsub *g, uint32_t topic); /* IHAVE, at the heartbeat */
 void gossip_tick(struct gossipsub *g);                 /* promises, counters, expiry */
 bool gossip_unwanted(const struct gossipsub *g, uint32_t peer, uint64_t id_fp);
+
+/* ---- stream.c ---- */
+void stream_tick(struct gossipsub *g); /* let go of RPCs that take too long */
 
 /* ---- ledger.c ---- */
 /* topic NO_TOPIC: names none. */

@@ -160,9 +160,10 @@ static void gather_free(struct peer *p)
     p->in_charged = 0;
 }
 
-static enum err gather(struct peer *p, struct view *in, size_t n)
+static enum err gather(struct peer *p, struct view *in, size_t n, uint64_t now_ns)
 {
     n = n < in->n ? n : in->n;
+    p->in_since_ns = p->in.n == 0 ? now_ns : p->in_since_ns;
     TRY(buf_append(&p->in, in->p, n));
     *in = view_skip(*in, n);
     if (p->in.cap > p->in_charged) {
@@ -183,7 +184,7 @@ static enum err feed_gathered(struct gossipsub *g, uint32_t peer, struct view *i
     size_t head, size;
 
     TRY(frame_size(g, buf_view(&p->in), &head, &size));
-    TRY(gather(p, in, size == 0 ? 1 : size - p->in.n));
+    TRY(gather(p, in, size == 0 ? 1 : size - p->in.n, g->now_ns));
     TRY(frame_size(g, buf_view(&p->in), &head, &size));
     if (size == 0 || p->in.n < size) {
         return E_OK;
@@ -205,6 +206,7 @@ enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in, str
     if (p == NULL) {
         return E_INVALID;
     }
+    TRY(p->in_late ? E_TIMEOUT : E_OK);
     while (in->n != 0) {
         if (p->in.n != 0) {
             TRY(feed_gathered(g, peer, in));
@@ -212,7 +214,7 @@ enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in, str
         }
         TRY(frame_size(g, *in, &head, &size));
         if (size == 0 || size > in->n) {
-            TRY(gather(p, in, in->n));
+            TRY(gather(p, in, in->n, g->now_ns));
             continue;
         }
         struct view rpc = view_of(in->p + head, size - head);
@@ -220,4 +222,16 @@ enum err gossipsub_feed(struct gossipsub *g, uint32_t peer, struct view *in, str
         TRY(on_rpc(g, peer, rpc, size));
     }
     return E_OK;
+}
+
+void stream_tick(struct gossipsub *g)
+{
+    BIT_EACH(g->live, g->peer_words, i) {
+        struct peer *p = g->peers[i];
+
+        if (p->in.n != 0 && g->now_ns - p->in_since_ns > GATHER_MAX_NS) {
+            gather_free(p);
+            p->in_late = true;
+        }
+    }
 }

@@ -615,6 +615,26 @@ static void pending_messages_tell_who_else_has_them(void **state)
     one_done(o);
 }
 
+static void an_rpc_that_takes_too_long_is_let_go_and_ends_the_stream(void **state)
+{
+    struct one *o = fresh();
+    static uint8_t part[50000] = {0x80, 0x80, 0x40, 0x12}; /* of 1 MiB */
+    struct view v = {part, sizeof part};
+    size_t before = o->mem.used;
+    (void)state;
+
+    assert_int_equal(gossipsub_feed(o->g, 1, &v, o->now), E_OK);
+    one_sleep(o, SECONDS(119));
+    v = view_of(part, 1);
+    assert_int_equal(gossipsub_feed(o->g, 1, &v, o->now), E_OK); /* a byte does not buy time */
+    assert_true(o->mem.used > before);
+    one_sleep(o, SECONDS(3));
+    assert_int_equal(o->mem.used, before);
+    v = view_of(part, 1);
+    assert_int_equal(gossipsub_feed(o->g, 1, &v, o->now), E_TIMEOUT);
+    one_done(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -636,6 +656,7 @@ int main(void)
         cmocka_unit_test(the_cache_makes_room_by_forgetting_the_oldest),
         cmocka_unit_test(pending_messages_are_bounded_and_the_next_is_refused_not_forgotten),
         cmocka_unit_test(a_message_in_pieces_is_gathered_as_it_comes),
+        cmocka_unit_test(an_rpc_that_takes_too_long_is_let_go_and_ends_the_stream),
         cmocka_unit_test(every_byte_has_a_peer_and_a_cause),
         cmocka_unit_test(events_of_a_topic_that_went_name_no_other),
         cmocka_unit_test(pending_messages_tell_who_else_has_them),
