@@ -351,7 +351,7 @@ func main() {
 			t0 := time.Now()
 			done := 0
 			for ; err == nil && done < n; done++ {
-				if err = h.Connect(ctx, *ai); err == nil {
+				if err = h.Connect(context.Background(), *ai); err == nil {
 					err = h.Network().ClosePeer(ai.ID)
 				}
 			}
@@ -367,7 +367,7 @@ func main() {
 					libp2p.Security(noise.ID, noise.New), libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 					libp2p.Ping(false), libp2p.DisableRelay(), libp2p.ResourceManager(&network.NullResourceManager{}))
 				if err == nil {
-					err = one.Connect(ctx, *ai)
+					err = one.Connect(context.Background(), *ai)
 				}
 			}
 			emit("swarm", "up", up, "err", err)
