@@ -12,27 +12,22 @@ struct conn *conn_get(const struct host *h, conn_id id)
     return c == NULL || c->state == CONN_DEAD ? NULL : c;
 }
 
-struct conn *conn_new(struct host *h, uint64_t port_conn, const struct addr *addr, bool outbound)
+struct conn *conn_new(struct host *h, const struct addr *addr, bool outbound)
 {
     struct conn *c = mem_zalloc(sizeof *c);
-    struct conn **slot;
 
     *c = (struct conn){
         .host = h,
-        .port_conn = port_conn,
         .addr = *addr,
         .outbound = outbound,
         .since_ns = h->now.mono_ns,
         .steps = {.begun_ns = h->now.mono_ns},
     };
     budget_init(&c->mem, &h->mem, "connection", h->cfg.memory_per_conn_max);
-    slot = map_put(&h->by_port, &port_conn, NULL);
-    if (slot == NULL || budget_take(&c->mem, CONN_COST) != E_OK) {
-        map_remove(&h->by_port, &port_conn);
+    if (budget_take(&c->mem, CONN_COST) != E_OK) {
         mem_free(c);
         return NULL;
     }
-    *slot = c;
     c->id = slots_add(&h->conns, c);
     buf_init(&c->in, IN_MAX);
     buf_init(&c->out, 2 * RECORD_MAX);
@@ -40,8 +35,20 @@ struct conn *conn_new(struct host *h, uint64_t port_conn, const struct addr *add
              2 * (size_t)h->cfg.streams_per_conn_max, h->by_port.key);
     timer_init(&c->timer, TIMER_CONN, c);
     limits_add(c);
-    metric_set(h->metrics, M_CONNS, 0, h->by_port.n);
+    h->n_conns++;
+    metric_set(h->metrics, M_CONNS, 0, h->n_conns);
     return c;
+}
+
+void conn_discard(struct conn *c)
+{
+    struct host *h = c->host;
+
+    dial_drop(c, 0);
+    limits_remove(c);
+    h->n_conns--;
+    metric_set(h->metrics, M_CONNS, 0, h->n_conns);
+    conn_free(c);
 }
 
 /* The streams have been told and freed before. */
@@ -97,13 +104,18 @@ void conn_end(struct conn *c, enum err why, const char *words, bool abort)
     c->state = CONN_DEAD;
     c->why = c->why == E_OK ? why : c->why; /* a reason given before is the true one */
     timer_stop(&h->timers, &c->timer);
-    map_remove(&h->by_port, &c->port_conn);
-    h->port->ops->close(h->port, c->port_conn, abort);
+    if (was == CONN_DIALING) {
+        dial_drop(c, 0);
+    } else {
+        map_remove(&h->by_port, &c->port_conn);
+        h->port->ops->close(h->port, c->port_conn, abort);
+    }
     limits_remove(c);
+    h->n_conns--;
     if (c->why != E_OK) {
         metric_add(h->metrics, M_FAULTS, (unsigned)c->why, 1);
     }
-    metric_set(h->metrics, M_CONNS, 0, h->by_port.n);
+    metric_set(h->metrics, M_CONNS, 0, h->n_conns);
     tell_end(c, was, c->why, words);
     LOG(h->log, LOG_DEBUG, "net", c->was_up ? "connection ended" : "handshake failed",
         L_STR("addr", addr_text(&c->addr, addr)), L_STR("why", err_table[c->why].name),
@@ -224,7 +236,7 @@ void conn_tick(struct conn *c)
 {
     switch (c->state) {
     case CONN_DIALING:
-        conn_end(c, E_TIMEOUT, NULL, true);
+        dial_tick(c);
         break;
     case CONN_UPGRADING:
         conn_end(c, E_UPGRADE_TIMEOUT, NULL, true);

@@ -47,7 +47,8 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
     timers_init(&h->timers);
     noise_static_init(&h->noise, cfg->ident, rng);
     peer_id_from_secp(cfg->ident->public, &h->self);
-    map_init(&h->by_port, sizeof(uint64_t), sizeof(struct conn *), cfg->conns_max, key);
+    map_init(&h->by_port, sizeof(uint64_t), sizeof(struct conn *),
+             HOST_ADDRS_MAX * (size_t)cfg->conns_max, key);
     map_init(&h->by_peer, sizeof(struct peer_id), sizeof(struct conn *), cfg->conns_max, key);
     map_init(&h->ip_count, sizeof(struct addr), sizeof(unsigned), cfg->conns_max, key);
     if (cfg->yamux) { /* Spec: consensus-specs phase0/p2p-interface.md "Multiplexing" */
@@ -221,24 +222,7 @@ static void settle(struct host *h)
 
 /* ---- the port ---- */
 
-static void on_accepted(struct host *h, const struct port_event *ev)
-{
-    enum err e = limits_accept(h, &ev->addr);
-    struct conn *c = e == E_OK ? conn_new(h, ev->conn, &ev->addr, false) : NULL;
-
-    if (c == NULL) {
-        metric_add(h->metrics, M_FAULTS, (unsigned)(e == E_OK ? E_BUDGET : e), 1);
-        h->port->ops->close(h->port, ev->conn, true);
-        return;
-    }
-    timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.upgrade_timeout_ns);
-    e = upgrade_start(c);
-    if (e != E_OK) {
-        conn_fault(c, e);
-    }
-}
-
-static void on_connected(struct conn *c)
+static void upgrade(struct conn *c)
 {
     struct host *h = c->host;
 
@@ -249,11 +233,38 @@ static void on_connected(struct conn *c)
     }
 }
 
+static void on_accepted(struct host *h, const struct port_event *ev)
+{
+    enum err e = limits_accept(h, &ev->addr);
+    struct conn *c = e == E_OK ? conn_new(h, &ev->addr, false) : NULL;
+    struct conn **slot = c == NULL ? NULL : map_put(&h->by_port, &ev->conn, NULL);
+
+    if (slot == NULL) {
+        if (c != NULL) {
+            conn_discard(c);
+        }
+        metric_add(h->metrics, M_FAULTS, (unsigned)(e == E_OK ? E_BUDGET : e), 1);
+        h->port->ops->close(h->port, ev->conn, true);
+        return;
+    }
+    *slot = c;
+    c->port_conn = ev->conn;
+    upgrade(c);
+}
+
+static void on_connected(struct conn *c, const struct port_event *ev)
+{
+    dial_connected(c, ev->conn);
+    upgrade(c);
+}
+
 static void on_closed(struct conn *c, const struct port_event *ev)
 {
-    enum err why = c->state == CONN_DIALING ? E_DIAL : ev->error == E_OK ? E_CLOSED : ev->error;
-
-    conn_end(c, why, ev->error_text, true);
+    if (c->state == CONN_DIALING) {
+        dial_closed(c, ev->conn, ev->error_text);
+    } else {
+        conn_end(c, ev->error == E_OK ? E_CLOSED : ev->error, ev->error_text, true);
+    }
 }
 
 void host_on_port(struct host *h, const struct port_event *ev, struct now now)
@@ -268,7 +279,7 @@ void host_on_port(struct host *h, const struct port_event *ev, struct now now)
         break;
     case PORT_CONNECTED:
         if (c != NULL) {
-            on_connected(c);
+            on_connected(c, ev);
         }
         break;
     case PORT_BYTES:
@@ -315,7 +326,7 @@ void host_tick(struct host *h, struct now now)
         if (t->kind == TIMER_CONN) {
             conn_tick(t->owner);
         } else {
-            stream_tick(t->owner);
+            stream_expired(t->owner);
         }
     }
     settle(h);
@@ -334,38 +345,6 @@ void host_flush(struct host *h, struct now now)
 }
 
 /* ---- what the node calls ---- */
-
-enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
-                   struct now now, conn_id *ret)
-{
-    uint64_t port_conn;
-
-    h->now = now;
-    if (to->family == 0 || to->port == 0 || addr_is_unspecified(to)) {
-        return E_ADDRESS;
-    }
-    if (expected != NULL && peer_id_eq(expected, &h->self)) {
-        return E_DIAL_SELF;
-    }
-    TRY(limits_address(h, to));
-    if (h->by_port.n >= h->cfg.conns_max) {
-        return E_CONNS_MAX;
-    }
-    TRY(h->port->ops->dial(h->port, to, &port_conn));
-    struct conn *c = conn_new(h, port_conn, to, true);
-    if (c == NULL) {
-        h->port->ops->close(h->port, port_conn, true);
-        return E_BUDGET;
-    }
-    if (expected != NULL) {
-        c->has_expected = true;
-        c->expected = *expected;
-    }
-    metric_add(h->metrics, M_DIALS, 0, 1);
-    timer_set(&h->timers, &c->timer, now.mono_ns + h->cfg.dial_timeout_ns);
-    *ret = c->id;
-    return E_OK;
-}
 
 void host_close(struct host *h, conn_id id, enum err why, struct now now)
 {
@@ -414,7 +393,7 @@ bool host_conn_info(const struct host *h, conn_id id, struct host_conn_info *ret
 
 size_t host_conn_count(const struct host *h)
 {
-    return h->by_port.n;
+    return h->n_conns;
 }
 
 struct budget *host_budget(struct host *h, conn_id id)
@@ -429,7 +408,7 @@ void host_free(struct host *h)
     if (h == NULL) {
         return;
     }
-    MAP_EACH(&h->by_port, struct conn *, c) {
+    for (struct conn **c; (c = map_oldest(&h->by_port)) != NULL;) {
         conn_end(*c, E_SHUTDOWN, NULL, false);
     }
     settle(h);

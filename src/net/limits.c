@@ -47,7 +47,7 @@ enum err limits_accept(struct host *h, const struct addr *from)
     const unsigned *count = map_get(&h->ip_count, &ip);
 
     TRY(limits_address(h, from));
-    if (h->by_port.n >= h->cfg.conns_max) {
+    if (h->n_conns >= h->cfg.conns_max) {
         return E_CONNS_MAX;
     }
     if (h->n_pending >= h->cfg.pending_max) {

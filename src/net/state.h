@@ -123,7 +123,8 @@ struct conn {
     struct peer_id expected, peer;
     bool outbound, has_expected, in_peers, was_up, counted_pending, counted_ip;
     bool dirty, blocked, probing, pong_owed, draining;
-    struct upgrade *upgrade; /* until up */
+    struct attempts *attempts; /* while dialling: dial.c */
+    struct upgrade *upgrade;   /* until up */
     struct noise *noise;
     struct mux *mux;
     struct buf in;      /* a record that is not whole yet */
@@ -159,10 +160,10 @@ struct host {
     struct noise_static noise;
     struct peer_id self;
     struct slots conns, streams;
-    struct map by_port;  /* port number -> struct conn * */
+    struct map by_port;  /* port number -> struct conn *; several while dialling */
     struct map by_peer;  /* peer id -> struct conn *: connections that are up */
     struct map ip_count; /* address -> unsigned, inbound */
-    unsigned n_pending;
+    unsigned n_conns, n_pending;
     bool accept_paused;
     const struct mux_ops *muxers[2];
     struct view muxer_ids[2];
@@ -199,7 +200,8 @@ struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c
 struct host_event *host_tell_identify(struct host *h, struct conn *c, struct identify *i);
 
 /* conn.c */
-struct conn *conn_new(struct host *h, uint64_t port_conn, const struct addr *addr, bool outbound);
+struct conn *conn_new(struct host *h, const struct addr *addr, bool outbound);
+void conn_discard(struct conn *c); /* one that nobody knows of yet: no event */
 void conn_free(struct conn *c);
 struct conn *conn_get(const struct host *h, conn_id id); /* NULL: stale or dead */
 void conn_bytes(struct conn *c, uint8_t *p, size_t n);
@@ -216,6 +218,12 @@ void conn_ping(struct conn *c);
 void conn_probe(struct conn *c);
 void conn_drained(struct conn *c); /* a stream has ended: was it the last of a going connection? */
 void conn_pong(struct conn *c, uint64_t rtt_ns);
+
+/* dial.c */
+void dial_connected(struct conn *c, uint64_t port_conn);
+void dial_closed(struct conn *c, uint64_t port_conn, const char *words);
+void dial_tick(struct conn *c);
+void dial_drop(struct conn *c, uint64_t except); /* gives up all attempts but one */
 
 /* limits.c */
 CHECKED enum err limits_address(const struct host *h, const struct addr *a);
@@ -257,7 +265,7 @@ void stream_fail(struct stream *s, enum err why); /* resets it first */
 void stream_check_over(struct stream *s);         /* both sides have ended? */
 void stream_later(struct stream *s); /* tells opened(), and what was held while paused */
 void stream_gone(struct stream *s);  /* tells and frees */
-void stream_tick(struct stream *s);
+void stream_expired(struct stream *s);
 void stream_end_if_asked(struct stream *s); /* the queue is empty: half-close, if wanted */
 
 /* identify.c, ping.c: the host's own protocols */

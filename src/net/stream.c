@@ -276,7 +276,7 @@ void stream_gone(struct stream *s)
     mem_free(s);
 }
 
-void stream_tick(struct stream *s)
+void stream_expired(struct stream *s)
 {
     uint64_t now = s->host->now.mono_ns;
     bool agreed = s->negotiation == NULL || now < s->agree_by_ns;

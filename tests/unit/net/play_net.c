@@ -246,7 +246,7 @@ static bool announce(struct play *p, struct play_link *l, unsigned k)
     struct play_end *e = &l->end[k];
     struct port_event ev = {.kind = k == 0 ? PORT_CONNECTED : PORT_ACCEPTED, .conn = e->conn};
 
-    if (k == 1 && p->nodes[e->node]->accept_paused) {
+    if (p->nodes[l->end[1].node]->never_connects || (k == 1 && p->nodes[e->node]->accept_paused)) {
         return false;
     }
     e->announced = true;

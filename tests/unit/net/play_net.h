@@ -27,6 +27,7 @@ struct play_node {
     uint64_t deadline_ns;
     uint64_t more_ns; /* set by after(): a deadline beside the host's; NEVER */
     bool accept_paused;
+    bool never_connects; /* dials to it get no answer */
     struct rng_seeded rng;
     struct ident ident;
     struct metrics *metrics;

@@ -628,6 +628,62 @@ static void a_dial_that_fails_tells_the_step_and_the_words(void **state)
     pair_free(p);
 }
 
+static void of_several_addresses_the_first_to_answer_wins(void **state)
+{
+    struct pair *p = mem_zalloc(sizeof *p);
+    struct host_config cfg = config(true, true, true);
+    const struct host_event *ev = NULL;
+    struct addr to[4] = {play_addr(99), play_addr(1), play_addr(1), {0}};
+    conn_id c;
+
+    (void)state;
+    pair_new(p, 20, &cfg, &cfg);
+    assert_int_equal(host_dial_any(p->a->host, to, 4, NULL, p->play.now, &c), E_OK);
+    play_settle(&p->play); /* the first is refused: the second is begun at once */
+    assert_int_equal(play_count(p->a, HOST_CONNECTED, &ev), 1);
+    assert_true(addr_eq(&ev->addr, &to[1]));
+    assert_true(ev->conn == c);
+    play_wait(&p->play, SECONDS(5));
+    assert_int_equal(host_conn_count(p->a->host), 1);
+    assert_int_equal(host_conn_count(p->b->host), 1);
+    assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, NULL), 0);
+    pair_free(p);
+}
+
+static void an_address_that_is_silent_is_overtaken_by_the_next(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config cfg = config(true, true, true);
+    const struct host_event *ev = NULL;
+    struct play_node *a, *mute, *b;
+    struct addr to[2] = {play_addr(1), play_addr(2)};
+    conn_id c;
+
+    (void)state;
+    play_init(play, 21);
+    a = play_host(play, cfg);
+    mute = play_puppet(play, silence);
+    b = play_host(play, cfg);
+    mute->accept_paused = mute->never_connects = true;
+    assert_int_equal(host_dial_any(a->host, to, 2, NULL, play->now, &c), E_OK);
+    play_wait(play, MILLIS(200));
+    assert_int_equal(play_count(a, HOST_CONNECTED, NULL), 0);
+    play_wait(play, MILLIS(100));
+    assert_int_equal(play_count(a, HOST_CONNECTED, &ev), 1);
+    assert_true(addr_eq(&ev->addr, &to[1]));
+    assert_int_equal(host_conn_count(b->host), 1);
+    host_close(a->host, c, E_OK, play->now);
+    play_wait(play, SECONDS(1));
+    assert_int_equal(host_dial_any(a->host, to, 1, NULL, play->now, &c), E_OK);
+    play_wait(play, SECONDS(11));
+    assert_int_equal(play_count(a, HOST_DIAL_FAILED, &ev), 1);
+    assert_int_equal(ev->error, E_TIMEOUT);
+    assert_int_equal(host_conn_count(a->host), 0);
+    assert_int_equal(host_budget(a->host, 0)->used, 0);
+    play_done(play);
+    mem_free(play);
+}
+
 static void a_flipped_bit_anywhere_ends_the_connection_with_a_reason(void **state)
 {
     (void)state;
@@ -788,6 +844,8 @@ int main(void)
         cmocka_unit_test(each_step_of_a_connection_has_its_time),
         cmocka_unit_test(half_open_connections_pause_accepting_and_time_out),
         cmocka_unit_test(a_dial_that_fails_tells_the_step_and_the_words),
+        cmocka_unit_test(of_several_addresses_the_first_to_answer_wins),
+        cmocka_unit_test(an_address_that_is_silent_is_overtaken_by_the_next),
         cmocka_unit_test(a_flipped_bit_anywhere_ends_the_connection_with_a_reason),
         cmocka_unit_test(ids_of_the_dead_are_refused),
         cmocka_unit_test(a_denied_charge_is_an_ordinary_answer),
