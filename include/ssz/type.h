@@ -104,6 +104,8 @@ CHECKED enum err ssz_set_new(const struct ssz_def *const *defs, size_t n, const 
 void ssz_set_free(struct ssz_set *s);
 /* NULL: no row of that name. */
 const struct ssz_type *ssz_set_type(const struct ssz_set *s, const char *name);
+/* A type of another set, which must outlive this one, under its own name. */
+void ssz_set_borrow(struct ssz_set *s, const struct ssz_type *t);
 /*
  * The type of a written expression: "List[uint16,128]", "ByteVector[48]", or a name of the set.
  * Not for shared sets: it adds to the set. E_SSZ_TYPE.

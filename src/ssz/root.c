@@ -44,13 +44,24 @@ static size_t even(size_t w)
     return w + w % 2;
 }
 
+/* Sizes that the compiler knows become single moves: most leaves are roots and uint64s. */
 static void one_chunk_roots(const struct view *v, size_t n, struct dest out)
 {
+    size_t size = v[0].n;
+
     for (size_t i = 0; i < n; i++) {
         uint8_t *at = out.p + i * out.stride;
 
+        if (size == 32) {
+            memcpy(at, v[i].p, 32);
+            continue;
+        }
         memset(at, 0, 32);
-        memcpy(at, v[i].p, v[i].n);
+        if (size == 8) {
+            memcpy(at, v[i].p, 8);
+        } else {
+            memcpy(at, v[i].p, size);
+        }
     }
 }
 
@@ -99,9 +110,7 @@ static void elements_node(struct scratch *s, const struct ssz_value *seq, uint64
         size_t n = to - i < TILE ? (size_t)(to - i) : TILE;
         struct scratch_mark m = scratch_mark(s);
 
-        for (size_t j = 0; j < n; j++) {
-            v[j] = walk_element(seq->type, seq->bytes, i + j);
-        }
+        walk_elements(seq->type, seq->bytes, i, n, v);
         roots(s, seq->type->inner, v, n, rows_of(buf, 1));
         scratch_back(s, m);
         merkle_fold(buf, n, 0, ret);
@@ -147,6 +156,12 @@ static void lift_layer(struct contents *c, size_t n, unsigned level, uint8_t *pa
         if (c[i].n == 0 || c[i].level != level) {
             continue;
         }
+        if (c[i].n == 1) { /* as on most levels of most lists */
+            memcpy(pairs + 64 * used, c[i].nodes, 32);
+            memcpy(pairs + 64 * used + 32, zero_root[level], 32);
+            used++;
+            continue;
+        }
         memcpy(pairs + 64 * used, c[i].nodes, 32 * c[i].n);
         if (c[i].n % 2 != 0) {
             memcpy(pairs + 64 * used + 32 * c[i].n, zero_root[level], 32);
@@ -161,7 +176,11 @@ static void lift_layer(struct contents *c, size_t n, unsigned level, uint8_t *pa
         }
         c[i].n = (c[i].n + 1) / 2;
         c[i].level++;
-        memcpy(c[i].nodes, pairs + 32 * used, 32 * c[i].n);
+        if (c[i].n == 1) {
+            memcpy(c[i].nodes, pairs + 32 * used, 32);
+        } else {
+            memcpy(c[i].nodes, pairs + 32 * used, 32 * c[i].n);
+        }
         used += c[i].n;
     }
 }

@@ -173,3 +173,12 @@ enum err ssz_set_define(struct ssz_set *s, const char *name, enum ssz_kind kind,
     *set_add_row(s) = (struct set_row){def, type};
     return E_OK;
 }
+
+void ssz_set_borrow(struct ssz_set *s, const struct ssz_type *t)
+{
+    struct ssz_def *def = set_alloc(s, sizeof *def);
+
+    def->name = t->name;
+    def->kind = t->kind;
+    *set_add_row(s) = (struct set_row){def, t};
+}

@@ -50,6 +50,28 @@ struct view walk_element(const struct ssz_type *t, struct view v, uint64_t i)
     return view_of(v.p + start, end - start);
 }
 
+void walk_elements(const struct ssz_type *t, struct view v, uint64_t from, size_t n,
+                   struct view *ret)
+{
+    size_t size = t->inner->size;
+
+    if (t->inner->fixed) {
+        for (size_t i = 0; i < n; i++) {
+            ret[i] = view_of(v.p + ((size_t)from + i) * size, size);
+        }
+        return;
+    }
+    uint64_t count = walk_count(t, v);
+    size_t start = load_le32(v.p + 4 * (size_t)from);
+
+    for (size_t i = 0; i < n; i++) {
+        size_t next = (size_t)from + i + 1, end = next == count ? v.n : load_le32(v.p + 4 * next);
+
+        ret[i] = view_of(v.p + start, end - start);
+        start = end;
+    }
+}
+
 struct view walk_field(const struct ssz_type *t, struct view v, unsigned i)
 {
     const struct ssz_field *f = &t->fields[i];

@@ -12,6 +12,9 @@
 uint64_t walk_count(const struct ssz_type *t, struct view v);
 /* Element i < walk_count() of a vector or list. */
 struct view walk_element(const struct ssz_type *t, struct view v, uint64_t i);
+/* n elements from `from` on. */
+void walk_elements(const struct ssz_type *t, struct view v, uint64_t from, size_t n,
+                   struct view *ret);
 /* Field i of a container. */
 struct view walk_field(const struct ssz_type *t, struct view v, unsigned i);
 /* The option that a union's selector names; NULL: none. */
