@@ -20,15 +20,21 @@ static struct ip_key ip_of(const struct addr *from)
     return k;
 }
 
-static void ip_count(struct gossipsub *g, const struct ip_key *ip, bool up)
+/* An address that is not known (family 0) is nobody's neighbour. */
+static void ip_count_up(struct gossipsub *g, const struct ip_key *ip)
 {
     uint32_t *n = ip->family == 0 ? NULL : map_put(&g->ips, ip, NULL);
 
-    if (n == NULL) {
-        return; /* no address: a test, or a transport without one */
+    if (n != NULL) {
+        ++*n;
     }
-    *n = up ? *n + 1 : *n - 1;
-    if (*n == 0) {
+}
+
+static void ip_count_down(struct gossipsub *g, const struct ip_key *ip)
+{
+    uint32_t *n = ip->family == 0 ? NULL : map_get(&g->ips, ip);
+
+    if (n != NULL && --*n == 0) {
         map_remove(&g->ips, ip);
     }
 }
@@ -90,7 +96,7 @@ struct record *record_attach(struct gossipsub *g, uint32_t peer, const struct pe
     r->peer = peer;
     r->ip = ip_of(from);
     r->dirty = true;
-    ip_count(g, &r->ip, true);
+    ip_count_up(g, &r->ip);
     return r;
 }
 
@@ -108,11 +114,19 @@ static struct topic_stats *peer_stats(struct gossipsub *g, uint32_t peer, uint32
     return stats_of(g, g->peers[peer]->rec, topic);
 }
 
+static void forget_stats(struct record *r, uint32_t topic)
+{
+    mem_free(r->topics[topic]);
+    r->topics[topic] = NULL;
+}
+
 void score_forget_topic(struct gossipsub *g, uint32_t topic)
 {
     MAP_EACH(&g->records, struct record *, at) {
-        mem_free((*at)->topics[topic]);
-        (*at)->topics[topic] = NULL;
+        forget_stats(*at, topic);
+    }
+    BIT_EACH(g->live, g->peer_words, p) { /* those of second connections are in no map */
+        forget_stats(g->peers[p]->rec, topic);
     }
 }
 
@@ -222,7 +236,7 @@ static bool worth_keeping(const struct gossipsub *g, const struct record *r)
 
 void record_detach(struct gossipsub *g, struct record *r)
 {
-    ip_count(g, &r->ip, false);
+    ip_count_down(g, &r->ip);
     r->peer = NO_PEER;
     if (!worth_keeping(g, r)) {
         record_free(g, r);

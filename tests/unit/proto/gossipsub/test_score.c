@@ -315,6 +315,34 @@ static void forgotten_peers_are_bounded(void **state)
     one_done(o);
 }
 
+/* Two connections of one peer: each has its own record, the first one's is remembered. */
+static void second_connections_of_a_peer_do_no_harm(void **state)
+{
+    struct one *o = fresh(no_p3);
+    struct peer_id id;
+    const struct addr from = {.family = 4, .ip = {1, 2, 3, 4}};
+    struct rpc_text r;
+    (void)state;
+
+    play_peer_id(1, &id);
+    for (uint32_t p = 1; p <= 2; p++) {
+        gossipsub_add_peer(o->g, p, &id, &from, GOSSIP_1_2, false, false, o->now);
+        rpc_begin(&r);
+        rpc_sub(&r, "t", true);
+        one_feed(o, p, &r);
+    }
+    one_send_message(o, 2, "t", "!bad");
+    assert_true(gossipsub_score(o->g, 2) < 0);
+    gossipsub_remove_topic(o->g, topic);
+    one_drain(o);
+    topic = one_topic_with(o, &scored, true);
+    expect(2, 0); /* of another topic's number */
+    gossipsub_remove_peer(o->g, 1, o->now);
+    gossipsub_remove_peer(o->g, 2, o->now);
+    one_drain(o);
+    one_done(o);
+}
+
 static void with_scoring_off_everybody_has_zero(void **state)
 {
     struct one *o = &one;
@@ -345,6 +373,7 @@ int main(void)
         cmocka_unit_test(topics_together_are_capped),
         cmocka_unit_test(a_bad_score_waits_for_the_peer_and_a_good_one_does_not),
         cmocka_unit_test(forgotten_peers_are_bounded),
+        cmocka_unit_test(second_connections_of_a_peer_do_no_harm),
         cmocka_unit_test(with_scoring_off_everybody_has_zero),
     };
 
