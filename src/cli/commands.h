@@ -3,6 +3,8 @@
 #define CLI_COMMANDS_H
 
 int cmd_run(int argc, char **argv);
+int cmd_bootnode(int argc, char **argv);
+int cmd_crawl(int argc, char **argv);
 int cmd_devnet(int argc, char **argv);
 int cmd_enr(int argc, char **argv);
 int cmd_sim(int argc, char **argv);

@@ -17,9 +17,10 @@ static const struct command {
 } commands[] = {
     {"run", "join a network (the default)", cmd_run},
     {"devnet", "a local network of child processes on 127.0.0.1", cmd_devnet},
+    {"bootnode", "answer discovery, for others to begin at", cmd_bootnode},
+    {"crawl", "find every node of a network", cmd_crawl},
     {"enr", "view, make, sign and verify node records", cmd_enr},
     {"sim", "whole nodes on virtual time", cmd_sim},
-    {"enr", "look at node records, make, sign and check them", cmd_enr},
     {"ssz", "roots, JSON and checks of SSZ files", cmd_ssz},
 };
 
@@ -38,7 +39,13 @@ static int help(void)
 
 static bool has_own_help(const char *command)
 {
-    return strcmp(command, "ssz") == 0 || strcmp(command, "enr") == 0;
+    static const char *const names[] = {"bootnode", "crawl", "enr", "ssz"};
+    bool found = false;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        found = found || strcmp(command, names[i]) == 0;
+    }
+    return found;
 }
 
 int main(int argc, char **argv)
