@@ -266,9 +266,8 @@ static void flip(struct play *p, const struct play_end *e, uint8_t *bytes, size_
     p->flipped_so_far += n;
 }
 
-static bool deliver(struct play *p, struct play_end *e)
+static bool deliver(struct play *p, struct play_end *e, size_t n)
 {
-    size_t n = e->in.n;
     struct port_event ev = {.kind = PORT_BYTES, .conn = e->conn};
 
     if (p->cut_max != 0) {
@@ -307,7 +306,7 @@ static bool step_end(struct play *p, struct play_link *l, unsigned k)
         return announce(p, l, k);
     }
     if (e->in.n != 0 && !e->paused && !e->reset) {
-        return deliver(p, e);
+        return deliver(p, e, e->in.n);
     }
     if (e->fin && (e->in.n == 0 || e->reset)) {
         e->closed = true;
@@ -365,6 +364,26 @@ bool play_run(struct play *p, uint64_t steps)
         }
     }
     return moved;
+}
+
+void play_half_trip(struct play *p)
+{
+    for (size_t i = 0; i < p->n_links; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            p->links[i].end[k].visible = p->links[i].end[k].in.n;
+        }
+    }
+    for (size_t i = 0; i < p->n_links; i++) {
+        for (unsigned k = 0; k < 2; k++) {
+            struct play_end *e = &p->links[i].end[k];
+            if (!e->announced) {
+                announce(p, &p->links[i], k);
+            } else if (e->visible != 0 && !e->closed) {
+                deliver(p, e, e->visible);
+            }
+        }
+    }
+    turn(p);
 }
 
 void play_settle(struct play *p)

@@ -39,7 +39,8 @@ struct play_node {
 struct play_end {
     unsigned node;
     uint64_t conn;
-    struct buf in; /* under way to this end */
+    struct buf in;  /* under way to this end */
+    size_t visible; /* of those bytes, in a half trip */
     bool announced, closed, fin, reset, paused, want_room;
 };
 
@@ -77,6 +78,8 @@ struct addr play_addr(unsigned index);
 void play_settle(struct play *p);
 /* The same for about so many events; false: nothing moves any more. */
 bool play_run(struct play *p, uint64_t steps);
+/* What is under way now arrives, and what it causes is sent: half of a round trip. */
+void play_half_trip(struct play *p);
 /* Then let time go on until `ns` from now, with all deadlines on the way. */
 void play_wait(struct play *p, uint64_t ns);
 /* Host events of a kind; *ret_last (may be NULL) is the last one. */

@@ -255,6 +255,27 @@ static void each_combination_of_muxers_connects_with_any_cut_of_the_bytes(void *
     }
 }
 
+static void a_connection_takes_three_round_trips_or_two(void **state)
+{
+    (void)state;
+    for (unsigned early = 0; early < 2; early++) {
+        struct pair *p = mem_zalloc(sizeof *p);
+        struct host_config cfg = config(true, true, early != 0);
+        struct addr to = play_addr(1);
+        unsigned halves = 0;
+
+        pair_new(p, 22, &cfg, &cfg);
+        assert_int_equal(host_dial(p->a->host, &to, NULL, p->play.now, &p->conn), E_OK);
+        play_half_trip(&p->play); /* stands for the whole of TCP's: both know of the connection */
+        while (play_count(p->a, HOST_CONNECTED, NULL) == 0 && halves < 20) {
+            play_half_trip(&p->play);
+            halves++;
+        }
+        assert_int_equal(halves, early != 0 ? 2 : 4);
+        pair_free(p);
+    }
+}
+
 static void a_thousand_streams_share_a_connection(void **state)
 {
     struct pair *p = pair_up(1);
@@ -828,6 +849,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_combination_of_muxers_connects_with_any_cut_of_the_bytes),
+        cmocka_unit_test(a_connection_takes_three_round_trips_or_two),
         cmocka_unit_test(a_thousand_streams_share_a_connection),
         cmocka_unit_test(a_protocol_nobody_has_ends_the_stream_alone),
         cmocka_unit_test(a_reset_is_told_to_both_sides),

@@ -137,11 +137,12 @@ static void silence_at_each_step_times_out(void **state)
     for (int at = PUPPET_TCP; at <= PUPPET_SECURITY; at++) {
         struct scene *s = scene_new(YAMUX, (enum puppet_step)at);
         for (unsigned i = 0; i < 100 && !s->puppet.closed; i++) { /* a byte a second */
+            static const uint8_t length[] = {0x00, 0x60};
             static const uint8_t slow[] = "\x13/multistream/1.0.0\n";
             if (at == PUPPET_TCP && i < 20) {
                 puppet_raw(&s->puppet, view_of(slow + i, 1));
             } else if (at == PUPPET_SECURITY) {
-                puppet_raw(&s->puppet, view_of("\x00\x60" + (i < 2 ? i : 0), i < 2 ? 1 : 0));
+                puppet_raw(&s->puppet, view_of(&length[i < 2 ? i : 0], i < 2 ? 1 : 0));
             }
             play_wait(&s->play, SECONDS(1));
         }
