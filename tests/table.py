@@ -61,6 +61,7 @@ INTEROP = [
         ["build/release", "peer/lodestar"], 8, 60),
     Row("interop/corpus", "interop", [PY, "tests/interop/corpus.py"], ["build/release", "peer/js"], 8, 60),
     Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
+    Row("interop/forks", "interop", [PY, "tests/interop/forks.py"], ["build/release"], 5, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
     Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
