@@ -141,6 +141,7 @@ void host_unregister(struct host *h, const struct stream_protocol *p);
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
 
 void host_on_port(struct host *h, const struct port_event *ev, struct now now);
+/* Due at once while events wait to be fetched or bytes to be flushed. */
 uint64_t host_deadline(const struct host *h);
 void host_tick(struct host *h, struct now now);
 /* Frame, seal and write what gathered; once a loop turn. */

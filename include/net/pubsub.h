@@ -24,6 +24,7 @@ struct gossipsub *pubsub_engine(struct pubsub *p);
 /* A connection is up: open the outbound stream. */
 void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now);
 void pubsub_remove(struct pubsub *p, conn_id c, struct now now);
+/* Due at once while something waits for pubsub_pump(). */
 uint64_t pubsub_deadline(const struct pubsub *p);
 void pubsub_tick(struct pubsub *p, struct now now);
 /* Move what the engine wants sent to the streams. */

@@ -60,6 +60,7 @@ CHECKED enum err rpc_reply_chunk(struct rpc *r, uint64_t call, const uint8_t *co
 void rpc_reply_end(struct rpc *r, uint64_t call);
 void rpc_reply_error(struct rpc *r, uint64_t call, uint8_t code, const char *text);
 bool rpc_next(struct rpc *r, struct rpc_event *ret);
+/* Due at once while events wait to be fetched. */
 uint64_t rpc_deadline(const struct rpc *r);
 void rpc_tick(struct rpc *r, struct now now);
 

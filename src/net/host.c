@@ -314,7 +314,10 @@ void host_on_port(struct host *h, const struct port_event *ev, struct now now)
 
 uint64_t host_deadline(const struct host *h)
 {
-    return timers_deadline(&h->timers);
+    /* What a flush ended or woke is fetched at once, not with whatever comes next. */
+    bool waiting = h->events != NULL || h->dirty != NULL;
+
+    return waiting ? h->now.mono_ns : timers_deadline(&h->timers);
 }
 
 void host_tick(struct host *h, struct now now)

@@ -346,7 +346,7 @@ void pubsub_remove(struct pubsub *p, conn_id c, struct now now)
 
 uint64_t pubsub_deadline(const struct pubsub *p)
 {
-    return gossipsub_deadline(p->engine);
+    return p->dirty_n != 0 ? 0 : gossipsub_deadline(p->engine);
 }
 
 void pubsub_tick(struct pubsub *p, struct now now)
