@@ -40,9 +40,10 @@ struct discv5_config {
     /* Inbound limits: packets of one address a second (100; twice that at once), and packets a
      * second of all who have no session with us (2000). 0: none. */
     unsigned packets_per_ip, packets_per_s;
-    bool ipv4, ipv6;    /* the families that the caller's sockets have; both */
-    bool allow_private; /* talk to loopback, private and link-local addresses */
-    bool fixed_address; /* no votes are counted: never DISCV5_ADDRESS */
+    unsigned contacts_per_s; /* first packets to nodes without a session: 100; more wait; 0: none */
+    bool ipv4, ipv6;         /* the families that the caller's sockets have; both */
+    bool allow_private;      /* talk to loopback, private and link-local addresses */
+    bool fixed_address;      /* no votes are counted: never DISCV5_ADDRESS */
 };
 
 void discv5_config_default(struct discv5_config *cfg);

@@ -100,5 +100,9 @@ bool node_id_eq(const struct node_id *a, const struct node_id *b);
 unsigned node_id_distance(const struct node_id *a, const struct node_id *b);
 /* <0, 0, >0: whether a or b is nearer to the target. */
 int node_id_nearer(const struct node_id *target, const struct node_id *a, const struct node_id *b);
+/* A random id with the first `bits` bits of `prefix`: a lookup for it finds nodes of that part of
+ * the id space, where attestation subnets, which follow from the first 6 bits, have their nodes. */
+void node_id_random(struct rng *rng, const struct node_id *prefix, unsigned bits,
+                    struct node_id *ret);
 
 #endif

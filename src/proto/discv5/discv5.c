@@ -22,6 +22,7 @@ void discv5_config_default(struct discv5_config *cfg)
         .votes_ttl_ns = SECONDS(120),
         .packets_per_ip = 100,
         .packets_per_s = 2000,
+        .contacts_per_s = 100,
         .ipv4 = true,
         .ipv6 = true,
     };
@@ -31,7 +32,7 @@ void discv5_config_local(struct discv5_config *cfg)
 {
     discv5_config_default(cfg);
     cfg->per_bucket_group = cfg->per_table_group = 0;
-    cfg->packets_per_ip = cfg->packets_per_s = 0;
+    cfg->packets_per_ip = cfg->packets_per_s = cfg->contacts_per_s = 0;
     cfg->allow_private = true;
 }
 
@@ -58,6 +59,7 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
                   !cfg->allow_private);
     d5_cache_init(&d->per_ip, PER_IP_ENTRIES, sizeof(struct per_ip), d->key, false);
     limit_init(&d->strangers, cfg->packets_per_s == 0 ? 1 : cfg->packets_per_s);
+    limit_init(&d->contacts, cfg->contacts_per_s == 0 ? 1 : cfg->contacts_per_s);
     limit_init(&d->whoareyous, WHOAREYOU_PER_S);
     d5_memo_init(&d->memo, MEMO_MAX, d->key);
     d5_verified_init(&d->verified, VERIFIED_MAX, d->key);

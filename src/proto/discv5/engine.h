@@ -75,7 +75,13 @@ struct challenge {
 };
 
 /* ---- requests (request.c) ---- */
-enum request_state { REQUEST_FREE, REQUEST_QUEUED, REQUEST_SENT, REQUEST_HANDSHAKE };
+enum request_state {
+    REQUEST_FREE,
+    REQUEST_PACED,  /* waits until a new destination may be sent to */
+    REQUEST_QUEUED, /* waits for the session that another one opens */
+    REQUEST_SENT,
+    REQUEST_HANDSHAKE,
+};
 
 enum purpose { FOR_CALLER, FOR_LOOKUP, FOR_CHECK, FOR_RECORD };
 
@@ -160,7 +166,7 @@ struct discv5 {
     struct hash_key key;
     struct timers timers;
     struct cache sessions, challenges, per_ip;
-    struct ratelim strangers, whoareyous;
+    struct ratelim strangers, whoareyous, contacts;
     struct requests requests;
     uint64_t latest_ns; /* the time of the last datagram or tick */
     struct table table;

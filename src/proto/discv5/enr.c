@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <codec/base.h>
 #include <codec/rlp.h>
 #include <crypto/keccak.h>
@@ -261,4 +262,16 @@ int node_id_nearer(const struct node_id *target, const struct node_id *a, const 
         }
     }
     return 0;
+}
+
+void node_id_random(struct rng *rng, const struct node_id *prefix, unsigned bits,
+                    struct node_id *ret)
+{
+    assert(bits <= 8 * sizeof ret->b);
+    rng_fill(rng, ret->b, sizeof ret->b);
+    for (unsigned i = 0; i < sizeof ret->b && 8 * i < bits; i++) {
+        unsigned n = bits - 8 * i < 8 ? bits - 8 * i : 8, keep = 0xff00u >> n & 0xff;
+
+        ret->b[i] = (uint8_t)((prefix->b[i] & keep) | (ret->b[i] & ~keep));
+    }
 }

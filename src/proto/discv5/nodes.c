@@ -171,13 +171,10 @@ static struct node_id stale_target(struct discv5 *d)
         oldest = (b == NULL ? 0 : b->refreshed_ns) < (o == NULL ? 0 : o->refreshed_ns) ? distance
                                                                                        : oldest;
     }
-    rng_fill(d->rng, id.b, sizeof id.b);
     bit = BUCKETS - oldest; /* the first bit, from the front, in which it differs from us */
-    for (unsigned i = 0; i <= bit; i++) {
-        uint8_t mask = (uint8_t)(0x80u >> i % 8), own = d->own.id.b[i / 8] & mask;
-
-        id.b[i / 8] = (uint8_t)((id.b[i / 8] & ~mask) | (i == bit ? own ^ mask : own));
-    }
+    node_id_random(d->rng, &d->own.id, bit, &id);
+    id.b[bit / 8] = (uint8_t)((id.b[bit / 8] & ~(0x80u >> bit % 8)) |
+                              (~d->own.id.b[bit / 8] & (0x80u >> bit % 8)));
     return id;
 }
 

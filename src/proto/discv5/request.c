@@ -71,6 +71,17 @@ static void send_random(struct discv5 *d, const struct request *r,
                     d5_packet_put_random(&p, view_of(noise, sizeof noise), out));
 }
 
+/* New destinations are paced: a crawl, or a table full of lies, must not look like a scan. */
+static bool contact_may(struct discv5 *d, struct request *r, uint64_t mono_ns)
+{
+    if (d->cfg.contacts_per_s == 0 || ratelim_take(&d->contacts, 1, mono_ns)) {
+        return true;
+    }
+    r->state = REQUEST_PACED;
+    timer_set(&d->timers, &r->timer, ratelim_ready_ns(&d->contacts, 1, mono_ns));
+    return false;
+}
+
 /* Send now, or wait for the session that another request opens. */
 static void dispatch(struct discv5 *d, struct request *r, struct now now)
 {
@@ -84,6 +95,9 @@ static void dispatch(struct discv5 *d, struct request *r, struct now now)
         timer_set(&d->timers, &r->timer,
                   now.mono_ns + TRIES_MAX * d->cfg.request_timeout_ns +
                       d->cfg.handshake_timeout_ns);
+        return;
+    }
+    if (!writable && !contact_may(d, r, now.mono_ns)) {
         return;
     }
     if (writable) {
@@ -207,6 +221,10 @@ void d5_request_timeout(struct discv5 *d, struct request *r, struct now now)
 {
     struct peer to = r->to;
 
+    if (r->state == REQUEST_PACED) {
+        dispatch(d, r, now);
+        return;
+    }
     if (r->began) { /* some of the NODES came: that is an answer */
         d5_answer_missing(d, r, E_OK, now);
     } else if (r->state != REQUEST_QUEUED && r->tries < TRIES_MAX) {

@@ -187,6 +187,29 @@ static void distances_are_those_of_the_table(void **state)
     table_close(t);
 }
 
+static void random_ids_keep_their_prefix(void **state)
+{
+    struct rng_seeded rng;
+
+    (void)state;
+    rng_seeded_init(&rng, 6);
+    for (unsigned bits = 0; bits <= 256; bits++) {
+        struct node_id prefix, id;
+        unsigned farthest = 0;
+
+        rng_fill(&rng.base, prefix.b, sizeof prefix.b);
+        for (unsigned i = 0; i < 30; i++) {
+            unsigned d;
+
+            node_id_random(&rng.base, &prefix, bits, &id);
+            d = node_id_distance(&prefix, &id);
+            assert_true(d <= 256 - bits);
+            farthest = d > farthest ? d : farthest;
+        }
+        assert_int_equal(farthest, 256 - bits); /* and nothing behind it */
+    }
+}
+
 static void a_draft_keeps_its_pairs_sorted_and_unique(void **state)
 {
     struct rng_seeded rng;
@@ -254,6 +277,7 @@ int main(void)
         cmocka_unit_test(invalid_records_are_refused),
         cmocka_unit_test(any_change_of_a_record_is_refused),
         cmocka_unit_test(distances_are_those_of_the_table),
+        cmocka_unit_test(random_ids_keep_their_prefix),
         cmocka_unit_test(a_draft_keeps_its_pairs_sorted_and_unique),
         cmocka_unit_test(a_record_over_300_bytes_is_not_made),
     };

@@ -174,6 +174,36 @@ static void a_silent_node_fails_the_request_once(void **state)
     net_free(net);
 }
 
+static void slowly(struct discv5_config *cfg)
+{
+    cfg->contacts_per_s = 5;
+}
+
+static void new_destinations_are_paced(void **state)
+{
+    struct net *net = net_new(&(struct net_config){.seed = 12, .n = 60, .tune = slowly});
+    size_t sent;
+
+    (void)state;
+    for (size_t i = 1; i < 60; i++) {
+        uint64_t request;
+
+        net->nodes[i].cut = true;
+        assert_int_equal(discv5_ping(net->nodes[0].engine, &net->nodes[i].enr, net->now, &request),
+                         E_OK);
+    }
+    net_pump(net, 0);
+    assert_int_equal(net->nodes[0].sent, 10); /* what may go at once */
+    for (unsigned s = 0; s < 10; s++) {
+        sent = net->nodes[0].sent;
+        net_run(net, SECONDS(1));
+        assert_true(net->nodes[0].sent - sent <= 6);
+    }
+    net_run(net, SECONDS(60));
+    assert_int_equal(net->nodes[0].counts[DISCV5_FAILED], 59); /* each has its answer in the end */
+    net_free(net);
+}
+
 /* ---- an attacker who sees and repeats everything ---- */
 
 struct tape {
@@ -383,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_node_that_moves_keeps_being_reached),
         cmocka_unit_test(talk_goes_both_ways),
         cmocka_unit_test(a_silent_node_fails_the_request_once),
+        cmocka_unit_test(new_destinations_are_paced),
         cmocka_unit_test(repeated_packets_open_nothing_and_cost_no_curve_operation),
         cmocka_unit_test(a_whoareyou_counts_only_from_where_the_request_went),
         cmocka_unit_test(a_handshake_must_be_whole_in_time_and_from_its_place),
