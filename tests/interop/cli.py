@@ -70,7 +70,7 @@ def refusals(work, network):
     refuse([*fine, "--log-format", "xml"], 2, "--log-format", "xml", "json")
     refuse([*fine, "--listen-address", "nowhere"], 2, "--listen-address", "nowhere")
     refuse(["run", "--network", "nowhere", "--datadir", work / "refused"], 2, "nowhere", "mainnet", "hoodi", "sepolia")
-    refuse(["run", "--testnet-dir", work / "nowhere", "--datadir", work / "refused"], 2, work / "nowhere", "--testnet-dir")
+    refuse(["run", "--testnet-dir", work / "nowhere", "--datadir", work / "refused"], 1, work / "nowhere", "--testnet-dir")
     refuse([*base, "--port", 0, "--datadir", "/proc/nowhere"], 1, "/proc/nowhere", "--datadir")
     refuse(["dance"], 2, "dance")
     left = [str(p) for p in (work / "refused").rglob("*") if p.is_file()]
