@@ -13,7 +13,7 @@ TOP = Path(__file__).resolve().parents[2]
 
 class Go:
     name, agent, tells_early, requests, many = "go", "gopeer/0", True, True, 1000
-    keys = ("ed25519", "ecdsa", "rsa")
+    keys, storms = ("ed25519", "ecdsa", "rsa"), True
 
     def __init__(self, program, key=""):
         self.program, self.key = program, key
@@ -28,6 +28,7 @@ class Js:
     """js-libp2p takes the first of the remote's muxers in both roles, so it offers one only."""
 
     name, agent, tells_early, requests, many = "js", "js-libp2p/", False, False, 200
+    storms = False
     keys = ("Ed25519", "RSA")  # it knows no ECDSA identities
 
     def __init__(self, key="secp256k1"):
@@ -56,7 +57,12 @@ class Peer:
         self.p.stdin.flush()
 
     def wait(self, ev, timeout=20, **want):
-        """The next event of this kind with these values; others before it are kept in `seen`."""
+        """The next event of this kind with these values; others before it are kept for later waits."""
+        fits = lambda e: e["ev"] == ev and all(e.get(k) == v for k, v in want.items())
+        for e in self.seen:
+            if fits(e):
+                self.seen.remove(e)
+                return e
         end = time.monotonic() + timeout
         while True:
             left = end - time.monotonic()
@@ -66,9 +72,9 @@ class Peer:
                 raise AssertionError(f"{self.name}: no {ev} {want}; saw {self.seen[-5:]}")
             if e is None:
                 raise AssertionError(f"{self.name} has ended; saw {self.seen[-5:]}")
-            self.seen.append(e)
-            if e["ev"] == ev and all(e.get(k) == v for k, v in want.items()):
+            if fits(e):
                 return e
+            self.seen.append(e)
 
     def end(self):
         if self.p.poll() is None:
@@ -103,6 +109,16 @@ def requests(ours, theirs, our_id):
         assert r.get("err") is None and r["code"] == 0, r
 
 
+def storm(ours, theirs, our_id, many):
+    """Streams that end in every way, from both sides, leave the connection as it was."""
+    theirs.say(f"storm {our_id} {many} 1")
+    t = theirs.wait("storm", 60)
+    assert t["conns"] == 1 and t["wrong"] == 0 and t["opened"] == many and t["echoed"] > 0, t
+    for _ in range(max(many // 200, 1)):
+        ours.say("abandon 300000 100")
+        ours.wait("echo", 60)
+
+
 def row(net, kind, muxer, early, we_dial, ip6, long):
     ours = Peer("ours", [net, "--muxers", muxer] + ([] if early else ["--noearly"]) + (["--ip6"] if ip6 else []))
     theirs = Peer(kind.name, kind.argv(muxer, early, ip6))
@@ -131,6 +147,8 @@ def row(net, kind, muxer, early, we_dial, ip6, long):
         assert t.get("err") is None, t
         if kind.requests:
             requests(ours, theirs, up["peer"])
+        if kind.storms and muxer == "yamux":  # go-mplex waits five seconds for each stream that nobody reads
+            storm(ours, theirs, up["peer"], 20_000 if long else 1000)
         last = check_streams(ours, theirs, up["peer"], kind.many, long)
         if we_dial:
             ours.say("close")

@@ -1,7 +1,7 @@
 /*
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
  * a line in on stdin: connect IP PORT | churn N IP PORT | ping | req NAME [hex] |
- * echo BYTES STREAMS | close | quit
+ * echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) | close | quit
  * net_peer [--muxers yamux,mplex] [--noearly] [--ip6]
  */
 #define _GNU_SOURCE
@@ -58,6 +58,7 @@ struct peer {
     struct stream_protocol echo;
     size_t echo_left, echo_sent, echo_got, echo_streams;
     uint64_t echo_since_ns;
+    bool abandon;
     struct addr churn_to; /* connect and close, one after the other */
     size_t churn_left;
     char line[4096];
@@ -82,9 +83,11 @@ static enum err echo_data(void *self, stream_id s, struct view bytes, struct now
 {
     struct peer *p = self;
 
-    (void)now;
     if (host_user(p->host, s) == NULL) {
         p->echo_got += bytes.n;
+        if (p->abandon) {
+            host_reset(p->host, s, E_CANCELLED, now);
+        }
         return E_OK;
     }
     struct blob *b = blob_copy(bytes);
@@ -122,7 +125,7 @@ static void echo_gone(void *self, stream_id s, enum err why, struct now now)
     if (host_user(p->host, s) != NULL) {
         return;
     }
-    if (why != E_OK) {
+    if (why != E_OK && !p->abandon) {
         printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[why].name);
     }
     if (--p->echo_left == 0) {
@@ -227,7 +230,8 @@ static void command(struct peer *p, char *line, struct now now)
         IGNORE(host_ping(p->host, p->conn, now), "the script waits in vain and says so");
     } else if (strcmp(word[0], "req") == 0) {
         request(p, word[1], word[2], now);
-    } else if (strcmp(word[0], "echo") == 0) {
+    } else if (strcmp(word[0], "echo") == 0 || strcmp(word[0], "abandon") == 0) {
+        p->abandon = word[0][0] == 'a';
         echo_start(p, strtoul(word[1], NULL, 10), strtoul(word[2], NULL, 10), now);
     } else if (strcmp(word[0], "close") == 0) {
         host_close(p->host, p->conn, E_SHUTDOWN, now);

@@ -12,11 +12,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	gcrypto "github.com/ethereum/go-ethereum/crypto"
@@ -344,6 +346,61 @@ func main() {
 			}
 			wg.Wait()
 			emit("echo", "sent", n*streams, "got", got, "err", first, "ms", time.Since(t0).Milliseconds())
+		case "storm": // storm PEERID STREAMS SEED: streams that end in every way, many at once
+			p, _ := peer.Decode(arg(1))
+			var n int
+			var seed int64
+			fmt.Sscan(arg(2), &n)
+			fmt.Sscan(arg(3), &seed)
+			random := rand.New(rand.NewSource(seed))
+			var wg sync.WaitGroup
+			var opened, echoed, wrong atomic.Int64
+			sem := make(chan struct{}, 200)
+			for i := 0; i < n; i++ {
+				size, how := random.Intn(100_000), random.Intn(5)
+				wg.Add(1)
+				go func() {
+					defer wg.Done()
+					sem <- struct{}{}
+					defer func() { <-sem }()
+					s, err := h.NewStream(context.Background(), p, "/p2pd/echo/1")
+					if err != nil {
+						return
+					}
+					opened.Add(1)
+					data := bytes.Repeat([]byte{byte(size)}, size)
+					if how == 0 { // at once
+						s.Reset()
+						return
+					}
+					go func() {
+						s.Write(data)
+						if how != 1 {
+							s.CloseWrite()
+						}
+					}()
+					switch how {
+					case 1: // in the middle of both ways
+						io.CopyN(io.Discard, s, int64(size/2))
+						s.Reset()
+					case 2: // half-closed, then given up
+						io.CopyN(io.Discard, s, int64(size/3))
+						s.Reset()
+					case 3: // closed while the echo still comes
+						s.Close()
+					default:
+						back, err := io.ReadAll(s)
+						if err == nil && bytes.Equal(back, data) {
+							echoed.Add(1)
+						} else {
+							wrong.Add(1)
+						}
+						s.Close()
+					}
+				}()
+			}
+			wg.Wait()
+			emit("storm", "opened", opened.Load(), "echoed", echoed.Load(), "wrong", wrong.Load(), "conns", len(h.Network().ConnsToPeer(p)))
 		case "churn": // churn N MULTIADDR/p2p/ID: connect and close, one after the other
 			var n int
 			fmt.Sscan(arg(1), &n)
