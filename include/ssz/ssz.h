@@ -42,6 +42,18 @@ CHECKED enum err ssz_element(const struct ssz_value *v, uint64_t i, struct ssz_v
 bool ssz_bit(const struct ssz_value *v, uint64_t i);
 
 void ssz_root(const struct ssz_type *t, struct view v, uint8_t ret[static 32]);
+
+/*
+ * Threads that the caller has. run() calls job(arg, i) for each i below n, in any order and on any
+ * threads, and returns when all have returned. Jobs share nothing that is written.
+ */
+struct ssz_workers {
+    void (*run)(struct ssz_workers *self, void (*job)(void *arg, size_t i), void *arg, size_t n);
+};
+
+/* The same root; the subtrees of lists and vectors over a MiB are shared among the workers. */
+void ssz_root_parallel(const struct ssz_type *t, struct view v, struct ssz_workers *workers,
+                       uint8_t ret[static 32]);
 size_t ssz_size_min(const struct ssz_type *t);
 size_t ssz_size_max(const struct ssz_type *t); /* SIZE_MAX when it does not fit */
 const char *ssz_type_name(const struct ssz_type *t);

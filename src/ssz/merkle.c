@@ -15,7 +15,7 @@ unsigned merkle_depth(uint64_t chunks)
 void merkle_pair(const uint8_t left[static 32], const uint8_t right[static 32],
                  uint8_t ret[static 32])
 {
-    uint8_t pair[64];
+    UNINITIALIZED uint8_t pair[64];
 
     memcpy(pair, left, 32);
     memcpy(pair + 32, right, 32);
@@ -84,7 +84,8 @@ void merkle_fold(uint8_t *buf, size_t n, unsigned level, struct node *ret)
 /* At most a tile of bytes, more than one chunk. */
 static void tile(struct view v, struct node *ret)
 {
-    uint8_t buf[MERKLE_TILE / 2 + 32], pair[64] = {0};
+    UNINITIALIZED uint8_t buf[MERKLE_TILE / 2 + 32];
+    uint8_t pair[64] = {0};
     size_t n = v.n / 64;
 
     sha256_pairs(buf, v.p, n);
@@ -109,7 +110,7 @@ void merkle_bytes(struct view v, struct node *ret)
         tile(v, ret);
         return;
     }
-    struct stack s;
+    UNINITIALIZED struct stack s;
 
     stack_init(&s, MERKLE_TILE_LEVEL);
     while (v.n != 0) {

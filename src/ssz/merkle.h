@@ -12,6 +12,10 @@
 /* zero_root[d]: root of a tree of depth d with zero chunks only. */
 extern const uint8_t zero_root[65][32];
 
+/* Release builds set locals to zero (-ftrivial-auto-var-init); not these, which are large, written
+ * before they are read, and on the way of every hash. */
+#define UNINITIALIZED __attribute__((uninitialized))
+
 /* Bytes that are hashed to one node while they are in the first-level cache. */
 #define MERKLE_TILE_LEVEL 8u
 #define MERKLE_TILE       (32u << MERKLE_TILE_LEVEL)

@@ -8,30 +8,14 @@
 #include "root.h"
 
 #include "get.h"
-#include "merkle.h"
-#include "scratch.h"
+#include "sequence.h"
 #include "walk.h"
 
 #include <crypto/sha256.h>
 
-#define TILE         32u /* values hashed together: two groups of 16 lanes, and little scratch */
 #define SMALL_CHUNKS 16u /* lists up to here are hashed beside each other, larger ones alone */
 
-/* Where root i of a computation goes. */
-struct dest {
-    uint8_t *p;
-    size_t stride;
-};
-
 /* NOLINTBEGIN(misc-no-recursion): follows the type, no deeper than SSZ_DEPTH_MAX */
-static void roots(struct scratch *s, const struct ssz_type *t, const struct view *v, size_t n,
-                  struct dest out);
-
-static struct dest rows_of(uint8_t *p, size_t w)
-{
-    return (struct dest){p, 32 * w};
-}
-
 static void put(struct dest out, const uint8_t *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -78,7 +62,7 @@ static void packed_vector_roots(struct scratch *s, const struct view *v, size_t 
         for (size_t i = 0; i < n; i++) {
             struct node x;
 
-            merkle_bytes(v[i], &x);
+            bytes_node(s, v[i], &x);
             memcpy(out.p + i * out.stride, x.root, 32);
         }
         return;
@@ -93,34 +77,6 @@ static void packed_vector_roots(struct scratch *s, const struct view *v, size_t 
     }
     merkle_rows(rows, n, w, 0);
     put(out, rows, n);
-}
-
-/* The nodes of elements [from, to) of a sequence of composite values, to one node. */
-static void elements_node(struct scratch *s, const struct ssz_value *seq, uint64_t from,
-                          uint64_t to, struct node *ret)
-{
-    struct stack stack;
-    struct view v[TILE];
-    uint8_t *buf = scratch_take(s, 32 * (TILE + 1));
-    unsigned level = merkle_depth(TILE);
-    bool one_tile = to - from <= TILE;
-
-    stack_init(&stack, level);
-    for (uint64_t i = from; i < to; i += TILE) {
-        size_t n = to - i < TILE ? (size_t)(to - i) : TILE;
-        struct scratch_mark m = scratch_mark(s);
-
-        walk_elements(seq->type, seq->bytes, i, n, v);
-        roots(s, seq->type->inner, v, n, rows_of(buf, 1));
-        scratch_back(s, m);
-        merkle_fold(buf, n, 0, ret);
-        if (one_tile) {
-            return;
-        }
-        node_lift(ret, level);
-        stack_push(&stack, ret->root);
-    }
-    stack_end(&stack, ret);
 }
 
 static void composite_vector_roots(struct scratch *s, const struct ssz_type *t,
@@ -200,7 +156,7 @@ static void mix_in_lengths(const struct contents *c, size_t n, unsigned depth, u
 }
 
 /* Bytes of a list, or the bits of a bitlist without its delimiter. */
-static void byte_contents(struct contents *c, struct view v)
+static void byte_contents(struct scratch *s, struct contents *c, struct view v)
 {
     struct node x;
 
@@ -213,7 +169,7 @@ static void byte_contents(struct contents *c, struct view v)
         c->level = 0;
         return;
     }
-    merkle_bytes(v, &x);
+    bytes_node(s, v, &x);
     memcpy(c->nodes, x.root, 32);
     c->n = 1;
     c->level = x.level;
@@ -262,9 +218,9 @@ static void list_roots(struct scratch *s, const struct ssz_type *t, const struct
         c[i].nodes = nodes + 32 * chunks * i;
         c[i].length = walk_count(t, v[i]);
         if (t->kind == SSZ_BITLIST) {
-            byte_contents(&c[i], bit_bytes(s, v[i], c[i].length));
+            byte_contents(s, &c[i], bit_bytes(s, v[i], c[i].length));
         } else if (t->packed) {
-            byte_contents(&c[i], v[i]);
+            byte_contents(s, &c[i], v[i]);
         } else {
             element_contents(s, &c[i], &(struct ssz_value){t, v[i]});
         }
@@ -294,7 +250,7 @@ static void fold_subtrees(uint8_t (*sub)[32], size_t n, uint8_t ret[static 32])
 static void progressive_contents(struct scratch *s, const struct ssz_value *list, struct view bytes,
                                  uint64_t chunks, uint8_t ret[static 32])
 {
-    uint8_t sub[SUBTREES_MAX][32];
+    UNINITIALIZED uint8_t sub[SUBTREES_MAX][32];
     uint64_t done = 0, size = 1;
     size_t n = 0;
 
@@ -306,7 +262,7 @@ static void progressive_contents(struct scratch *s, const struct ssz_value *list
         if (list == NULL) {
             struct view rest = view_skip(bytes, (size_t)done * 32);
 
-            merkle_bytes(view_of(rest.p, rest.n < take * 32 ? rest.n : (size_t)take * 32), &x);
+            bytes_node(s, view_of(rest.p, rest.n < take * 32 ? rest.n : (size_t)take * 32), &x);
         } else {
             elements_node(s, list, done, done + take, &x);
         }
@@ -439,8 +395,8 @@ static void union_roots(struct scratch *s, const struct ssz_type *t, const struc
     }
 }
 
-static void roots(struct scratch *s, const struct ssz_type *t, const struct view *v, size_t n,
-                  struct dest out)
+void roots(struct scratch *s, const struct ssz_type *t, const struct view *v, size_t n,
+           struct dest out)
 {
     switch (t->kind) {
     case SSZ_UINT:
@@ -483,13 +439,19 @@ static void roots(struct scratch *s, const struct ssz_type *t, const struct view
 
 /* NOLINTEND(misc-no-recursion) */
 
-void ssz_root(const struct ssz_type *t, struct view v, uint8_t ret[static 32])
+void ssz_root_parallel(const struct ssz_type *t, struct view v, struct ssz_workers *workers,
+                       uint8_t ret[static 32])
 {
-    struct scratch s;
+    UNINITIALIZED struct scratch s;
 
-    scratch_init(&s);
+    scratch_init(&s, workers);
     roots(&s, t, &v, 1, rows_of(ret, 1));
     scratch_done(&s);
+}
+
+void ssz_root(const struct ssz_type *t, struct view v, uint8_t ret[static 32])
+{
+    ssz_root_parallel(t, v, NULL, ret);
 }
 
 /* ---- parts of trees ---- */
@@ -537,7 +499,7 @@ static void fields_node(struct scratch *s, const struct ssz_value *v, uint64_t f
 void root_range(const struct ssz_value *v, uint64_t from, unsigned depth, uint8_t ret[static 32])
 {
     uint64_t n = root_chunks(v), to;
-    struct scratch s;
+    UNINITIALIZED struct scratch s;
     struct node x;
 
     if (from >= n) {
@@ -545,7 +507,7 @@ void root_range(const struct ssz_value *v, uint64_t from, unsigned depth, uint8_
         return;
     }
     to = depth < 63 && n - from > UINT64_C(1) << depth ? from + (UINT64_C(1) << depth) : n;
-    scratch_init(&s);
+    scratch_init(&s, NULL);
     if (is_container(v->type)) {
         fields_node(&s, v, from, to, &x);
     } else if (is_sequence(v->type) && !v->type->packed) {

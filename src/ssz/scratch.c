@@ -5,8 +5,9 @@
 #define SCRATCH_BLOCK (64 * KIB)
 #define ALIGN         64u
 
-void scratch_init(struct scratch *s)
+void scratch_init(struct scratch *s, struct ssz_workers *workers)
 {
+    s->workers = workers;
     s->first = (struct scratch_block){NULL, sizeof s->bytes, s->bytes};
     s->now = &s->first;
     s->used = 0;

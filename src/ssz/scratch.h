@@ -9,6 +9,8 @@
 
 #define SCRATCH_FIRST (8 * KIB)
 
+struct ssz_workers;
+
 struct scratch_block {
     struct scratch_block *next; /* larger and younger; kept for reuse */
     size_t size;
@@ -16,6 +18,7 @@ struct scratch_block {
 };
 
 struct scratch {
+    struct ssz_workers *workers; /* NULL: this thread only */
     struct scratch_block *now;
     size_t used; /* of `now` */
     struct scratch_block first;
@@ -27,7 +30,7 @@ struct scratch_mark {
     size_t used;
 };
 
-void scratch_init(struct scratch *s);
+void scratch_init(struct scratch *s, struct ssz_workers *workers);
 void scratch_done(struct scratch *s);
 void *scratch_take(struct scratch *s, size_t n); /* not initialised; aligned for anything */
 

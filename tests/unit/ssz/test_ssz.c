@@ -1,8 +1,11 @@
+#include <base/mem.h>
 #include <crypto/sha256.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <ssz/ssz.h>
 #include <ssz/type.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -154,6 +157,82 @@ static void lists_of_any_length_have_the_root_of_the_plain_definition(void **sta
             assert_memory_equal(got, want, 32);
         }
     }
+}
+
+/* ---- threads ---- */
+
+#define THREADS 3
+
+struct threads {
+    struct ssz_workers base;
+    void (*job)(void *arg, size_t i);
+    void *arg;
+    size_t n, jobs;
+    _Atomic size_t next;
+};
+
+static void *work(void *arg)
+{
+    struct threads *t = arg;
+
+    for (size_t i; (i = atomic_fetch_add(&t->next, 1)) < t->n;) {
+        t->job(t->arg, i);
+    }
+    return NULL;
+}
+
+static void run_on_threads(struct ssz_workers *self, void (*job)(void *arg, size_t i), void *arg,
+                           size_t n)
+{
+    struct threads *t = (struct threads *)self;
+    pthread_t thread[THREADS];
+
+    t->job = job;
+    t->arg = arg;
+    t->n = n;
+    t->jobs += n;
+    atomic_store(&t->next, 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_create(&thread[i], NULL, work, t), 0);
+    }
+    for (size_t i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+    }
+}
+
+static const char *const large_types[] = {
+    "List[Point,1048576]",
+    "List[uint64,1099511627776]",
+    "Vector[uint32,1000000]",
+    "ProgressiveList[Point]",
+    "ProgressiveList[uint64]",
+    "ByteList[1073741824]",
+    "Vector[Vector[Point,2],150000]",
+    "List[ByteVector[32],65536]",
+};
+
+static void threads_find_the_same_root(void **state)
+{
+    struct threads threads = {.base.run = run_on_threads};
+    size_t n = 1200000 * 4;
+    uint8_t *bytes = mem_alloc(n), one[32], many[32];
+    struct rng_seeded rng;
+
+    (void)state;
+    rng_seeded_init(&rng, 11);
+    rng_fill(&rng.base, bytes, n);
+    for (size_t i = 0; i < ARRAY_LEN(large_types); i++) {
+        const struct ssz_type *t = type(large_types[i]);
+        size_t size = ssz_size_min(t) != 0 ? ssz_size_min(t) : 65536 * 32 - 32;
+
+        assert_int_equal(ssz_check(t, view_of(bytes, size), NULL), E_OK);
+        ssz_root(t, view_of(bytes, size), one);
+        threads.jobs = 0;
+        ssz_root_parallel(t, view_of(bytes, size), &threads.base, many);
+        assert_memory_equal(one, many, 32);
+        assert_true(threads.jobs > 1);
+    }
+    mem_free(bytes);
 }
 
 /* id 7, points (1,2) (3,4), name "ab", bits 101, tags "x" "", on */
@@ -376,6 +455,7 @@ int main(void)
         cmocka_unit_test(roots_are_those_of_another_implementation),
         cmocka_unit_test(empty_lists_have_the_zero_root_of_their_depth),
         cmocka_unit_test(lists_of_any_length_have_the_root_of_the_plain_definition),
+        cmocka_unit_test(threads_find_the_same_root),
         cmocka_unit_test(fields_are_found_by_path),
         cmocka_unit_test(paths_that_lead_nowhere_are_refused),
         cmocka_unit_test(a_fault_names_its_byte_and_its_field),
