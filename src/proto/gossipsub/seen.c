@@ -3,7 +3,10 @@
  * not know our key can make two messages share one.
  *
  * Entries go into the newest of SEEN_GENERATIONS tables; each period the oldest table is freed
- * whole, so an entry lives between 7/8 of the time to live and all of it.
+ * whole, so an entry lives for the time to live at least and an eighth of all longer at most.
+ *
+ * Tables grow from 2^k to 3/2 2^k to 2^(k+1) slots: mainnet's two million ids of two epochs are the
+ * router's largest piece of memory, and doubling would leave half of it empty.
  */
 #include "router.h"
 
@@ -38,10 +41,10 @@ static uint64_t not_zero(uint64_t fp)
 
 static size_t slot_of(const struct seen_gen *gen, uint64_t fp)
 {
-    size_t i = (size_t)fp & (gen->cap - 1);
+    size_t i = (size_t)((fp >> 32) * gen->cap >> 32); /* the high half, scaled to the table */
 
     while (gen->slots[i] != 0 && gen->slots[i] != fp) {
-        i = (i + 1) & (gen->cap - 1);
+        i = i + 1 == gen->cap ? 0 : i + 1;
     }
     return i;
 }
@@ -73,9 +76,17 @@ static bool forget_oldest(struct seen *s)
     return false;
 }
 
+static size_t next_cap(size_t cap)
+{
+    if (cap == 0) {
+        return CAP_MIN;
+    }
+    return (cap & (cap - 1)) == 0 ? cap / 2 * 3 : cap / 3 * 4;
+}
+
 static bool grow(struct seen *s, struct seen_gen *gen)
 {
-    struct seen_gen bigger = {.n = gen->n, .cap = gen->cap == 0 ? CAP_MIN : gen->cap * 2};
+    struct seen_gen bigger = {.n = gen->n, .cap = next_cap(gen->cap)};
 
     while (budget_take(s->mem, bigger.cap * sizeof *bigger.slots) != E_OK) {
         if (!forget_oldest(s)) {
