@@ -22,6 +22,8 @@ def known_flags():
     found = set(OTHER_FLAGS)
     for names in re.findall(r'^O\(\w+,\s*"([^"]+)"', options.read_text(), re.M):
         found |= {"--" + n for n in names.split("|")}
+    for source in files("src/cli/*.c", "src/cli/*.def"):  # subcommands with options of their own
+        found |= set(re.findall(r'"(--[a-z][a-z0-9-]+)"', source.read_text()))
     return found
 
 

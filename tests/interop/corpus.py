@@ -9,6 +9,7 @@ and go on at the natural speed; slots last two seconds as the corpus' config say
 The daemon begins at slot 10: what was before comes by range, what comes after by gossip.
 """
 
+import hashlib
 import json
 
 from harness.corpus import CORPUS, Clock, JsPeer, blocks, network_dir
@@ -57,6 +58,21 @@ def compare_gossip(holder, listener, last_slot, joined):
     unknown = listener.all("gossip", kind="unknown")
     check(not unknown, f"the daemon forwarded what nobody sent: {unknown[:2]}")
     return counts
+
+
+def serve_columns(listener, digest_of):
+    """By range, the columns that came by gossip come again as they were; returns how many."""
+    manifest = {m["slot"]: m for m in json.loads((CORPUS / "manifest.json").read_text()) if m["kind"] == "DataColumnSidecars"}
+    wanted = []
+    for event in sorted(listener.all("gossip", kind="column"), key=lambda e: (e["slot"], e["index"])):
+        m, i = manifest[event["slot"]], event["index"]
+        data = (CORPUS / m["file"]).read_bytes()[i * m["size_each"]:(i + 1) * m["size_each"]]
+        wanted.append((event["slot"], hashlib.sha256(data).hexdigest()))
+    indices = sorted({e["index"] for e in listener.all("gossip", kind="column")})
+    chunks = listener.ask("columns_by_range", start=1, count=64, columns=indices)
+    check([c["sha256"] for c in chunks] == [sha for _, sha in wanted], f"{len(chunks)} columns served, {len(wanted)} had come")
+    check(all(c["context"] == digest_of(slot) for c, (slot, _) in zip(chunks, wanted)), "columns with wrong context bytes")
+    return len(chunks)
 
 
 def digest_function():
@@ -116,6 +132,7 @@ def run():
     some = [chain[3], chain[20], chain[-1]]
     answer = listener.ask("blocks_by_root", roots=[b["root"][2:] for b in some])
     check(sorted(c["sha256"] for c in answer) == sorted(b["sha256"] for b in some), "blocks by root: other blocks")
+    columns = serve_columns(listener, digest_of)
     check(not [e for p in (holder, listener) for e in p.all("disconnected")], "a peer was disconnected")
 
     daemon.stop()
@@ -125,7 +142,7 @@ def run():
         check(peer.stop() == 0, f"{peer.name} ended badly")
     by = {way: sum(w == way for w in ways.values()) for way in ("gossip", "range")}
     note(f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
-         + ", ".join(f"{n} {kind}s" for kind, n in counts.items()) + f" under {len(steps)} digests; all {len(chain)} served to a peer with nothing")
+         + ", ".join(f"{n} {kind}s" for kind, n in counts.items()) + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ export PATH=$cache/bin:$PATH
 case ${1:-} in
 node) prepare_node ;;
 js) npm_ci js && installed js ;;
+discv5_js) npm_ci discv5_js && installed discv5_js ;;
 go)
     need_go
     (cd "$top/tests/interop/go" && go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
@@ -82,6 +83,6 @@ lodestar)
         installed lodestar
     fi
     ;;
-*) die "usage: peers.sh node|lodestar|js|go|devp2p" ;;
+*) die "usage: peers.sh node|lodestar|js|discv5_js|go|devp2p" ;;
 esac
 exit 0
