@@ -253,7 +253,7 @@ def plan(patterns, long):
     units = [n for n in unit_names() if wanted(unit_label(n))]
     fuzz = {n: c for n, c in fuzzers.items() if wanted("fuzz/" + n[len("fuzz_"):])}
     rows = [r for r in table.INTEROP + table.CHECKS if wanted(r.name)]
-    targets = {"build/release": ["all"] if not patterns else ["beacon-p2pd"], "build/clang": ["all"],
+    targets = {"build/release": ["beacon-p2pd"], "build/clang": ["all"],
                "build/dev": units if patterns else ["all"], "build/fuzz": sorted(fuzz) if patterns else ["all"]}
     jobs = [build_job(r, targets[r.name]) for r in table.BUILDS] + [row_job(r, long, 5) for r in table.PEERS]
     jobs += [row_job(r, long) for r in rows]
