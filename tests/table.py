@@ -37,6 +37,7 @@ PEERS = [
     Row("peer/node", "peer", ["tests/interop/peers.sh", "node"], [], 10, 10),
     Row("peer/lodestar", "peer", ["tests/interop/peers.sh", "lodestar"], ["peer/node"], 15, 15),
     Row("peer/js", "peer", ["tests/interop/peers.sh", "js"], ["peer/node"], 10, 10),
+    Row("peer/discv5_js", "peer", ["tests/interop/peers.sh", "discv5_js"], ["peer/node"], 10, 10),
     Row("peer/go", "peer", ["tests/interop/peers.sh", "go"], [], 15, 15),
     Row("peer/devp2p", "peer", ["tests/interop/peers.sh", "devp2p"], ["peer/go"], 20, 20),
 ]
@@ -62,6 +63,7 @@ INTEROP = [
     Row("interop/corpus", "interop", [PY, "tests/interop/corpus.py"], ["build/release", "peer/js"], 8, 60),
     Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
     Row("interop/forks", "interop", [PY, "tests/interop/forks.py"], ["build/release"], 5, 60),
+    Row("interop/kill9", "interop", [PY, "tests/interop/kill9.py"], ["build/release"], 5, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
     Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
@@ -70,6 +72,7 @@ INTEROP = [
         ["build/dev", "peer/js"], 10, 60),
     Row("interop/discv5", "interop", [PY, "tests/interop/discv5_conformance.py"], ["build/release", "peer/devp2p"], 5, 60),
     Row("interop/discv5-crawl", "interop", [PY, "tests/interop/discv5_crawl.py"], ["build/release"], 5, 60),
-    Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"], ["build/release", "peer/go"], 5, 60),
+    Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"],
+        ["build/release", "peer/go", "peer/discv5_js"], 5, 60),
     Row("interop/valgrind", "interop", [PY, "tests/interop/valgrind.py"], ["build/release"], 10, 60),
 ]
