@@ -230,6 +230,7 @@ static void disown_sub(struct gossipsub *g, uint32_t peer, uint32_t topic)
         /* Full only when the peer has not read for thousands of topics: it will be closed. */
         IGNORE(gossip_put_sub(&p->gone, blob_view(t->name), false), "see above");
         bit_clear(p->announced, topic);
+        p->subs_changed = true;
         queue_wake(g, peer);
     }
     bit_clear(p->graft, topic);
@@ -324,6 +325,7 @@ void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id
     p->prune = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
     p->leave = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
     p->rec = record_attach(g, peer, id, from);
+    p->subs_changed = true;
     g->peers[peer] = p;
     bit_set(g->live, peer);
     queue_wake(g, peer);

@@ -116,6 +116,7 @@ static void graft_up_to(struct gossipsub *g, uint32_t topic, peer_filter *pass, 
 static void announce(struct gossipsub *g)
 {
     BIT_EACH(g->live, g->peer_words, p) {
+        g->peers[p]->subs_changed = true;
         queue_wake(g, p);
     }
 }

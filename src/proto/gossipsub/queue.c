@@ -14,6 +14,8 @@
 #include <codec/pb.h>
 #include <codec/varint.h>
 
+#define RING_KEPT 8u /* entries that an idle queue keeps; most hold one message at a time */
+
 /* ---- messages ---- */
 
 static size_t cost_of(const struct blob *rpc)
@@ -24,7 +26,7 @@ static size_t cost_of(const struct blob *rpc)
 static void queue_push(struct queue *q, struct queue_item item)
 {
     if (q->n == q->cap) {
-        uint32_t cap = q->cap == 0 ? 8 : q->cap * 2;
+        uint32_t cap = q->cap == 0 ? RING_KEPT : q->cap * 2;
         struct queue_item *items = mem_zalloc_array(cap, sizeof *items);
 
         for (uint32_t i = 0; i < q->n; i++) {
@@ -43,7 +45,7 @@ static struct queue_item queue_pop(struct queue *q)
     struct queue_item item = q->items[q->first];
 
     q->first = (q->first + 1) % q->cap;
-    if (--q->n == 0) { /* an idle peer holds nothing */
+    if (--q->n == 0 && q->cap > RING_KEPT) {
         mem_free(q->items);
         *q = (struct queue){0};
     }
@@ -139,6 +141,7 @@ void queue_done(struct peer *p)
         while (p->out[c].n != 0) {
             blob_unref(queue_pop(&p->out[c]).rpc);
         }
+        mem_free(p->out[c].items);
     }
 }
 
@@ -149,6 +152,9 @@ static enum err put_subs(struct gossipsub *g, struct peer *p, struct buf *out)
 {
     uint32_t n = 0;
 
+    if (!p->subs_changed) {
+        return E_OK; /* most times: the topics need not be looked at */
+    }
     TRY(buf_append_view(out, buf_view(&p->gone)));
     buf_done(&p->gone);
     for (uint32_t t = 0; t < g->cfg.topics_max && n < SUBS_ANNOUNCE_MAX; t++) {
@@ -161,6 +167,7 @@ static enum err put_subs(struct gossipsub *g, struct peer *p, struct buf *out)
         (topic->joined ? bit_set : bit_clear)(p->announced, t);
         n++;
     }
+    p->subs_changed = n == SUBS_ANNOUNCE_MAX; /* there may be more */
     return E_OK;
 }
 

@@ -198,6 +198,7 @@ struct peer {
     struct record *rec;
     enum gossip_version version;
     bool outbound, direct;
+    bool subs_changed; /* `announced` differs from what is joined, or `gone` is not empty */
     bool began;    /* its first RPC is over: an extensions message comes in that or not at all */
     bool extended; /* it has sent one */
     bool told;     /* GOSSIP_SENDABLE was given and gossipsub_send() has not run dry since */

@@ -51,6 +51,12 @@ static void verify_peer(const struct gossipsub *g, const struct peer *p)
         }
     }
     assert(bytes == p->out_bytes);
+    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+        bool joined = g->topics[t].used && g->topics[t].joined;
+        assert(p->subs_changed || joined == bit_get(p->announced, t));
+        (void)joined;
+    }
+    assert(p->subs_changed || p->gone.n == 0);
     assert(p->in.n <= g->cfg.rpc_max + 10);
     assert(p->mem.used == p->in_charged + (size_t)p->unknown.n * UNKNOWN_SUB_COST);
     for (uint32_t t = 0; t < g->cfg.topics_max; t++) {

@@ -1,5 +1,6 @@
 #include "play_one.h"
 
+#include <codec/varint.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,6 +27,49 @@ static void the_first_rpc_is_our_subscriptions(void **state)
     one_topic(o, "c", true);
     one_peer(o, 1, GOSSIP_1_1, false, false);
     assert_string_equal(one_said(o, 1), "sub a, sub c");
+    one_done(o);
+}
+
+static unsigned count_subs(const struct blob *rpc)
+{
+    struct view v = blob_view(rpc);
+    struct gossip_reader r;
+    struct gossip_item it = {.kind = ITEM_SUB};
+    uint64_t n = 0;
+    unsigned subs = 0;
+
+    assert_int_equal(varint_take(&v, &n), E_OK);
+    for (gossip_reader_init(&r, v); it.kind != ITEM_END; subs += it.kind == ITEM_SUB) {
+        assert_int_equal(gossip_next_item(&r, &it), E_OK);
+    }
+    return subs;
+}
+
+static void many_subscriptions_are_told_in_rpcs_that_others_accept(void **state)
+{
+    static const unsigned want[] = {400, 51};
+    struct one *o = &one;
+    enum gossip_class class;
+    char name[32];
+    (void)state;
+
+    one_init(o);
+    o->cfg.topics_max = 512;
+    one_start(o);
+    for (unsigned i = 0; i < 451; i++) {
+        IGNORE(snprintf(name, sizeof name, "topic-%u", i) < 0, "short");
+        one_topic(o, name, true);
+    }
+    o->stuck[1] = true;
+    one_peer(o, 1, GOSSIP_1_2, false, false);
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        struct blob *b = gossipsub_send(o->g, 1, &class);
+
+        assert_non_null(b);
+        assert_int_equal(count_subs(b), want[i]);
+        blob_unref(b);
+    }
+    assert_null(gossipsub_send(o->g, 1, &class));
     one_done(o);
 }
 
@@ -461,6 +505,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_rpc_is_our_subscriptions),
+        cmocka_unit_test(many_subscriptions_are_told_in_rpcs_that_others_accept),
         cmocka_unit_test(churn_of_subscriptions_coalesces_while_the_peer_is_slow),
         cmocka_unit_test(joining_grafts_d_peers_and_leaving_prunes_them),
         cmocka_unit_test(a_thin_mesh_takes_a_newcomer_at_once),
