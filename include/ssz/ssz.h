@@ -51,7 +51,7 @@ struct ssz_workers {
     void (*run)(struct ssz_workers *self, void (*job)(void *arg, size_t i), void *arg, size_t n);
 };
 
-/* The same root; the subtrees of lists and vectors over a MiB are shared among the workers. */
+/* The same root; the subtrees of lists and vectors over 256 KiB are shared among the workers. */
 void ssz_root_parallel(const struct ssz_type *t, struct view v, struct ssz_workers *workers,
                        uint8_t ret[static 32]);
 size_t ssz_size_min(const struct ssz_type *t);

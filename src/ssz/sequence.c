@@ -32,8 +32,8 @@ static void elements_here(struct scratch *s, const struct ssz_value *seq, uint64
 
 /* ---- large sequences, cut into subtrees of one size that workers hash ---- */
 
-#define PARALLEL_BYTES MIB /* below, starting threads costs more than it gives */
-#define PART_LEVEL     12u /* a subtree has 4096 leaves: more than 100 µs of work */
+#define PARALLEL_BYTES (256 * KIB) /* below, starting threads costs more than it gives */
+#define PART_LEVEL     12u         /* a subtree has 4096 leaves: more than 100 µs of work */
 
 struct parts {
     const struct ssz_value *seq; /* NULL: chunks of `bytes` */
