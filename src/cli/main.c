@@ -18,6 +18,8 @@ static const struct command {
     {"run", "join a network (the default)", cmd_run},
     {"devnet", "a local network of child processes on 127.0.0.1", cmd_devnet},
     {"bootnode", "answer discovery, for others to begin at", cmd_bootnode},
+    {"connect", "meet one peer: each step with its time, what it says", cmd_connect},
+    {"ping", "round trips to one peer through the whole stack", cmd_ping},
     {"crawl", "find every node of a network", cmd_crawl},
     {"enr", "view, make, sign and verify node records", cmd_enr},
     {"sim", "whole nodes on virtual time", cmd_sim},
@@ -39,7 +41,7 @@ static int help(void)
 
 static bool has_own_help(const char *command)
 {
-    static const char *const names[] = {"bootnode", "crawl", "enr", "ssz"};
+    static const char *const names[] = {"bootnode", "connect", "crawl", "enr", "ping", "ssz"};
     bool found = false;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
