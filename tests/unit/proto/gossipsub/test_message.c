@@ -334,81 +334,6 @@ static void graylisted_peers_are_not_listened_to(void **state)
     one_done(o);
 }
 
-/* ---- queues ---- */
-
-static void publish_sized(struct one *o, uint32_t t, size_t n)
-{
-    static uint8_t bytes[4000];
-    static uint32_t serial;
-
-    store_be32(bytes, ++serial);
-    assert_int_equal(gossipsub_publish(o->g, t, view_of(bytes, n), o->now), E_OK);
-    one_drain(o);
-}
-
-static uint32_t classed_topic(struct one *o, const char *name, enum gossip_class class)
-{
-    const struct gossip_topic_config cfg = {
-        .name = view_str(name), .class = class, .data_max = 10000};
-
-    return one_topic_with(o, &cfg, true);
-}
-
-static void a_full_queue_drops_the_lowest_class_and_its_oldest_first(void **state)
-{
-    struct one *o = &one;
-    struct rpc_text r;
-    (void)state;
-
-    one_init(o);
-    o->cfg.queue_bytes_max = 10500;
-    one_start(o);
-    uint32_t att = classed_topic(o, "att", GOSSIP_ATTESTATION);
-    uint32_t agg = classed_topic(o, "agg", GOSSIP_AGGREGATE);
-    uint32_t block = classed_topic(o, "block", GOSSIP_BLOCK);
-    one_peer(o, 1, GOSSIP_1_2, false, false);
-    rpc_begin(&r);
-    rpc_sub(&r, "att", true);
-    rpc_sub(&r, "agg", true);
-    rpc_sub(&r, "block", true);
-    one_feed(o, 1, &r);
-    one_said(o, 1);
-    o->stuck[1] = true;
-    for (size_t n = 1000; n < 1010; n++) {
-        publish_sized(o, att, n); /* 10 fit nearly */
-    }
-    publish_sized(o, agg, 2001);   /* two or three attestations go */
-    publish_sized(o, block, 3001); /* and more */
-    publish_sized(o, att, 1010);   /* the oldest attestation left goes */
-    o->stuck[1] = false;
-    enum gossip_class class;
-    char text[ONE_TEXT];
-    static const char *const want[] = {"publish block 3001", "publish agg 2001",
-                                       "publish att 1007",   "publish att 1008",
-                                       "publish att 1009",   "publish att 1010"};
-    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-        struct blob *b = gossipsub_send(o->g, 1, &class);
-
-        assert_non_null(b);
-        assert_string_equal(rpc_say(b, text, sizeof text), want[i]);
-        blob_unref(b);
-    }
-    assert_null(gossipsub_send(o->g, 1, &class));
-    /* What is lower than all that waits is not queued. */
-    o->stuck[1] = true;
-    for (size_t n = 0; n < 3; n++) {
-        publish_sized(o, block, 3000 + n);
-    }
-    publish_sized(o, att, 2000);
-    for (size_t n = 0; n < 3; n++) {
-        struct blob *b = gossipsub_send(o->g, 1, &class);
-        assert_int_equal(class, GOSSIP_BLOCK);
-        blob_unref(b);
-    }
-    assert_null(gossipsub_send(o->g, 1, &class));
-    one_done(o);
-}
-
 /* ---- memory ---- */
 
 static void the_cache_makes_room_by_forgetting_the_oldest(void **state)
@@ -498,76 +423,6 @@ static void lengths_over_the_maximum_and_broken_protobuf_close_the_stream(void *
     }
 }
 
-/* ---- the ledger ---- */
-
-static uint64_t sum(const uint64_t v[static GOSSIP_CAUSES])
-{
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < GOSSIP_CAUSES; i++) {
-        n += v[i];
-    }
-    return n;
-}
-
-static uint64_t feed_counted(struct one *o, uint32_t peer, struct rpc_text *r)
-{
-    struct blob *b = rpc_end(r);
-    struct view v = blob_view(b);
-    uint64_t n = b->n;
-
-    assert_int_equal(gossipsub_feed(o->g, peer, &v, o->now), E_OK);
-    blob_unref(b);
-    one_drain(o);
-    return n;
-}
-
-static void every_byte_has_a_peer_and_a_cause(void **state)
-{
-    struct one *o = fresh();
-    struct rpc_text r;
-    uint8_t ids[3 * GOSSIP_ID_MAX] = {1};
-    const struct gossip_ledger *peer = gossipsub_peer_ledger(o->g, 1);
-    uint64_t before = sum(peer->in), fed = 0, sent = sum(peer->out);
-    (void)state;
-
-    rpc_begin(&r);
-    rpc_sub(&r, "u", true);
-    rpc_message(&r, "t", view_str("first"));
-    rpc_message(&r, "t", view_str("first"));
-    rpc_message(&r, "unknown", view_str("?"));
-    rpc_ids(&r, ITEM_IHAVE, "t", ids, 3);
-    rpc_ids(&r, ITEM_IWANT, "t", ids, 2);
-    rpc_ids(&r, ITEM_IDONTWANT, "t", ids, 1);
-    rpc_graft(&r, "t");
-    fed += feed_counted(o, 1, &r);
-    assert_int_equal(sum(peer->in) - before, fed);
-    assert_int_equal(peer->in[GOSSIP_BY_FIRST], 12); /* 2 + (2 + 5) + (2 + 1) */
-    assert_int_equal(peer->in[GOSSIP_BY_DUPLICATE], 12 + 14);
-    assert_int_equal(peer->in[GOSSIP_BY_IWANT], 2 + 2 * 22);
-    assert_int_equal(gossipsub_topic_ledger(o->g, topic)->in[GOSSIP_BY_FIRST], 12);
-    /* Out: all that gossipsub_send() hands over, forwarded, own, served and said. */
-    o->stuck[1] = true;
-    one_send_message(o, 2, "t", "forwarded");
-    one_verdict(o, GOSSIP_ACCEPT);
-    assert_int_equal(gossipsub_publish(o->g, topic, view_str("own"), o->now), E_OK);
-    gossipsub_leave(o->g, topic, o->now);
-    enum gossip_class class;
-    struct blob *b;
-    uint64_t n = 0;
-    sent = sum(peer->out);
-    while ((b = gossipsub_send(o->g, 1, &class)) != NULL) {
-        n += b->n;
-        blob_unref(b);
-    }
-    assert_int_equal(sum(peer->out) - sent, n);
-    assert_true(peer->out[GOSSIP_BY_FIRST] != 0 && peer->out[GOSSIP_BY_OWN] != 0);
-    assert_null(gossipsub_peer_ledger(o->g, 66));
-    assert_null(gossipsub_topic_ledger(o->g, 66));
-    assert_true(sum(gossipsub_ledger(o->g)->out) >= sum(peer->out));
-    one_done(o);
-}
-
 static void events_of_a_topic_that_went_name_no_other(void **state)
 {
     struct one *o = fresh();
@@ -652,12 +507,10 @@ int main(void)
         cmocka_unit_test(small_messages_are_flooded_where_that_is_on_large_ones_never),
         cmocka_unit_test(direct_peers_get_everything_and_are_never_graylisted),
         cmocka_unit_test(graylisted_peers_are_not_listened_to),
-        cmocka_unit_test(a_full_queue_drops_the_lowest_class_and_its_oldest_first),
         cmocka_unit_test(the_cache_makes_room_by_forgetting_the_oldest),
         cmocka_unit_test(pending_messages_are_bounded_and_the_next_is_refused_not_forgotten),
         cmocka_unit_test(a_message_in_pieces_is_gathered_as_it_comes),
         cmocka_unit_test(an_rpc_that_takes_too_long_is_let_go_and_ends_the_stream),
-        cmocka_unit_test(every_byte_has_a_peer_and_a_cause),
         cmocka_unit_test(events_of_a_topic_that_went_name_no_other),
         cmocka_unit_test(pending_messages_tell_who_else_has_them),
         cmocka_unit_test(lengths_over_the_maximum_and_broken_protobuf_close_the_stream),
