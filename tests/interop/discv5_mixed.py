@@ -87,7 +87,13 @@ def mixed(binary):
     theirs = geths + [ChainSafe(i, ours[0].enr if i else geths[0].enr) for i in range(CHAINSAFES)]
     # Ours begin at each of the three kinds.
     ours += [Ours(binary, i, "127.0.0.1", [(ours[0], geths[0], theirs[-1])[i % 3].enr]) for i in range(1, OURS)]
-    until(lambda: everyone_knows(ours, ALL), SECONDS, lambda: [len(n.live()) for n in ours], every=1)
+
+    def all_found():
+        for peer in theirs[GETHS:]:
+            peer.ask("find")  # ChainSafe's looks around only when it is told to
+        return everyone_knows(ours, ALL)
+
+    until(all_found, SECONDS, lambda: [len(n.live()) for n in ours], every=1)
     note(f"{OURS} of ours, {GETHS} of geth's, {CHAINSAFES} of ChainSafe's: each of ours has all {ALL - 1} others live")
 
     def they_find():

@@ -1,14 +1,16 @@
 /*
  * Requests under way: what was asked, of whom, with which nonce, until when.
  *
- * A request id is the slot's number and 48 random bits, so that an answer is found without a
- * search and cannot be guessed.
+ * A request id is the slot's number among 47 random bits, so that an answer is found without a
+ * search and cannot be guessed. Its first byte is never 0: ChainSafe's discv5 (Lodestar) takes ids
+ * for numbers and mirrors them without leading zeros.
  */
 #include "engine.h"
 
 #include <assert.h>
 #include <base/mem.h>
 
+#define SLOT_AT    1u  /* of the slot's number in a request id */
 #define NOISE_SIZE 28u /* stands for a PING's message and tag in a first packet */
 
 void d5_requests_init(struct discv5 *d)
@@ -141,8 +143,9 @@ enum err d5_request_start(struct discv5 *d, const struct ask *ask, struct now no
     }
     r = &q->all[q->free[q->max - 1 - q->n]];
     assert(r->state == REQUEST_FREE);
-    store_be16(r->id, r->slot);
-    rng_fill(d->rng, r->id + 2, sizeof r->id - 2);
+    rng_fill(d->rng, r->id, sizeof r->id);
+    r->id[0] |= 0x80;
+    store_be16(r->id + SLOT_AT, r->slot);
     message = encode(&m, r->id);
     if (message == NULL) {
         return E_TOO_LONG;
@@ -166,7 +169,7 @@ struct request *d5_request_by_id(struct discv5 *d, const struct message *m, cons
     struct request *r;
     uint16_t slot;
 
-    if (m->id_n != REQUEST_ID_MAX || (slot = load_be16(m->id)) >= d->requests.max) {
+    if (m->id_n != REQUEST_ID_MAX || (slot = load_be16(m->id + SLOT_AT)) >= d->requests.max) {
         return NULL;
     }
     r = &d->requests.all[slot];
