@@ -66,6 +66,7 @@ INTEROP = [
     Row("interop/kill9", "interop", [PY, "tests/interop/kill9.py"], ["build/release"], 5, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
+    Row("interop/connect", "interop", [PY, "tests/interop/connect.py"], ["build/release"], 5, 60),
     Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
         ["build/dev", "peer/go"], 10, 60),
     Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],
