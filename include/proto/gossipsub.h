@@ -83,7 +83,10 @@ struct gossip_config {
     size_t idontwant_threshold; /* bytes of data */
     size_t rpc_max;             /* bytes of one RPC */
     unsigned peers_max, topics_max;
-    size_t cache_bytes_max, queue_bytes_max; /* message cache; one peer's unsent RPCs */
+    size_t cache_bytes_max, queue_bytes_max; /* message cache; one peer's unsent messages */
+    /* Unsent messages of all peers, a blob counted for each: over it a peer may hold its equal
+     * share, so twice this is the most. Blobs are shared: much less is real. */
+    size_t queue_total_max;
     double gossip_threshold, publish_threshold, graylist_threshold, accept_px_threshold,
         opportunistic_threshold;
     double topic_score_cap, app_weight, ip_weight, behaviour_weight, behaviour_threshold,

@@ -30,6 +30,7 @@ void gossip_config_eth2(struct gossip_config *cfg)
         .topics_max = 512, /* two forks' worth of 64 + 128 subnets and the rest */
         .cache_bytes_max = 64 * MIB,
         .queue_bytes_max = 16 * MIB, /* one message of the largest size and the traffic around it */
+        .queue_total_max = 256 * MIB,
         .gossip_threshold = -4000,
         .publish_threshold = -8000,
         .graylist_threshold = -16000,

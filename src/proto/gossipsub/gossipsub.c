@@ -331,9 +331,9 @@ void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id
     queue_wake(g, peer);
 }
 
-static void peer_free(struct peer *p)
+static void peer_free(struct gossipsub *g, struct peer *p)
 {
-    queue_done(p);
+    queue_done(g, p);
     buf_done(&p->in);
     buf_done(&p->gone);
     buf_done(&p->ihave);
@@ -378,7 +378,7 @@ void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)
     record_detach(g, p->rec);
     bit_clear(g->live, peer);
     g->peers[peer] = NULL;
-    peer_free(p);
+    peer_free(g, p);
 }
 
 /* ---- time, and looking in ---- */

@@ -4,7 +4,8 @@
  * socket takes it. Messages wait in a queue for each class, bounded together in bytes.
  *
  * Drop order when cfg.queue_bytes_max would be passed: the oldest of the lowest class first (bulk,
- * attestations, aggregates, blocks), never of a class above the new message's. Control is never
+ * attestations, aggregates, blocks), never of a class above the new message's. When all queues
+ * together pass cfg.queue_total_max, the maximum becomes an equal share of that. Control is never
  * dropped; unsent IHAVEs are replaced by the next heartbeat's.
  */
 #include "router.h"
@@ -52,6 +53,24 @@ static struct queue_item queue_pop(struct queue *q)
     return item;
 }
 
+static void out_sub(struct gossipsub *g, struct peer *p, const struct queue_item *item)
+{
+    p->out_bytes -= cost_of(item->rpc);
+    g->out_bytes -= cost_of(item->rpc);
+}
+
+/* What one peer's queue may hold now. Peers that do not read must not take the room of those who
+ * do: once all together hold too much, nobody gets more than an equal share. */
+static size_t queue_max(const struct gossipsub *g, size_t cost)
+{
+    if (g->out_bytes + cost <= g->cfg.queue_total_max) {
+        return g->cfg.queue_bytes_max;
+    }
+    size_t share = g->cfg.queue_total_max / (1 + bit_count(g->live, g->peer_words));
+
+    return share < g->cfg.queue_bytes_max ? share : g->cfg.queue_bytes_max;
+}
+
 static bool drop_one(struct gossipsub *g, uint32_t peer, enum gossip_class class)
 {
     struct peer *p = g->peers[peer];
@@ -60,7 +79,7 @@ static bool drop_one(struct gossipsub *g, uint32_t peer, enum gossip_class class
         if (p->out[c].n != 0) {
             struct queue_item item = queue_pop(&p->out[c]);
 
-            p->out_bytes -= cost_of(item.rpc);
+            out_sub(g, p, &item);
             count_dropped(g, peer, item.topic, item.rpc->n);
             blob_unref(item.rpc);
             return true;
@@ -77,7 +96,7 @@ void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
     struct peer *p = g->peers[peer];
     size_t cost = cost_of(m->rpc);
 
-    while (p->out_bytes != 0 && p->out_bytes + cost > g->cfg.queue_bytes_max) {
+    while (p->out_bytes != 0 && p->out_bytes + cost > queue_max(g, cost)) {
         if (!drop_one(g, peer, class)) {
             count_dropped(g, peer, m->topic, m->rpc->n);
             return;
@@ -85,6 +104,7 @@ void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
     }
     queue_push(&p->out[class], (struct queue_item){blob_ref(m->rpc), m->id_fp, m->topic, cause});
     p->out_bytes += cost;
+    g->out_bytes += cost;
     queue_wake(g, peer);
 }
 
@@ -107,7 +127,7 @@ void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp)
             }
             *first = gone;
             gone = queue_pop(q);
-            p->out_bytes -= cost_of(gone.rpc);
+            out_sub(g, p, &gone);
             blob_unref(gone.rpc);
             return;
         }
@@ -135,8 +155,9 @@ void queue_forget_topic(struct peer *p, uint32_t topic)
     }
 }
 
-void queue_done(struct peer *p)
+void queue_done(struct gossipsub *g, struct peer *p)
 {
+    g->out_bytes -= p->out_bytes;
     for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
         while (p->out[c].n != 0) {
             blob_unref(queue_pop(&p->out[c]).rpc);
@@ -265,7 +286,7 @@ struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_clas
         if (p->out[c].n != 0) {
             struct queue_item item = queue_pop(&p->out[c]);
 
-            p->out_bytes -= cost_of(item.rpc);
+            out_sub(g, p, &item);
             count_out(g, peer, item.topic, item.cause, item.rpc->n);
             *ret_class = (enum gossip_class)c;
             return item.rpc;

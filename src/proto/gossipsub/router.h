@@ -279,10 +279,11 @@ struct gossipsub {
     struct event current; /* what the caller borrows from */
 
     struct gossip_ledger ledger;
-    uint32_t *pick; /* scratch of pick_peers(), peers_max entries */
-    uint64_t seqno; /* of the next message that we sign */
-    uint64_t *to;   /* scratch of publishing, by peer */
-    double median;  /* of the mesh's scores, during opportunistic grafting */
+    size_t out_bytes; /* of all peers' queues */
+    uint32_t *pick;   /* scratch of pick_peers(), peers_max entries */
+    uint64_t seqno;   /* of the next message that we sign */
+    uint64_t *to;     /* scratch of publishing, by peer */
+    double median;    /* of the mesh's scores, during opportunistic grafting */
     struct buf scratch;
 };
 
@@ -419,6 +420,6 @@ void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
 void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp);
 void queue_wake(struct gossipsub *g, uint32_t peer);     /* there is something to send */
 void queue_forget_topic(struct peer *p, uint32_t topic); /* its number may serve another */
-void queue_done(struct peer *p);
+void queue_done(struct gossipsub *g, struct peer *p);
 
 #endif

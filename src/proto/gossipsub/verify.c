@@ -40,7 +40,8 @@ static void verify_topics(const struct gossipsub *g)
     assert(n == g->n_topics && n == g->topic_by_name.n);
 }
 
-static void verify_peer(const struct gossipsub *g, const struct peer *p)
+/* Returns the bytes in its queues. */
+static size_t verify_peer(const struct gossipsub *g, const struct peer *p)
 {
     size_t bytes = 0;
 
@@ -64,6 +65,7 @@ static void verify_peer(const struct gossipsub *g, const struct peer *p)
         assert(s == NULL || !s->in_mesh || bit_get(g->topics[t].mesh, p->rec->peer));
         (void)s;
     }
+    return bytes;
 }
 
 static void verify_messages(const struct gossipsub *g)
@@ -86,16 +88,17 @@ static void verify_messages(const struct gossipsub *g)
 void gossipsub_verify(const struct gossipsub *g)
 {
     uint32_t live = 0;
+    size_t bytes = 0;
 
     verify_topics(g);
     BIT_EACH(g->live, g->peer_words, p) {
         assert(g->peers[p]->rec->peer == p);
-        verify_peer(g, g->peers[p]);
+        bytes += verify_peer(g, g->peers[p]);
         live++;
     }
     for (uint32_t p = 0; p < g->cfg.peers_max; p++) {
         live -= g->peers[p] != NULL;
     }
-    assert(live == 0);
+    assert(live == 0 && bytes == g->out_bytes);
     verify_messages(g);
 }

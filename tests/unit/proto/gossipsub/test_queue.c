@@ -99,6 +99,41 @@ static void a_full_queue_drops_the_lowest_class_and_its_oldest_first(void **stat
     one_done(o);
 }
 
+static void peers_that_do_not_read_leave_room_for_those_who_do(void **state)
+{
+    struct one *o = &one;
+    size_t held = 0;
+    (void)state;
+
+    one_init(o);
+    o->cfg.queue_bytes_max = 100000;
+    o->cfg.queue_total_max = 300000;
+    one_start(o);
+    topic = classed_topic(o, "t", GOSSIP_ATTESTATION);
+    one_crowd(o, 0, 12, "t");
+    for (uint32_t p = 0; p < 12; p++) {
+        one_send_graft(o, p, "t");
+        one_said(o, p);
+        o->stuck[p] = p != 7; /* one reads */
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        publish_sized(o, topic, 3000);
+        assert_string_equal(one_said(o, 7), "publish t 3000"); /* and misses nothing */
+    }
+    for (uint32_t p = 0; p < 12; p++) {
+        enum gossip_class class;
+        struct blob *b;
+
+        o->stuck[p] = true;
+        while ((b = gossipsub_send(o->g, p, &class)) != NULL) {
+            held += b->n;
+            blob_unref(b);
+        }
+    }
+    assert_in_range(held, 200000, 600000);
+    one_done(o);
+}
+
 /* ---- the ledger ---- */
 
 static uint64_t sum(const uint64_t v[static GOSSIP_CAUSES])
@@ -173,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_queue_drops_the_lowest_class_and_its_oldest_first),
+        cmocka_unit_test(peers_that_do_not_read_leave_room_for_those_who_do),
         cmocka_unit_test(every_byte_has_a_peer_and_a_cause),
     };
 
