@@ -29,6 +29,13 @@ enum err put_zeros(struct buf *out, size_t n)
     return E_OK;
 }
 
+enum err put_byte(struct buf *out, unsigned x)
+{
+    uint8_t byte = (uint8_t)x;
+
+    return buf_append(out, &byte, 1);
+}
+
 enum err put_offset(struct buf *out, size_t start, size_t at)
 {
     if (out->n - start > UINT32_MAX) {
@@ -61,7 +68,7 @@ enum err put_default(const struct ssz_type *t, struct buf *out)
     case SSZ_PROGRESSIVE_CONTAINER:
         return container(t, out);
     case SSZ_UNION: /* the first option: the specification gives unions no default */
-        TRY(buf_append(out, &(uint8_t){(uint8_t)t->fields[0].tag}, 1));
+        TRY(put_byte(out, t->fields[0].tag));
         return put_default(t->fields[0].type, out);
     case SSZ_UINT:
     case SSZ_BYTE:

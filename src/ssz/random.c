@@ -83,7 +83,7 @@ static enum err option(const struct ssz_type *t, struct rng *rng, struct buf *ou
 {
     const struct ssz_field *f = &t->fields[rng_below(rng, t->n_fields)];
 
-    TRY(buf_append(out, &(uint8_t){(uint8_t)f->tag}, 1));
+    TRY(put_byte(out, f->tag));
     return value(f->type, rng, out);
 }
 
@@ -94,7 +94,7 @@ static enum err value(const struct ssz_type *t, struct rng *rng, struct buf *out
     case SSZ_BYTE:
         return put_random(out, t->size, rng);
     case SSZ_BOOLEAN:
-        return buf_append(out, &(uint8_t){(uint8_t)rng_below(rng, 2)}, 1);
+        return put_byte(out, (unsigned)rng_below(rng, 2));
     case SSZ_BITVECTOR:
         return bits(t, t->n, rng, out);
     case SSZ_BITLIST:

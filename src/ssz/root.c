@@ -330,16 +330,23 @@ static void container_roots(struct scratch *s, const struct ssz_type *t, const s
     put(out, rows, n);
 }
 
+/* n rows of w nodes. */
+struct rows {
+    const uint8_t *p;
+    size_t n, w;
+};
+
 /* Leaves [from, from + have) of each row as trees of `size`; their roots to rows of `sub`. */
-static void row_subtrees(struct scratch *s, const uint8_t *rows, size_t n, size_t w, size_t from,
-                         size_t size, struct dest sub)
+static void row_subtrees(struct scratch *s, const struct rows *r, size_t from, size_t size,
+                         struct dest sub)
 {
+    size_t n = r->n, w = r->w;
     size_t have = w - from < size ? w - from : size;
     unsigned depth = merkle_depth(size), level = merkle_depth(have);
     uint8_t *part = scratch_take(s, 64 * n * even(have));
 
     for (size_t i = 0; i < n; i++) {
-        memcpy(part + 32 * have * i, rows + 32 * (w * i + from), 32 * have);
+        memcpy(part + 32 * have * i, r->p + 32 * (w * i + from), 32 * have);
     }
     merkle_rows(part, n, have, 0);
     for (; level < depth; level++) {
@@ -363,7 +370,7 @@ static void progressive_container_roots(struct scratch *s, const struct ssz_type
     field_rows(s, t, v, n, rows, w);
     for (size_t from = 0, size = 1; from < w; from += size, size *= 4) {
         subs[n_sub] = scratch_take(s, 32 * n);
-        row_subtrees(s, rows, n, w, from, size, rows_of(subs[n_sub++], 1));
+        row_subtrees(s, &(struct rows){rows, n, w}, from, size, rows_of(subs[n_sub++], 1));
     }
     for (size_t i = 0; i < n; i++) {
         memset(pairs + 64 * i + 32, 0, 32);
