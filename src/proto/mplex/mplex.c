@@ -74,8 +74,9 @@ static const struct step steps[S_COUNT][IN_COUNT] = {
                       [IN_MESSAGE] = GO(S_OPEN,       MUX_DATA),
                       [IN_CLOSE]   = GO(S_THEY_ENDED, MUX_HALF_CLOSED),
                       [IN_RESET]   = GO(S_NONE,       MUX_RESET)},
+    /* A message behind the close is dropped: one thread of theirs closed while another wrote. */
     [S_THEY_ENDED] = {[IN_NEW]     = NO,
-                      [IN_MESSAGE] = NO,
+                      [IN_MESSAGE] = GO(S_THEY_ENDED, MUX_NONE),
                       [IN_CLOSE]   = GO(S_THEY_ENDED, MUX_NONE),
                       [IN_RESET]   = GO(S_NONE,       MUX_RESET)},
     [S_WE_ENDED]   = {[IN_NEW]     = NO,
@@ -207,7 +208,7 @@ static enum err apply(struct mplex *x, struct mux_event *ev)
     if (x->input == IN_NEW) {
         return take_new(x, ev);
     }
-    if (s == NULL) {
+    if (s == NULL || (x->input == IN_MESSAGE && s->state == S_THEY_ENDED)) {
         return E_OK;
     }
     if (x->input == IN_MESSAGE) { /* charged by its declared length, so that no cut matters */
@@ -231,7 +232,7 @@ static void take_body(struct mplex *x, struct view *in, struct mux_event *ev)
     size_t n = x->body_left < in->n ? x->body_left : in->n;
     const struct stream *s = x->input == IN_MESSAGE ? idtab_get(&x->by_key, x->key) : NULL;
 
-    if (s != NULL && n != 0) {
+    if (s != NULL && s->state != S_THEY_ENDED && n != 0) {
         *ev = (struct mux_event){.kind = MUX_DATA, .sid = s->sid, .data = view_of(in->p, n)};
     }
     *in = view_skip(*in, n);

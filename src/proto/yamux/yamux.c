@@ -74,9 +74,11 @@ static const struct step steps[S_COUNT][IN_COUNT] = {
                       [IN_DATA]   = GO(S_OPEN,       MUX_DATA),
                       [IN_FIN]    = GO(S_THEY_ENDED, MUX_HALF_CLOSED),
                       [IN_RST]    = GO(S_GONE,       MUX_RESET)},
-    /* They send no more, and may still ack, take, or give up on what we send. */
+    /* They send no more, and may still ack, take, or give up on what we send. Data is dropped:
+     * go-yamux sends it behind its FIN when one thread closes while another writes. */
     [S_THEY_ENDED] = {[IN_ACK]    = GO(S_THEY_ENDED, MUX_NONE),
                       [IN_CREDIT] = GO(S_THEY_ENDED, MUX_NONE),
+                      [IN_DATA]   = GO(S_THEY_ENDED, MUX_NONE),
                       [IN_FIN]    = GO(S_THEY_ENDED, MUX_NONE),
                       [IN_RST]    = GO(S_GONE,       MUX_RESET)},
     [S_WE_ENDED]   = {[IN_ACK]    = GO(S_WE_ENDED,   MUX_NONE),
@@ -220,8 +222,10 @@ static enum err body_begin(struct yamux *y, struct stream *s)
     return E_OK;
 }
 
-/* The part of the body that is here; IN_DATA stays to do until its last byte. */
-static void take_body(struct yamux *y, struct view *in, struct stream *s, struct mux_event *ev)
+/* The part of the body that is here, for `s` or for nobody; IN_DATA stays to do until its last
+ * byte. */
+static void take_body(struct yamux *y, struct view *in, const struct stream *s,
+                      struct mux_event *ev)
 {
     size_t n = y->body_left < in->n ? y->body_left : in->n;
 
@@ -258,7 +262,7 @@ static enum err apply(struct yamux *y, enum stream_input input, struct view *in,
         if (!y->body_begun) {
             TRY(body_begin(y, s));
         }
-        take_body(y, in, s, ev);
+        take_body(y, in, step->event == MUX_DATA ? s : NULL, ev);
         return E_OK;
     }
     y->todo &= ~(1u << input);

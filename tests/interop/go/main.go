@@ -355,6 +355,7 @@ func main() {
 			random := rand.New(rand.NewSource(seed))
 			var wg sync.WaitGroup
 			var opened, echoed, wrong atomic.Int64
+			var first atomic.Value
 			sem := make(chan struct{}, 200)
 			for i := 0; i < n; i++ {
 				size, how := random.Intn(100_000), random.Intn(5)
@@ -394,13 +395,14 @@ func main() {
 							echoed.Add(1)
 						} else {
 							wrong.Add(1)
+							first.CompareAndSwap(nil, fmt.Sprintf("%d of %d bytes: %v", len(back), size, err))
 						}
 						s.Close()
 					}
 				}()
 			}
 			wg.Wait()
-			emit("storm", "opened", opened.Load(), "echoed", echoed.Load(), "wrong", wrong.Load(), "conns", len(h.Network().ConnsToPeer(p)))
+			emit("storm", "opened", opened.Load(), "echoed", echoed.Load(), "wrong", wrong.Load(), "first", first.Load(), "conns", len(h.Network().ConnsToPeer(p)))
 		case "churn": // churn N MULTIADDR/p2p/ID: connect and close, one after the other
 			var n int
 			fmt.Sscan(arg(1), &n)

@@ -74,7 +74,6 @@ static const struct refusal {
     {"a message over 1 MiB", "0000 02 81 80 40", E_MPLEX_LENGTH},
     {"a name over 1 MiB", "00 81 80 40", E_MPLEX_LENGTH},
     {"a stream opened twice", "0000 0000", E_MPLEX_STREAM_ID},
-    {"a message after close", "0000 0400 02 01 78", E_MPLEX_STREAM_ID},
 };
 
 static void frames_outside_the_rules_close_the_connection(void **state)
@@ -103,6 +102,24 @@ static void frames_for_nobody_are_dropped(void **state)
     assert_int_equal(whole.error, E_OK);
     assert_string_equal(whole.text, "");
     mux_play_done(&whole);
+}
+
+static void a_message_behind_the_close_is_dropped(void **state)
+{
+    (void)state;
+    whole.user = MUX_USER_STALLS;
+    start(&whole);
+    feed_hex(&whole, "0000 0400 02 01 78 0800", 1);
+    assert_string_equal(whole.text, "open 1, end 1, open 2");
+    for (size_t i = 0; i < 3; i++) { /* and charged to nobody */
+        static const uint8_t message[4 + (1 << 20)] = {2, 0x80, 0x80, 0x40};
+
+        mux_play_feed(&whole, view_of(message, sizeof message), SIZE_MAX);
+    }
+    assert_int_equal(whole.error, E_OK);
+    assert_int_equal(whole.reset, 0);
+    mux_play_done(&whole);
+    whole.user = MUX_USER_READS;
 }
 
 /* Ids are counted by each side on its own: the flag says who opened. */
@@ -276,7 +293,7 @@ static const char *model_act(struct model *m, enum act act)
         *m = was_live ? *m : (struct model){.live = true};
         return was_live ? NULL : "open";
     case ACT_MESSAGE:
-        return !was_live ? "" : m->they_ended ? NULL : "data";
+        return was_live && !m->they_ended ? "data" : "";
     case ACT_CLOSE:
         if (!was_live || m->they_ended) {
             return "";
@@ -369,6 +386,7 @@ int main(void)
         cmocka_unit_test(cutting_the_bytes_anywhere_changes_nothing),
         cmocka_unit_test(frames_outside_the_rules_close_the_connection),
         cmocka_unit_test(frames_for_nobody_are_dropped),
+        cmocka_unit_test(a_message_behind_the_close_is_dropped),
         cmocka_unit_test(the_same_id_of_both_sides_is_two_streams),
         cmocka_unit_test(our_frames_carry_our_role),
         cmocka_unit_test(both_ends_closed_is_gone),
