@@ -79,9 +79,16 @@ def command(name, argv, minutes, env=None, nice=0):
     start = time.monotonic()
     full = dict(os.environ, **(env or {}))
     with open(path, "w") as log:
-        process = subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                   env=full, start_new_session=True,
-                                   preexec_fn=(lambda: os.nice(nice)) if nice else None)
+        process = subprocess.Popen(
+            argv,
+            cwd=TOP,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=full,
+            start_new_session=True,
+            preexec_fn=(lambda: os.nice(nice)) if nice else None,
+        )
         running.add(process)
         try:
             code = process.wait(minutes * 60)
@@ -114,7 +121,12 @@ def end_group(process):
 
 
 # Where ctest's tests come from: (prefix of their names, folder, prefix of the files, is the folder inside part of the name?).
-SOURCES = (("unit", "unit", "test_", True), ("fuzz", "fuzz", "fuzz_", True), ("net", "net", "test_", False), ("sim_lab", "sim", "test_", False))
+SOURCES = (
+    ("unit", "unit", "test_", True),
+    ("fuzz", "fuzz", "fuzz_", True),
+    ("net", "net", "test_", False),
+    ("sim_lab", "sim", "test_", False),
+)
 LABELS = {"unit": "unit", "fuzz": "replay", "net": "net", "sim": "sim"}
 
 
@@ -139,7 +151,9 @@ def fuzz_targets():
     for source in sorted(base.rglob("fuzz_*.c")):
         folder = source.parent.relative_to(base).as_posix()
         if (TOP / "src" / folder).is_dir():
-            found[f"fuzz_{folder.replace('/', '_')}_{source.stem}"] = base / "corpus" / source.stem[len("fuzz_"):]
+            found[f"fuzz_{folder.replace('/', '_')}_{source.stem}"] = (
+                base / "corpus" / source.stem[len("fuzz_") :]
+            )
     return found
 
 
@@ -162,13 +176,19 @@ def build_job(row, targets):
 def row_job(row, long, nice=0):
     def run(report):
         minutes = row.long_minutes if long else row.minutes
-        env = {"P2PD_LONG": "1" if long else "", "PYTHONPATH": str(TOP / "tests" / "interop"),
-               "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {
+            "P2PD_LONG": "1" if long else "",
+            "PYTHONPATH": str(TOP / "tests" / "interop"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         result, seconds, note = command(row.name, row.command, minutes, env, nice)
         if row.group == "peer":
             with report.lock:
-                print(f"     {row.name} {'ready' if result == 'pass' else result} ({seconds:.1f} s)"
-                      f"{': ' + note if result != 'pass' else ''}", flush=True)
+                print(
+                    f"     {row.name} {'ready' if result == 'pass' else result} ({seconds:.1f} s)"
+                    f"{': ' + note if result != 'pass' else ''}",
+                    flush=True,
+                )
             return result
         return report.add(row.name, result, seconds, note)
 
@@ -183,8 +203,18 @@ def ctest_job(names, some):
         junit = LOGS / "ctest.xml"
         junit.unlink(missing_ok=True)
         only = "^(" + "|".join(re.escape(n) for n in names) + ")$" if some else "."
-        argv = ["ctest", "--test-dir", "build/dev", "--output-on-failure", "-j", str(table.LANES["cpu"]),
-                "--output-junit", str(junit), "-R", only]
+        argv = [
+            "ctest",
+            "--test-dir",
+            "build/dev",
+            "--output-on-failure",
+            "-j",
+            str(table.LANES["cpu"]),
+            "--output-junit",
+            str(junit),
+            "-R",
+            only,
+        ]
         result, seconds, note = command("ctest", argv, 20, nice=5)
         if not junit.exists():
             return report.add("unit/all", "fail", seconds, note or "ctest wrote no result")
@@ -199,8 +229,12 @@ def ctest_job(names, some):
             if failed or skipped:
                 result = "fail"  # a unit test that did not run is no pass
                 bad = re.findall(r"^.*(?:FAILED|ERROR|error|Assert).*$", out, re.M)
-                why = (bad[0] if bad else f"did not run: {case.get('status')}")[:200] + f" [{log_path('ctest').relative_to(TOP)}]"
-            report.add(unit_label(name), "fail" if failed or skipped else "pass", float(case.get("time") or 0), why)
+                why = (bad[0] if bad else f"did not run: {case.get('status')}")[
+                    :200
+                ] + f" [{log_path('ctest').relative_to(TOP)}]"
+            report.add(
+                unit_label(name), "fail" if failed or skipped else "pass", float(case.get("time") or 0), why
+            )
         for name in sorted(set(names) - seen):
             result = report.add(unit_label(name), "fail", 0, "ctest does not know it")
         return result
@@ -220,10 +254,19 @@ def fuzz_job(name, corpus, long):
         scratch = BUILD / "fuzz-scratch" / name
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-        argv = [f"build/fuzz/{name}", f"-seed={table.FUZZ_SEED}", f"-runs={runs + kept}", f"-max_len={table.FUZZ_MAX_LEN}",
-                "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={scratch}/bad-", str(scratch)]
+        argv = [
+            f"build/fuzz/{name}",
+            f"-seed={table.FUZZ_SEED}",
+            f"-runs={runs + kept}",
+            f"-max_len={table.FUZZ_MAX_LEN}",
+            "-timeout=20",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+            f"-artifact_prefix={scratch}/bad-",
+            str(scratch),
+        ]
         argv += [str(corpus)] if corpus.is_dir() else []
-        label = "fuzz/" + name[len("fuzz_"):]
+        label = "fuzz/" + name[len("fuzz_") :]
         result, seconds, note = command(label, argv, 240 if long else 12, nice=5)
         text = log_path(label).read_text(errors="replace")
         done = re.search(r"number_of_executed_units: (\d+)", text)
@@ -240,7 +283,7 @@ def fuzz_job(name, corpus, long):
         shutil.rmtree(scratch, ignore_errors=True) if result == "pass" else None
         return report.add(label, result, seconds, note)
 
-    return Job("fuzz/" + name[len("fuzz_"):], "fuzz", run, ["build/fuzz"], "cpu")
+    return Job("fuzz/" + name[len("fuzz_") :], "fuzz", run, ["build/fuzz"], "cpu")
 
 
 def plan(patterns, long):
@@ -251,16 +294,24 @@ def plan(patterns, long):
 
     fuzzers = fuzz_targets()
     units = [n for n in unit_names() if wanted(unit_label(n))]
-    fuzz = {n: c for n, c in fuzzers.items() if wanted("fuzz/" + n[len("fuzz_"):])}
+    fuzz = {n: c for n, c in fuzzers.items() if wanted("fuzz/" + n[len("fuzz_") :])}
     rows = [r for r in table.INTEROP + table.CHECKS if wanted(r.name)]
-    targets = {"build/release": ["beacon-p2pd"], "build/clang": ["all"],
-               "build/dev": units if patterns else ["all"], "build/fuzz": sorted(fuzz) if patterns else ["all"]}
+    targets = {
+        "build/release": ["beacon-p2pd"],
+        "build/clang": ["all"],
+        "build/dev": units if patterns else ["all"],
+        "build/fuzz": sorted(fuzz) if patterns else ["all"],
+    }
     jobs = [build_job(r, targets[r.name]) for r in table.BUILDS] + [row_job(r, long, 5) for r in table.PEERS]
     jobs += [row_job(r, long) for r in rows]
     jobs += [ctest_job(units, bool(patterns))] if units else []
     jobs += [fuzz_job(n, c, long) for n, c in fuzz.items()]
-    if patterns:  # only the builds and peers that something wanted depends on; the order of builds does not bind here
-        keep = {j.name for j in jobs if j.group not in ("build", "peer")} | {r.name for r in table.BUILDS if wanted(r.name)}
+    if (
+        patterns
+    ):  # only the builds and peers that something wanted depends on; the order of builds does not bind here
+        keep = {j.name for j in jobs if j.group not in ("build", "peer")} | {
+            r.name for r in table.BUILDS if wanted(r.name)
+        }
         byname = {j.name: j for j in jobs}
         for j in jobs:
             if j.group == "build":
@@ -325,14 +376,20 @@ def git(*args):
 
 
 def write_long(report):
-    out = ["# Long runs", "",
-           "Written by `./test --long`: the full counts that issues name. Do not edit by hand.", "",
-           f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
-           f"- commit: {git('rev-parse', '--short=12', 'HEAD')}{' with local changes' if git('status', '--porcelain') else ''}",
-           f"- machine: {platform.machine()}, {os.cpu_count()} processors, {platform.platform()}",
-           f"- result: {summary(report)}",
-           f"- fuzzing: {table.FUZZ_RUNS_LONG:,} inputs a target, seed {table.FUZZ_SEED}", "",
-           "| test | result | seconds | what it said |", "|---|---|---:|---|"]
+    out = [
+        "# Long runs",
+        "",
+        "Written by `./test --long`: the full counts that issues name. Do not edit by hand.",
+        "",
+        f"- date: {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC",
+        f"- commit: {git('rev-parse', '--short=12', 'HEAD')}{' with local changes' if git('status', '--porcelain') else ''}",
+        f"- machine: {platform.machine()}, {os.cpu_count()} processors, {platform.platform()}",
+        f"- result: {summary(report)}",
+        f"- fuzzing: {table.FUZZ_RUNS_LONG:,} inputs a target, seed {table.FUZZ_SEED}",
+        "",
+        "| test | result | seconds | what it said |",
+        "|---|---|---:|---|",
+    ]
     for name, result, seconds, note in sorted(report.rows):
         out.append(f"| {name} | {result} | {seconds:.0f} | {note.replace('|', '/')} |")
     (TOP / "docs" / "long-runs.md").write_text("\n".join(out) + "\n")
@@ -345,22 +402,30 @@ def summary(report):
 
 def main():
     parser = argparse.ArgumentParser(prog="./test", description="Build and test beacon-p2pd.")
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="run only tests whose name contains it")
+    parser.add_argument(
+        "patterns", nargs="*", metavar="PATTERN", help="run only tests whose name contains it"
+    )
     parser.add_argument("--long", action="store_true", help="full counts; writes docs/long-runs.md")
     parser.add_argument("--list", action="store_true", help="print the names of the tests")
     args = parser.parse_args()
     jobs = plan(args.patterns, args.long)
     if args.list:
-        names = [j.name for j in jobs if j.counted and j.name != "unit/all"] + [unit_label(n) for n in unit_names()]
+        names = [j.name for j in jobs if j.counted and j.name != "unit/all"] + [
+            unit_label(n) for n in unit_names()
+        ]
         print("\n".join(n for n in names if not args.patterns or any(p in n for p in args.patterns)))
         return 0
     if not any(j.counted and j.group != "build" for j in jobs) and args.patterns:
-        print(f"no test is named like {' '.join(args.patterns)}; ./test --list shows the names", file=sys.stderr)
+        print(
+            f"no test is named like {' '.join(args.patterns)}; ./test --list shows the names", file=sys.stderr
+        )
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     report = Report()
     shared = TOP.parent / "shared"
-    print(f"== vectors: {'all of ' + str(shared) if shared.is_dir() else 'the compact copies in tests/vectors (no ../shared here)'}")
+    print(
+        f"== vectors: {'all of ' + str(shared) if shared.is_dir() else 'the compact copies in tests/vectors (no ../shared here)'}"
+    )
     try:
         execute(jobs, report)
     except KeyboardInterrupt:

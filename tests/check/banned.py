@@ -14,21 +14,39 @@ ROWS = [
     (CALL % "atoi|atol|atoll|atof", (), "cannot tell an error: parse with bounds"),
     (CALL % "strtok|strtok_r", (), "writes into its input"),
     (CALL % "rand|srand|random|srandom|rand_r|drand48", (), "randomness comes from struct rng"),
-    (CALL % "malloc|calloc|realloc|free|strdup|strndup|reallocarray|aligned_alloc", ("src/base/mem.c",), "memory comes from base/mem.h"),
+    (
+        CALL % "malloc|calloc|realloc|free|strdup|strndup|reallocarray|aligned_alloc",
+        ("src/base/mem.c",),
+        "memory comes from base/mem.h",
+    ),
     (CALL % "alloca", (), "stack use must be known when compiling"),
     (CALL % "time|gettimeofday|clock|localtime|gmtime|ctime|asctime", ("src/cli/",), "time is an argument"),
     (CALL % "clock_gettime", ("src/io/", "src/cli/"), "time is an argument; the worlds read the clocks"),
     (CALL % "sleep|usleep|nanosleep", (), "wait for an event or a deadline"),
     (CALL % "setjmp|longjmp|system|popen", (), "not in this program"),
-    (CALL % "pow|exp|log|log2|log10|sqrt|sin|cos", (), "scores use + - * / and tables, so that every machine gets the same"),
-    (CALL % "exit|_exit|abort", ("src/base/", "src/cli/", "src/crypto/", "src/eth/schema.c"),
-     "only main decides to end; aborts are for our own mistakes (base, rows of a schema) and for libraries that fail where they cannot"),
-    (CALL % "printf|puts|perror|vprintf|putchar" + r"|\b(?:stdout|stderr)\b", ("src/cli/", "src/base/mem.c", "src/base/err.c", "src/eth/schema.c"),
-     "log through base/log.h"),
+    (
+        CALL % "pow|exp|log|log2|log10|sqrt|sin|cos",
+        (),
+        "scores use + - * / and tables, so that every machine gets the same",
+    ),
+    (
+        CALL % "exit|_exit|abort",
+        ("src/base/", "src/cli/", "src/crypto/", "src/eth/schema.c"),
+        "only main decides to end; aborts are for our own mistakes (base, rows of a schema) and for libraries that fail where they cannot",
+    ),
+    (
+        CALL % "printf|puts|perror|vprintf|putchar" + r"|\b(?:stdout|stderr)\b",
+        ("src/cli/", "src/base/mem.c", "src/base/err.c", "src/eth/schema.c"),
+        "log through base/log.h",
+    ),
     (r"\buv_\w+", ("src/io/",), "libuv is known to src/io alone"),
     (r"\bswitch\s*\(\s*(?:\w+(?:->|\.))*fork\s*\)", ("src/eth/",), "forks are rows of tables in eth"),
     (r"\btypedef\s+(?:struct|union|enum)\b[^;(){]*[;{]", (), "a struct is called struct x"),
-    (r"\b(?:_Thread_local|thread_local|__thread)\b", ("src/crypto/",), "no hidden state; crypto keeps a library's scratch a thread"),
+    (
+        r"\b(?:_Thread_local|thread_local|__thread)\b",
+        ("src/crypto/",),
+        "no hidden state; crypto keeps a library's scratch a thread",
+    ),
     (r"\bgoto\s+(?!out\b|fail\b|done\b)\w+", (), "one label, out, where something must be undone"),
 ]
 
@@ -57,12 +75,12 @@ def switches(text):
             if depth == 0:
                 break
             end += 1
-        yield text.count("\n", 0, match.start()) + 1, text[at + 1:end]
+        yield text.count("\n", 0, match.start()) + 1, text[at + 1 : end]
 
 
 def reasoned(raw_lines, line):
     """A default: with a comment beside it: a number from the wire, where unknown values are an ordinary answer."""
-    for text in raw_lines[line - 1:line + 80]:
+    for text in raw_lines[line - 1 : line + 80]:
         if re.match(r"\s*default\s*:", text):
             return "/*" in text
     return False
@@ -83,15 +101,25 @@ def main():
             if any(where.startswith(a) for a in allowed):
                 continue
             for match in re.finditer(pattern, text):
-                faults.append(f"{where}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0).strip()}: {why}")
+                faults.append(
+                    f"{where}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0).strip()}: {why}"
+                )
         for line, body in switches(text):
             own = without_inner_switches(body)
-            if re.search(r"\bdefault\s*:", own) and set(ENUM_CASE.findall(own)) & enumerators and not reasoned(raw.splitlines(), line):
-                faults.append(f"{where}:{line}: default: over an enum of ours hides the value that somebody adds tomorrow")
+            if (
+                re.search(r"\bdefault\s*:", own)
+                and set(ENUM_CASE.findall(own)) & enumerators
+                and not reasoned(raw.splitlines(), line)
+            ):
+                faults.append(
+                    f"{where}:{line}: default: over an enum of ours hides the value that somebody adds tomorrow"
+                )
     for path in files("tests/unit/**/*.[ch]", "tests/fuzz/**/*.[ch]", "tests/lib/*.[ch]"):
         text = bare_c(path.read_text(errors="replace"))
         for match in re.finditer(CALL % "rand|srand|time|sleep|usleep|nanosleep", text):
-            faults.append(f"{name(path)}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)}: tests use seeds and the fake clock")
+            faults.append(
+                f"{name(path)}:{text.count(chr(10), 0, match.start()) + 1}: {match.group(0)}: tests use seeds and the fake clock"
+            )
     report(faults, f"{len(sources)} files, {len(ROWS)} rows, {len(enumerators)} enumerators")
 
 

@@ -6,10 +6,33 @@ import xml.etree.ElementTree as ET
 
 from tree import TOP, files, name, report
 
-NEEDED = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/architecture.md", "docs/architecture.svg",
-          "docs/dependencies.md", "docs/long-runs.md", "docs/threat-model.md")
-TEXT = ("*.md", "*.txt", "docs/**/*.md", "src/**/*", "include/**/*", "cmake/*", "tests/**/*.c", "tests/**/*.h", "tests/**/*.py",
-        "tests/**/*.sh", "run", "test", ".ci/run", "CMake*")
+NEEDED = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "docs/architecture.md",
+    "docs/architecture.svg",
+    "docs/dependencies.md",
+    "docs/long-runs.md",
+    "docs/threat-model.md",
+)
+TEXT = (
+    "*.md",
+    "*.txt",
+    "docs/**/*.md",
+    "src/**/*",
+    "include/**/*",
+    "cmake/*",
+    "tests/**/*.c",
+    "tests/**/*.h",
+    "tests/**/*.py",
+    "tests/**/*.sh",
+    "run",
+    "test",
+    ".ci/run",
+    "CMake*",
+)
 PATH = re.compile(r"`((?:src|include|tests|docs|cmake)/[\w./*-]+?|\./(?:run|test))`")
 FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z0-9-]+)")
 OTHER_FLAGS = {"--long", "--list", "--help", "--version"}  # of ./test, and of every program
@@ -51,7 +74,9 @@ def check_packages():
     script = (TOP / "cmake/packages.sh").read_text()
     for array in re.findall(r"_PACKAGES=\(([^)]*)\)", script):
         for package in array.split():
-            if re.fullmatch(r"[a-z0-9.+-]+", package) and not re.search(rf"(?<![\w-]){re.escape(package)}(?![\w-])", page):
+            if re.fullmatch(r"[a-z0-9.+-]+", package) and not re.search(
+                rf"(?<![\w-]){re.escape(package)}(?![\w-])", page
+            ):
                 yield f"docs/dependencies.md: does not name {package}, which cmake/packages.sh installs"
 
 

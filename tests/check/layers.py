@@ -10,21 +10,46 @@ import re
 from tree import TOP, bare_c, files, modules, name, report
 
 # A header of include/proto that is not named after its folder.
-PROTO_HOMES = {"enr": {"proto/discv5"}, "gossip_rpc": {"proto/gossipsub"}, "mux": {"proto/yamux", "proto/mplex"}}
+PROTO_HOMES = {
+    "enr": {"proto/discv5"},
+    "gossip_rpc": {"proto/gossipsub"},
+    "mux": {"proto/yamux", "proto/mplex"},
+}
 
 # The port is the one thing of io and sim that those above base may see: it is the interface that both fill.
 PORT_USERS = {"net", "store", "node", "api", "cli", "sim"}
 
 # Who may include which library's headers.
 LIBRARY_HOMES = {
-    "uv.h": {"io"}, "sodium.h": {"crypto"}, "secp256k1": {"crypto"}, "openssl/": {"crypto"}, "snappy": {"codec"},
-    "lmdb.h": {"store"}, "jansson.h": {"ssz", "api", "cli"}, "yaml.h": {"eth"}, "microhttpd.h": {"api"},
+    "uv.h": {"io"},
+    "sodium.h": {"crypto"},
+    "secp256k1": {"crypto"},
+    "openssl/": {"crypto"},
+    "snappy": {"codec"},
+    "lmdb.h": {"store"},
+    "jansson.h": {"ssz", "api", "cli"},
+    "yaml.h": {"eth"},
+    "microhttpd.h": {"api"},
 }
 
 # No I/O, clock, thread or process in these: what they include of the C library is this list.
 PURE = ("codec", "ssz", "proto/", "net", "node", "sim")
-PURE_HEADERS = {"assert.h", "ctype.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h", "stdbool.h",
-                "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h"}
+PURE_HEADERS = {
+    "assert.h",
+    "ctype.h",
+    "errno.h",
+    "inttypes.h",
+    "limits.h",
+    "math.h",
+    "stdalign.h",
+    "stdarg.h",
+    "stdbool.h",
+    "stddef.h",
+    "stdint.h",
+    "stdio.h",
+    "stdlib.h",
+    "string.h",
+}
 PURE_EXTRA = {"codec": {"arpa/inet.h"}}  # the text of IP addresses
 
 
@@ -104,7 +129,11 @@ def check_private(path, kind, folder, header):
         if not here.resolve().is_relative_to((TOP / "src" / folder).resolve()):
             return f'{name(path)}: "{header}" leaves its module'
         return None if here.exists() else f'{name(path)}: "{header}" is not in its folder'
-    inside = (here, TOP / "tests" / header, TOP / "tests/unit" / path.parent.relative_to(TOP / "tests").as_posix().split("/", 1)[-1] / header)
+    inside = (
+        here,
+        TOP / "tests" / header,
+        TOP / "tests/unit" / path.parent.relative_to(TOP / "tests").as_posix().split("/", 1)[-1] / header,
+    )
     if not any(p.exists() for p in inside):
         return f'{name(path)}: "{header}" is not in tests/ (private headers of src/ are not for tests)'
     return None
@@ -126,9 +155,14 @@ def main():
         bare = bare_c(re.sub(r'(#[ \t]*include[ \t]*)"([^"]+)"', r"\1<\2>!", text))
         for match in re.finditer(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>(!?)", bare, re.M):
             header, quoted = match.groups()
-            fault = check_private(path, kind, folder, header) if quoted else (
-                check_ours(path, kind, folder, header, known) or
-                (None if homes(header, known) else check_system(path, kind, folder, header)))
+            fault = (
+                check_private(path, kind, folder, header)
+                if quoted
+                else (
+                    check_ours(path, kind, folder, header, known)
+                    or (None if homes(header, known) else check_system(path, kind, folder, header))
+                )
+            )
             if fault:
                 faults.append(fault)
     report(faults, f"{looked} files keep to the arrows of {len(known)} modules")

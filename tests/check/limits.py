@@ -10,11 +10,14 @@ import re
 from tree import bare_c, files, name, report
 
 FUNCTION_LINES, PARAMETERS, FILE_LINES = 70, 6, 600
-HEAD = re.compile(r"^(?!(?:else|if|for|while|switch|return|struct|enum|union|static const|#|\s)\b)[A-Za-z_][^;={}]*\([^;{}]*\)\s*\n\{", re.M)
+HEAD = re.compile(
+    r"^(?!(?:else|if|for|while|switch|return|struct|enum|union|static const|#|\s)\b)[A-Za-z_][^;={}]*\([^;{}]*\)\s*\n\{",
+    re.M,
+)
 
 
 def parameters(head):
-    inside = head[head.index("(") + 1:head.rindex(")")]
+    inside = head[head.index("(") + 1 : head.rindex(")")]
     depth, count = 0, 1
     for char in inside:
         depth += {"(": 1, ")": -1, "[": 1, "]": -1}.get(char, 0)
@@ -51,10 +54,17 @@ def main():
             length = text.count("\n", match.end(), end)
             functions += 1
             if length > FUNCTION_LINES and not excused(lines, start):
-                faults.append(f"{name(path)}:{start}: {function_name(match.group(0))}() has {length} lines, more than {FUNCTION_LINES}")
+                faults.append(
+                    f"{name(path)}:{start}: {function_name(match.group(0))}() has {length} lines, more than {FUNCTION_LINES}"
+                )
             if parameters(match.group(0)[:-1]) > PARAMETERS and not excused(lines, start):
-                faults.append(f"{name(path)}:{begin}: {function_name(match.group(0))}() has {parameters(match.group(0)[:-1])} parameters")
-    report(faults, f"{functions} functions in {len(sources)} files within {FUNCTION_LINES} lines, {PARAMETERS} parameters, {FILE_LINES} lines")
+                faults.append(
+                    f"{name(path)}:{begin}: {function_name(match.group(0))}() has {parameters(match.group(0)[:-1])} parameters"
+                )
+    report(
+        faults,
+        f"{functions} functions in {len(sources)} files within {FUNCTION_LINES} lines, {PARAMETERS} parameters, {FILE_LINES} lines",
+    )
 
 
 if __name__ == "__main__":

@@ -25,18 +25,43 @@ FAULTS = [
     ("layers.py", "include/codec/planted.h", c('#include "varint.h"'), "contract"),
     ("layers.py", "src/net/planted.c", c("#include <uv.h>"), "only io"),
     ("layers.py", "src/proto/noise/planted.c", c("#include <time.h>"), "no clock"),
-    ("layers.py", "tests/unit/base/test_planted.c", c('#include "../../../src/base/private.h"'), "not for tests"),
+    (
+        "layers.py",
+        "tests/unit/base/test_planted.c",
+        c('#include "../../../src/base/private.h"'),
+        "not for tests",
+    ),
     ("banned.py", "src/net/planted.c", c("void f(char *a, char *b) { strcpy(a, b); }"), "strcpy"),
     ("banned.py", "src/node/planted.c", c("void *f(void) { return malloc(3); }"), "malloc"),
-    ("banned.py", "src/node/planted.c", c("int f(int fork) { switch (fork) { case 1: return 2; } return 0; }"), "switch"),
-    ("banned.py", "src/net/planted.c", c("int f(int e) { switch (e) { case E_OK: return 2; default: return 0; } }"), "default"),
+    (
+        "banned.py",
+        "src/node/planted.c",
+        c("int f(int fork) { switch (fork) { case 1: return 2; } return 0; }"),
+        "switch",
+    ),
+    (
+        "banned.py",
+        "src/net/planted.c",
+        c("int f(int e) { switch (e) { case E_OK: return 2; default: return 0; } }"),
+        "default",
+    ),
     ("banned.py", "src/net/planted.c", c("void f(void) { uv_run(0, 0); }"), "uv_run"),
     ("banned.py", "tests/unit/base/test_planted.c", c("void f(void) { sleep(1); }"), "sleep"),
     ("limits.py", "src/base/planted.c", c("void f(void)\n{\n" + "    g();\n" * 71 + "}"), "71 lines"),
-    ("limits.py", "src/base/planted.c", c("void f(int a, int b, int c, int d, int e, int g, int h)\n{\n}"), "7 parameters"),
+    (
+        "limits.py",
+        "src/base/planted.c",
+        c("void f(int a, int b, int c, int d, int e, int g, int h)\n{\n}"),
+        "7 parameters",
+    ),
     ("limits.py", "src/base/planted.c", c("int a;\n" * 601), "lines"),
     ("globals.sh", "src/codec/planted.c", c("static int seen; int f(void) { return seen++; }"), "seen"),
-    ("globals.sh", "src/proto/ping/planted.c", c("int f(void) { static int inside = 3; return inside++; }"), "inside"),
+    (
+        "globals.sh",
+        "src/proto/ping/planted.c",
+        c("int f(void) { static int inside = 3; return inside++; }"),
+        "inside",
+    ),
     ("format.sh", "src/base/planted.c", c("int  f( void ) {return 1;}"), "not formatted"),
     ("shell.sh", "tests/planted.sh", "#!/bin/bash\nrm $1\n", "SC2086"),
     ("shell.sh", "tests/planted.py", "def f(:\n", "SyntaxError"),
@@ -51,7 +76,11 @@ FAULTS = [
 def copy_tree(to):
     for part in ("src", "include", "cmake", "docs", ".ci"):
         shutil.copytree(TOP / part, to / part)
-    shutil.copytree(TOP / "tests", to / "tests", ignore=shutil.ignore_patterns("vectors", "corpus", "node_modules", "__pycache__"))
+    shutil.copytree(
+        TOP / "tests",
+        to / "tests",
+        ignore=shutil.ignore_patterns("vectors", "corpus", "node_modules", "__pycache__"),
+    )
     for path in TOP.iterdir():
         if path.is_file():
             shutil.copy(path, to / path.name)
@@ -74,7 +103,9 @@ def main():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text((before or "") + text)
             code, out = run(check, top)
-            named = any(path.name in line and word in line for line in out.splitlines()) or (path.name in out and word in out)
+            named = any(path.name in line and word in line for line in out.splitlines()) or (
+                path.name in out and word in out
+            )
             if code == 0 or not named:
                 missed.append(f"{check} missed {word!r} planted in {where} (exit {code})")
                 print(out[-1500:])

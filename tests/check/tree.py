@@ -14,7 +14,11 @@ def files(*patterns):
     for pattern in patterns:
         for path in TOP.glob(pattern):
             first = path.relative_to(TOP).parts[0]
-            if path.is_file() and first not in ("build", "third_party", ".git", ".cache") and "node_modules" not in path.parts:
+            if (
+                path.is_file()
+                and first not in ("build", "third_party", ".git", ".cache")
+                and "node_modules" not in path.parts
+            ):
                 found.add(path)
     return sorted(found)
 

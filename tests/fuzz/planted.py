@@ -41,8 +41,12 @@ def try_fault(row, work):
     text = path.read_text()
     if text.count(right) != 1:
         return f"{source}: the text to replace stands there {text.count(right)} times: {right!r}"
-    faulty = path.parent / f".planted-{os.getpid()}-{target}.c"  # beside the original, for its private headers
-    commands = [c for c in json.loads((BUILD / "compile_commands.json").read_text()) if c["file"] == str(path)]
+    faulty = (
+        path.parent / f".planted-{os.getpid()}-{target}.c"
+    )  # beside the original, for its private headers
+    commands = [
+        c for c in json.loads((BUILD / "compile_commands.json").read_text()) if c["file"] == str(path)
+    ]
     if not commands:
         return f"{source} is not in build/fuzz"
     argv = shlex.split(commands[0]["command"])
@@ -50,23 +54,42 @@ def try_fault(row, work):
     try:
         faulty.write_text(text.replace(right, wrong))
         argv = [obj if a == argv[argv.index("-o") + 1] else faulty if a == str(path) else a for a in argv]
-        done = subprocess.run([str(a) for a in argv] + ["-w"], cwd=commands[0]["directory"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [str(a) for a in argv] + ["-w"],
+            cwd=commands[0]["directory"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     finally:
         faulty.unlink(missing_ok=True)
     if done.returncode != 0:
         return f"{target}: the faulty {source} does not compile: {done.stderr[-400:]}"
-    link = subprocess.run(["ninja", "-C", BUILD, "-t", "commands", "-s", target], capture_output=True, text=True, check=True).stdout.strip()
+    link = subprocess.run(
+        ["ninja", "-C", BUILD, "-t", "commands", "-s", target], capture_output=True, text=True, check=True
+    ).stdout.strip()
     argv = shlex.split(link.removeprefix(": && ").removesuffix(" && :"))
     at = argv.index("-o")
     argv[at + 1] = str(binary)
     argv.insert(at, str(obj))
-    done = subprocess.run([*argv, "-Wl,--allow-multiple-definition"], cwd=BUILD, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*argv, "-Wl,--allow-multiple-definition"], cwd=BUILD, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         return f"{target}: does not link: {done.stderr[-400:]}"
     scratch = work / f"{target}.corpus"
     scratch.mkdir(exist_ok=True)
     corpus = TOP / "tests/fuzz/corpus" / target.rsplit("_fuzz_", 1)[1]
-    run = [binary, "-seed=1", f"-runs={RUNS}", "-max_len=4096", "-timeout=20", f"-artifact_prefix={scratch}/", scratch, corpus]
+    run = [
+        binary,
+        "-seed=1",
+        f"-runs={RUNS}",
+        "-max_len=4096",
+        "-timeout=20",
+        f"-artifact_prefix={scratch}/",
+        scratch,
+        corpus,
+    ]
     done = subprocess.run([str(a) for a in run], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return f"{target} did not find the fault in {source}: {right!r} -> {wrong!r}"
@@ -90,7 +113,9 @@ def main():
     if missed:
         print(f"{len(missed)} of {len(wanted)} planted faults were missed; first: {missed[0]}")
         sys.exit(1)
-    print(f"note: {len(wanted)} faults planted in {len({r[1] for r in wanted})} files, all found by their fuzz targets")
+    print(
+        f"note: {len(wanted)} faults planted in {len({r[1] for r in wanted})} files, all found by their fuzz targets"
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ def request(method, body):
         sid = raw.open(f"{REQ}{method}/ssz_snappy")
         raw.send(sid, body, fin=True)
         return sid
+
     return do
 
 
@@ -34,6 +35,7 @@ def framed(ssz, declared=None, crc_xor=0):
 
 def gossip(rpc):
     """An RPC, or a function of the daemon that makes it, on a meshsub stream."""
+
     def do(raw, world):
         raw.upgrade()
         sid = raw.open("/meshsub/1.1.0")
@@ -41,6 +43,7 @@ def gossip(rpc):
         while None not in raw.theirs.values():
             raw.pump()  # the daemon reads our gossip once it has its own stream to answer on
         return sid
+
     return do
 
 
@@ -58,7 +61,7 @@ def block_with_bad_offset(world):
 
 def block_cut_short(world):
     ssz, _ = world.daemon.block_ssz("head")
-    return published(world.topic("beacon_block"), snappy_block(ssz[:len(ssz) // 2]))
+    return published(world.topic("beacon_block"), snappy_block(ssz[: len(ssz) // 2]))
 
 
 def snappy_that_lies(world):
@@ -77,6 +80,7 @@ def before_multistream(raw, _):
 def noise_message(number):
     def do(raw, _):
         raw.noise(break_message=number)
+
     return do
 
 
@@ -98,38 +102,94 @@ def yamux_frame(kind, flags, sid, length, version=0):
     def do(raw, _):
         raw.upgrade()
         raw.frame(kind, flags, sid, length, b"x" * 64, version)
+
     return do
 
 
 CASES = [
     Case("bytes before multistream", before_multistream, "conn", {"E_MULTISTREAM"}),
     Case("a Noise message 1 of 27 bytes", noise_message(1), "conn", {"E_NOISE_HANDSHAKE", "E_NOISE_FRAME"}),
-    Case("a Noise message longer than a handshake", noise_length_lie, "conn", {"E_NOISE_HANDSHAKE", "E_NOISE_FRAME"}),
+    Case(
+        "a Noise message longer than a handshake",
+        noise_length_lie,
+        "conn",
+        {"E_NOISE_HANDSHAKE", "E_NOISE_FRAME"},
+    ),
     Case("a Noise message 3 with one bit turned", noise_message(3), "conn", {"E_NOISE_HANDSHAKE"}),
     Case("a Noise key signed by another identity", noise_other_signer, "conn", {"E_NOISE_IDENTITY"}),
     Case("a Noise record that does not verify", noise_record, "conn", {"E_NOISE_RECORD"}),
     Case("yamux version 9", yamux_frame(0, 1, 1, 4, version=9), "conn", {"E_YAMUX_VERSION"}),
     Case("yamux type 7", yamux_frame(7, 0, 1, 0), "conn", {"E_YAMUX_TYPE"}),
     Case("a yamux frame of 2 GiB", yamux_frame(0, 1, 1, 2**31), "conn", {"E_YAMUX_WINDOW"}),
-    Case("a yamux stream that is the daemon's to open", yamux_frame(0, 1, 2, 4), "conn", {"E_YAMUX_STREAM_ID"}),
+    Case(
+        "a yamux stream that is the daemon's to open", yamux_frame(0, 1, 2, 4), "conn", {"E_YAMUX_STREAM_ID"}
+    ),
     Case("a gossip RPC of 1 GiB", gossip(varint(2**30)), "stream", {"E_GOSSIP_RPC", "E_TOO_LONG"}),
-    Case("a gossip RPC that is no protobuf", gossip(varint(6) + b"\xff" * 6), "stream", {"E_GOSSIP_RPC", "E_PROTOBUF", "E_VARINT"}),
-    Case("snappy that lies about its length", gossip(snappy_that_lies), "message", {"E_SNAPPY_LENGTH", "E_SNAPPY"}),
-    Case("snappy that declares 4 GiB", gossip(snappy_bomb), "message", {"E_SNAPPY_LENGTH", "E_TOO_LONG", "E_SNAPPY"}),
+    Case(
+        "a gossip RPC that is no protobuf",
+        gossip(varint(6) + b"\xff" * 6),
+        "stream",
+        {"E_GOSSIP_RPC", "E_PROTOBUF", "E_VARINT"},
+    ),
+    Case(
+        "snappy that lies about its length",
+        gossip(snappy_that_lies),
+        "message",
+        {"E_SNAPPY_LENGTH", "E_SNAPPY"},
+    ),
+    Case(
+        "snappy that declares 4 GiB",
+        gossip(snappy_bomb),
+        "message",
+        {"E_SNAPPY_LENGTH", "E_TOO_LONG", "E_SNAPPY"},
+    ),
     Case("a block with a bad offset", gossip(block_with_bad_offset), "message", {"E_SSZ_OFFSET"}),
     Case("half a block", gossip(block_cut_short), "message", {"E_SSZ_OFFSET", "E_SSZ_LENGTH"}),
-    Case("a request that declares 1 TiB", request("ping/1", varint(2**40) + snappy_frames(b"x" * 8)), "stream",
-         {"E_REQRESP_LENGTH", "E_VARINT"}),
-    Case("a request whose snappy frame has a wrong checksum", request("ping/1", framed(b"x" * 8, crc_xor=1)), "stream", {"E_SNAPPY_CRC"}),
-    Case("a request that ends early", request("status/1", framed(b"x" * 40, declared=84)), "stream",
-         {"E_REQRESP_EOF", "E_SNAPPY_LENGTH", "E_REQRESP_LENGTH"}),
-    Case("a request with bytes after its end", request("ping/1", framed(b"x" * 8) + b"more"), "stream", {"E_REQRESP_EXTRA", "E_SNAPPY"}),
-    Case("a status of 83 bytes", request("status/1", framed(b"x" * 83)), "stream", {"E_REQRESP_LENGTH", "E_SSZ_LENGTH"}),
-    Case("blocks by root with half a root", request("beacon_blocks_by_root/2", framed(b"x" * 48)), "stream",
-         {"E_REQRESP_LENGTH", "E_SSZ_LENGTH"}),
-    Case("blocks by range that wraps around 2^64",
-         request("beacon_blocks_by_range/2", framed((2**64 - 2).to_bytes(8, "little") + (2**64 - 1).to_bytes(8, "little") + b"\1" + bytes(7))),
-         "answer", {"E_INVALID", "E_RANGE", "E_LIMIT", "E_REQRESP_LENGTH", "E_UNSUPPORTED"}),
+    Case(
+        "a request that declares 1 TiB",
+        request("ping/1", varint(2**40) + snappy_frames(b"x" * 8)),
+        "stream",
+        {"E_REQRESP_LENGTH", "E_VARINT"},
+    ),
+    Case(
+        "a request whose snappy frame has a wrong checksum",
+        request("ping/1", framed(b"x" * 8, crc_xor=1)),
+        "stream",
+        {"E_SNAPPY_CRC"},
+    ),
+    Case(
+        "a request that ends early",
+        request("status/1", framed(b"x" * 40, declared=84)),
+        "stream",
+        {"E_REQRESP_EOF", "E_SNAPPY_LENGTH", "E_REQRESP_LENGTH"},
+    ),
+    Case(
+        "a request with bytes after its end",
+        request("ping/1", framed(b"x" * 8) + b"more"),
+        "stream",
+        {"E_REQRESP_EXTRA", "E_SNAPPY"},
+    ),
+    Case(
+        "a status of 83 bytes",
+        request("status/1", framed(b"x" * 83)),
+        "stream",
+        {"E_REQRESP_LENGTH", "E_SSZ_LENGTH"},
+    ),
+    Case(
+        "blocks by root with half a root",
+        request("beacon_blocks_by_root/2", framed(b"x" * 48)),
+        "stream",
+        {"E_REQRESP_LENGTH", "E_SSZ_LENGTH"},
+    ),
+    Case(
+        "blocks by range that wraps around 2^64",
+        request(
+            "beacon_blocks_by_range/2",
+            framed((2**64 - 2).to_bytes(8, "little") + (2**64 - 1).to_bytes(8, "little") + b"\1" + bytes(7)),
+        ),
+        "answer",
+        {"E_INVALID", "E_RANGE", "E_LIMIT", "E_REQRESP_LENGTH", "E_UNSUPPORTED"},
+    ),
 ]
 
 
@@ -158,8 +218,8 @@ def unframed(answer):
     at = 1 if answer[0] < 128 else 2
     out = b""
     while at < len(answer):
-        kind, size = answer[at], int.from_bytes(answer[at + 1:at + 4], "little")
-        body = answer[at + 4:at + 4 + size]
+        kind, size = answer[at], int.from_bytes(answer[at + 1 : at + 4], "little")
+        body = answer[at + 4 : at + 4 + size]
         at += 4 + size
         if kind == 1:
             out += body[4:]
@@ -183,14 +243,14 @@ def unsnappy(data):
             n = tag >> 2
             if n >= 60:
                 extra = n - 59
-                n, at = int.from_bytes(data[at:at + extra], "little"), at + extra
-            out, at = out + data[at:at + n + 1], at + n + 1
+                n, at = int.from_bytes(data[at : at + extra], "little"), at + extra
+            out, at = out + data[at : at + n + 1], at + n + 1
             continue
         if tag & 3 == 1:
             n, back, at = (tag >> 2 & 7) + 4, (tag >> 5) << 8 | data[at], at + 1
         else:
             width = 2 if tag & 3 == 2 else 4
-            n, back, at = (tag >> 2) + 1, int.from_bytes(data[at:at + width], "little"), at + width
+            n, back, at = (tag >> 2) + 1, int.from_bytes(data[at : at + width], "little"), at + width
         for _ in range(n):
             out += out[-back:][:1]
     check(len(out) == size, "snappy answer of a wrong length")
@@ -208,8 +268,16 @@ def fault_counts(daemon):
 
 def logged(daemon, reasons, start):
     """The log names the reason, by its row or its text, in an event after `start`."""
-    texts = reasons | {t for n, t in re.findall(r'^E\((\w+),.*"([^"]*)"\)$', (TOP / "include/base/err.def").read_text(), re.M) if n in reasons}
-    return [e for e in daemon.events[start:] if any(isinstance(v, str) and any(t in v for t in texts) for v in e.values())]
+    texts = reasons | {
+        t
+        for n, t in re.findall(r'^E\((\w+),.*"([^"]*)"\)$', (TOP / "include/base/err.def").read_text(), re.M)
+        if n in reasons
+    }
+    return [
+        e
+        for e in daemon.events[start:]
+        if any(isinstance(v, str) and any(t in v for t in texts) for v in e.values())
+    ]
 
 
 def try_case(case, world):
@@ -237,8 +305,14 @@ def try_case(case, world):
         return [r for r in case.reasons if now.get(r, 0) > before.get(r, 0)]
 
     if not (case.ends == "answer" and answer[:1] == b""):
-        until(counted, 10, lambda: f"{case.what}: one of {sorted(case.reasons)} is counted; counted were "
-              + str({k: v - before.get(k, 0) for k, v in fault_counts(daemon).items() if v != before.get(k, 0)}))
+        until(
+            counted,
+            10,
+            lambda: f"{case.what}: one of {sorted(case.reasons)} is counted; counted were "
+            + str(
+                {k: v - before.get(k, 0) for k, v in fault_counts(daemon).items() if v != before.get(k, 0)}
+            ),
+        )
         until(lambda: logged(daemon, set(counted()), start), 5, f"{case.what}: the log names {counted()}")
     raw.close()
     say(f"{case.what}: {counted()}")
@@ -249,9 +323,26 @@ def run():
     work = scratch("badpeer")
     net = Devnet(3, work / "net", ["--late-after", 0])
     enr = net.boot_enr()
-    daemon = Daemon("daemon", net.network, work / "d", ["--local-network", "--subscribe-all-subnets", "--validation", "structural",
-                                                        "--log-level", "debug", "--boot-nodes", enr])
-    until(lambda: len(daemon.peers()) >= 3, 60, lambda: f"the daemon has three peers; it has {daemon.peers(None)}")
+    daemon = Daemon(
+        "daemon",
+        net.network,
+        work / "d",
+        [
+            "--local-network",
+            "--subscribe-all-subnets",
+            "--validation",
+            "structural",
+            "--log-level",
+            "debug",
+            "--boot-nodes",
+            enr,
+        ],
+    )
+    until(
+        lambda: len(daemon.peers()) >= 3,
+        60,
+        lambda: f"the daemon has three peers; it has {daemon.peers(None)}",
+    )
     until(lambda: daemon.header("head"), 60, "the first block")
     good = {p["peer_id"] for p in daemon.peers()}
     world, reasons, failures = World(net, daemon), set(), []
@@ -265,10 +356,17 @@ def run():
     check(not failures, f"{len(failures)} of {len(CASES)}: " + "; ".join(failures[:4]))
 
     # Nobody else noticed: the same peers, new blocks, one head.
-    check(good <= {p["peer_id"] for p in daemon.peers()}, f"good peers were lost: {good - {p['peer_id'] for p in daemon.peers()}}")
+    check(
+        good <= {p["peer_id"] for p in daemon.peers()},
+        f"good peers were lost: {good - {p['peer_id'] for p in daemon.peers()}}",
+    )
     start = daemon.head_slot()
     until(lambda: daemon.head_slot() >= start + 3, 6 * SECONDS_PER_SLOT, "blocks go on coming")
-    until(lambda: net.same_head() and net.head(0)["root"] == daemon.header("head")["root"], 10, "one head on all")
+    until(
+        lambda: net.same_head() and net.head(0)["root"] == daemon.header("head")["root"],
+        10,
+        "one head on all",
+    )
     daemon.stop()
     check(net.stop() == 0, "the devnet around it did not end well")
     note(f"{len(CASES)} kinds of garbage, {len(reasons)} reasons named, {len(good)} other peers undisturbed")

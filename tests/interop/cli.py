@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The command line as a person meets it: what is refused, in one line that names the thing and the way out; what is kept over
-restarts; a public network without Internet. Runs in a network namespace of its own, so that no packet can leave."""
+restarts; a public network without Internet. Runs in a network namespace of its own, so that no packet can leave.
+"""
 
 import base64
 import ctypes
@@ -27,7 +28,9 @@ def leave_the_network():
     """A namespace with a loopback and nothing else."""
     libc = ctypes.CDLL(None, use_errno=True)
     flags = CLONE_NEWNET if os.getuid() == 0 else CLONE_NEWNET | CLONE_NEWUSER
-    check(libc.unshare(flags) == 0, f"no network namespace can be made here: {os.strerror(ctypes.get_errno())}")
+    check(
+        libc.unshare(flags) == 0, f"no network namespace can be made here: {os.strerror(ctypes.get_errno())}"
+    )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         request = struct.pack("16sH14s", b"lo", 0, b"")
         up = struct.unpack("16sH14s", fcntl.ioctl(s, SIOCGIFFLAGS, request))[1] | IFF_UP
@@ -41,7 +44,14 @@ def refuse(arguments, code, *words):
     """The program ends by itself with this code, having said one line on stderr with these words, and nothing on stdout."""
     text = " ".join(map(str, arguments))
     try:
-        done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(
+            [PROGRAM, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         wrong.append(f"{text}: runs, and should be refused")
         return
@@ -69,8 +79,20 @@ def refusals(work, network):
     refuse([*fine, "--libp2p-addresses", "/ip4/127.0.0.1"], 2, "--libp2p-addresses", "/ip4/127.0.0.1")
     refuse([*fine, "--log-format", "xml"], 2, "--log-format", "xml", "json")
     refuse([*fine, "--listen-address", "nowhere"], 2, "--listen-address", "nowhere")
-    refuse(["run", "--network", "nowhere", "--datadir", work / "refused"], 2, "nowhere", "mainnet", "hoodi", "sepolia")
-    refuse(["run", "--testnet-dir", work / "nowhere", "--datadir", work / "refused"], 1, work / "nowhere", "--testnet-dir")
+    refuse(
+        ["run", "--network", "nowhere", "--datadir", work / "refused"],
+        2,
+        "nowhere",
+        "mainnet",
+        "hoodi",
+        "sepolia",
+    )
+    refuse(
+        ["run", "--testnet-dir", work / "nowhere", "--datadir", work / "refused"],
+        1,
+        work / "nowhere",
+        "--testnet-dir",
+    )
     refuse([*base, "--port", 0, "--datadir", "/proc/nowhere"], 1, "/proc/nowhere", "--datadir")
     refuse(["dance"], 2, "dance")
     left = [str(p) for p in (work / "refused").rglob("*") if p.is_file()]
@@ -82,7 +104,13 @@ def refusals(work, network):
     (broken / "genesis.ssz").write_bytes((network / "genesis.ssz").read_bytes())
     config = (network / "config.yaml").read_text()
     (broken / "config.yaml").write_text(re.sub(r"FULU_FORK_EPOCH: .*", "FULU_FORK_EPOCH: soon", config))
-    refuse(["run", "--testnet-dir", broken, "--datadir", work / "refused"], 2, "config.yaml", "FULU_FORK_EPOCH", "soon")
+    refuse(
+        ["run", "--testnet-dir", broken, "--datadir", work / "refused"],
+        2,
+        "config.yaml",
+        "FULU_FORK_EPOCH",
+        "soon",
+    )
     (broken / "config.yaml").write_text(config)
     (broken / "genesis.ssz").write_bytes(b"not a state")
     refuse(["run", "--testnet-dir", broken, "--datadir", work / "refused"], 2, "genesis.ssz")
@@ -99,19 +127,35 @@ def refusals(work, network):
     http, port = socket.socket(), free_port()
     http.bind(("127.0.0.1", port))
     http.listen()
-    refuse(["run", "--testnet-dir", network, "--datadir", work / "busy", "--listen-address", "127.0.0.1", "--port", 0, "--http-port", port],
-           1, port, "--http-port")
+    refuse(
+        [
+            "run",
+            "--testnet-dir",
+            network,
+            "--datadir",
+            work / "busy",
+            "--listen-address",
+            "127.0.0.1",
+            "--port",
+            0,
+            "--http-port",
+            port,
+        ],
+        1,
+        port,
+        "--http-port",
+    )
     http.close()
 
 
 def seq_of(enr):
     """The sequence number of a record: the first item after the signature."""
     raw = base64.urlsafe_b64decode(enr.removeprefix("enr:") + "==")
-    at = 2 if raw[0] == 0xf8 else 3   # list header
-    at += 2 + 64                      # signature: b8 40 and 64 bytes
+    at = 2 if raw[0] == 0xF8 else 3  # list header
+    at += 2 + 64  # signature: b8 40 and 64 bytes
     if raw[at] < 0x80:
         return raw[at]
-    return int.from_bytes(raw[at + 1:at + 1 + raw[at] - 0x80], "big")
+    return int.from_bytes(raw[at + 1 : at + 1 + raw[at] - 0x80], "big")
 
 
 def restarts(work, network):
@@ -126,15 +170,66 @@ def restarts(work, network):
     secret = key.read_bytes()
     second = Daemon("second life", network, data)
     check(second.peer_id == peer_id, "the identity changed over a restart")
-    check(seq_of(second.enr) > seq_of(enr), f"the record's seq went from {seq_of(enr)} to {seq_of(second.enr)} over a restart")
-    refuse(["run", "--testnet-dir", network, "--datadir", data, "--listen-address", "127.0.0.1", "--port", 0, "--http-port", 0], 1, data)
+    check(
+        seq_of(second.enr) > seq_of(enr),
+        f"the record's seq went from {seq_of(enr)} to {seq_of(second.enr)} over a restart",
+    )
+    refuse(
+        [
+            "run",
+            "--testnet-dir",
+            network,
+            "--datadir",
+            data,
+            "--listen-address",
+            "127.0.0.1",
+            "--port",
+            0,
+            "--http-port",
+            0,
+        ],
+        1,
+        data,
+    )
     check(second.process.stop(signal.SIGTERM) == 0, "SIGTERM is no clean stop")
 
     key.write_bytes(secret[:31])
-    refuse(["run", "--testnet-dir", network, "--datadir", data, "--listen-address", "127.0.0.1", "--port", 0, "--http-port", 0], 1, key)
+    refuse(
+        [
+            "run",
+            "--testnet-dir",
+            network,
+            "--datadir",
+            data,
+            "--listen-address",
+            "127.0.0.1",
+            "--port",
+            0,
+            "--http-port",
+            0,
+        ],
+        1,
+        key,
+    )
     check(key.read_bytes() == secret[:31], "a damaged key file was overwritten")
     key.write_bytes(bytes(32))
-    refuse(["run", "--testnet-dir", network, "--datadir", data, "--listen-address", "127.0.0.1", "--port", 0, "--http-port", 0], 1, key)
+    refuse(
+        [
+            "run",
+            "--testnet-dir",
+            network,
+            "--datadir",
+            data,
+            "--listen-address",
+            "127.0.0.1",
+            "--port",
+            0,
+            "--http-port",
+            0,
+        ],
+        1,
+        key,
+    )
 
 
 def kill_nine(work, network):
@@ -152,8 +247,24 @@ def kill_nine(work, network):
 def without_internet(work, name):
     """Shown by, 3: prints its ENR, tries the built-in boot nodes, says plainly that there is no way; neither fails nor spins."""
     lines = []
-    process = Process(name, [PROGRAM, "run", "--network", name, "--datadir", work / name, "--http-port", 0, "--port", 0, "--log-format", "json"],
-                      on_line=lines.append)
+    process = Process(
+        name,
+        [
+            PROGRAM,
+            "run",
+            "--network",
+            name,
+            "--datadir",
+            work / name,
+            "--http-port",
+            0,
+            "--port",
+            0,
+            "--log-format",
+            "json",
+        ],
+        on_line=lines.append,
+    )
     process.wait_line(r'"enr": ?"enr:-', 20)
     process.wait_line(r"Internet", 60)
     events = [json.loads(x) for x in lines if x.startswith("{")]
@@ -188,8 +299,10 @@ def run():
     kill_nine(work, network)
     spent = [without_internet(work, name) for name in ("hoodi", "mainnet", "sepolia")]
     check(not wrong, f"{len(wrong)} refusals are not as they should be:\n" + "\n".join(wrong))
-    note("refusals name the flag and the way out; identity and record survive restarts and a kill; hoodi, mainnet and sepolia without "
-         f"Internet use {max(spent):.2f} CPU seconds in 10 s")
+    note(
+        "refusals name the flag and the way out; identity and record survive restarts and a kill; hoodi, mainnet and sepolia without "
+        f"Internet use {max(spent):.2f} CPU seconds in 10 s"
+    )
 
 
 if __name__ == "__main__":

@@ -24,11 +24,17 @@ def compare_with_manifest(daemon, chain):
     for block in chain:
         header = daemon.header(block["root"])
         check(header is not None, f"the daemon misses the block of slot {block['slot']}")
-        check(header["slot"] == block["slot"] and header["root"] == block["root"], f"slot {block['slot']}: {header}, manifest {block['root']}")
+        check(
+            header["slot"] == block["slot"] and header["root"] == block["root"],
+            f"slot {block['slot']}: {header}, manifest {block['root']}",
+        )
         by_slot = daemon.header(block["slot"])
         check(by_slot and by_slot["root"] == block["root"], f"by slot {block['slot']}: {by_slot}")
     walked = [b["root"] for b in daemon.chain() if b["slot"] >= 1]
-    check(walked == [b["root"] for b in reversed(chain)], f"the chain walked by parents has {len(walked)} blocks of {len(chain)}")
+    check(
+        walked == [b["root"] for b in reversed(chain)],
+        f"the chain walked by parents has {len(walked)} blocks of {len(chain)}",
+    )
     ssz, version = daemon.block_ssz(chain[-1]["root"])
     check(ssz == (CORPUS / chain[-1]["file"]).read_bytes(), "/eth/v2/beacon/blocks gives other bytes")
     check(version == "fulu", f"Eth-Consensus-Version is {version}")
@@ -36,9 +42,14 @@ def compare_with_manifest(daemon, chain):
 
 def compare_answer(chunks, chain, digest_of):
     """Response chunks are the chain's blocks, byte by byte and in order, each with the context of its slot."""
-    check([c["sha256"] for c in chunks] == [b["sha256"] for b in chain], f"{len(chunks)} chunks for {len(chain)} blocks, or other bytes")
+    check(
+        [c["sha256"] for c in chunks] == [b["sha256"] for b in chain],
+        f"{len(chunks)} chunks for {len(chain)} blocks, or other bytes",
+    )
     for chunk, block in zip(chunks, chain):
-        check(chunk["context"] == digest_of(block["slot"]), f"slot {block['slot']}: context {chunk['context']}")
+        check(
+            chunk["context"] == digest_of(block["slot"]), f"slot {block['slot']}: context {chunk['context']}"
+        )
 
 
 def compare_gossip(holder, listener, last_slot, joined):
@@ -46,8 +57,16 @@ def compare_gossip(holder, listener, last_slot, joined):
     counts = {}
     for kind in ("block", "attestation", "aggregate", "column"):
         first = joined + SETTLE_SLOTS
-        sent = [e for e in holder.all("published", kind=kind) if first <= e["slot"] < last_slot and e["recipients"] > 0]
-        nobody = [e for e in holder.all("published", kind=kind) if first <= e["slot"] < last_slot and e["recipients"] == 0]
+        sent = [
+            e
+            for e in holder.all("published", kind=kind)
+            if first <= e["slot"] < last_slot and e["recipients"] > 0
+        ]
+        nobody = [
+            e
+            for e in holder.all("published", kind=kind)
+            if first <= e["slot"] < last_slot and e["recipients"] == 0
+        ]
         check(not nobody, f"{kind}s that nobody was subscribed to: {nobody[:2]}")
         got = [e for e in listener.all("gossip", kind=kind) if first <= e["slot"] < last_slot]
         check(len(sent) > 0, f"no {kind} was published to the daemon")
@@ -62,16 +81,26 @@ def compare_gossip(holder, listener, last_slot, joined):
 
 def serve_columns(listener, digest_of):
     """By range, the columns that came by gossip come again as they were; returns how many."""
-    manifest = {m["slot"]: m for m in json.loads((CORPUS / "manifest.json").read_text()) if m["kind"] == "DataColumnSidecars"}
+    manifest = {
+        m["slot"]: m
+        for m in json.loads((CORPUS / "manifest.json").read_text())
+        if m["kind"] == "DataColumnSidecars"
+    }
     wanted = []
     for event in sorted(listener.all("gossip", kind="column"), key=lambda e: (e["slot"], e["index"])):
         m, i = manifest[event["slot"]], event["index"]
-        data = (CORPUS / m["file"]).read_bytes()[i * m["size_each"]:(i + 1) * m["size_each"]]
+        data = (CORPUS / m["file"]).read_bytes()[i * m["size_each"] : (i + 1) * m["size_each"]]
         wanted.append((event["slot"], hashlib.sha256(data).hexdigest()))
     indices = sorted({e["index"] for e in listener.all("gossip", kind="column")})
     chunks = listener.ask("columns_by_range", start=1, count=64, columns=indices)
-    check([c["sha256"] for c in chunks] == [sha for _, sha in wanted], f"{len(chunks)} columns served, {len(wanted)} had come")
-    check(all(c["context"] == digest_of(slot) for c, (slot, _) in zip(chunks, wanted)), "columns with wrong context bytes")
+    check(
+        [c["sha256"] for c in chunks] == [sha for _, sha in wanted],
+        f"{len(chunks)} columns served, {len(wanted)} had come",
+    )
+    check(
+        all(c["context"] == digest_of(slot) for c, (slot, _) in zip(chunks, wanted)),
+        "columns with wrong context bytes",
+    )
     return len(chunks)
 
 
@@ -91,9 +120,27 @@ def run():
     listener = JsPeer("listener", work, clock, holds=False, columns=range(128))
 
     wall = clock.whole_second()
-    daemon = Daemon("daemon", network, work / "d", ["--disable-discovery", "--libp2p-addresses", holder.addr, "--local-network",
-                                                    "--subscribe-all-subnets", "--validation", "structural", "--test-wall-time", wall])
-    until(lambda: daemon.peer(holder.peer_id), 20, lambda: f"the daemon connects to the peer it was given; it lists {daemon.peers(None)}")
+    daemon = Daemon(
+        "daemon",
+        network,
+        work / "d",
+        [
+            "--disable-discovery",
+            "--libp2p-addresses",
+            holder.addr,
+            "--local-network",
+            "--subscribe-all-subnets",
+            "--validation",
+            "structural",
+            "--test-wall-time",
+            wall,
+        ],
+    )
+    until(
+        lambda: daemon.peer(holder.peer_id),
+        20,
+        lambda: f"the daemon connects to the peer it was given; it lists {daemon.peers(None)}",
+    )
     listener.command("dial", to=daemon.multiaddr)
     dialled = listener.wait("dialled", 15)
     check(dialled["muxer"] == "/yamux/1.0.0", f"the muxer is {dialled['muxer']}")
@@ -101,7 +148,11 @@ def run():
     say(f"both peers connected in slot {joined}")
 
     before = [b for b in chain if b["slot"] < joined]
-    until(lambda: all(daemon.header(b["root"]) for b in before), 20, "the daemon fetches what was before it came")
+    until(
+        lambda: all(daemon.header(b["root"]) for b in before),
+        20,
+        "the daemon fetches what was before it came",
+    )
     compare_answer(listener.ask("blocks_by_range", start=1, count=joined - 1), before, digest_of)
 
     for epoch, digest in steps:
@@ -110,14 +161,23 @@ def run():
             peer.process.must_run()
         if epoch * 8 > joined:
             topic = f"/eth2/{digest}/beacon_block/ssz_snappy"
-            until(lambda t=topic: t in holder.all("subscriptions")[-1]["topics"], 1, f"the daemon is subscribed to {topic} at the boundary")
+            until(
+                lambda t=topic: t in holder.all("subscriptions")[-1]["topics"],
+                1,
+                f"the daemon is subscribed to {topic} at the boundary",
+            )
     clock.sleep_until_slot(last_slot + 1)
     compare_with_manifest(daemon, chain)
     counts = compare_gossip(holder, listener, last_slot, joined)
 
     ways = daemon.blocks_by_way()
-    late = [b["slot"] for b in chain if b["slot"] >= joined + SETTLE_SLOTS and ways.get(b["root"]) != "gossip"]
-    check(not late, f"blocks of slots {late} came not by gossip but {[ways.get(b['root']) for b in chain if b['slot'] in late][:4]}")
+    late = [
+        b["slot"] for b in chain if b["slot"] >= joined + SETTLE_SLOTS and ways.get(b["root"]) != "gossip"
+    ]
+    check(
+        not late,
+        f"blocks of slots {late} came not by gossip but {[ways.get(b['root']) for b in chain if b['slot'] in late][:4]}",
+    )
     early = [b["slot"] for b in before if ways.get(b["root"]) != "range"]
     check(not early, f"blocks of slots {early} came not by range")
 
@@ -131,7 +191,10 @@ def run():
     compare_answer(listener.ask("blocks_by_range", start=1, count=128), chain, digest_of)
     some = [chain[3], chain[20], chain[-1]]
     answer = listener.ask("blocks_by_root", roots=[b["root"][2:] for b in some])
-    check(sorted(c["sha256"] for c in answer) == sorted(b["sha256"] for b in some), "blocks by root: other blocks")
+    check(
+        sorted(c["sha256"] for c in answer) == sorted(b["sha256"] for b in some),
+        "blocks by root: other blocks",
+    )
     columns = serve_columns(listener, digest_of)
     check(not [e for p in (holder, listener) for e in p.all("disconnected")], "a peer was disconnected")
 
@@ -141,8 +204,11 @@ def run():
         peer.wait("disconnected", 10)
         check(peer.stop() == 0, f"{peer.name} ended badly")
     by = {way: sum(w == way for w in ways.values()) for way in ("gossip", "range")}
-    note(f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
-         + ", ".join(f"{n} {kind}s" for kind, n in counts.items()) + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing")
+    note(
+        f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
+        + ", ".join(f"{n} {kind}s" for kind, n in counts.items())
+        + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing"
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from harness.proc import LONG, check, main, note, scratch, until
 
 NODES = 8
 PEERS_BY_DISCV5 = 5
-LATE_AFTER = 12      # slots, so that the late joiner has an epoch and a half to fetch
+LATE_AFTER = 12  # slots, so that the late joiner has an epoch and a half to fetch
 READY_SECONDS = 120  # the two minutes
 WATCH_SLOTS = 600 if LONG else 10
 
@@ -45,28 +45,40 @@ def run():
     early, all_of_them = range(NODES - 1), range(NODES)
 
     until(lambda: all(net.identity(i) for i in early), 30, "seven nodes answer")
-    until(lambda: all(len(net.peers(i)) >= PEERS_BY_DISCV5 for i in early), READY_SECONDS,
-          lambda: f"each node has {PEERS_BY_DISCV5} peers; they have {[len(net.peers(i)) for i in early]}")
+    until(
+        lambda: all(len(net.peers(i)) >= PEERS_BY_DISCV5 for i in early),
+        READY_SECONDS,
+        lambda: f"each node has {PEERS_BY_DISCV5} peers; they have {[len(net.peers(i)) for i in early]}",
+    )
     until(lambda: net.head_slot(0) >= LATE_AFTER - 2, READY_SECONDS, "the first slots pass")
     missed = net.head_slot(0)
     check(net.identity(NODES - 1) is None, "the last node did not join late")
     until(lambda: net.identity(NODES - 1), 60, "the late node joins")
-    until(lambda: all(len(net.peers(i)) >= PEERS_BY_DISCV5 for i in all_of_them), READY_SECONDS,
-          lambda: f"each of 8 nodes has {PEERS_BY_DISCV5} peers; they have {[len(net.peers(i)) for i in all_of_them]}")
+    until(
+        lambda: all(len(net.peers(i)) >= PEERS_BY_DISCV5 for i in all_of_them),
+        READY_SECONDS,
+        lambda: f"each of 8 nodes has {PEERS_BY_DISCV5} peers; they have {[len(net.peers(i)) for i in all_of_them]}",
+    )
     until(net.same_head, 30, lambda: f"all nodes have the same head; they have {net.heads()}")
     ready = time.monotonic() - begin
     check(ready < READY_SECONDS, f"took {ready:.0f} s to be complete, more than two minutes")
 
     # Of a pair only one dials, yet each finds the other's record: `source` tells how a peer was first known.
     found = [sum(p.get("source") == "discv5" for p in net.peers(i)) for i in all_of_them]
-    check(min(found) >= PEERS_BY_DISCV5, f"peers found by discv5, by node: {found}; wanted {PEERS_BY_DISCV5} of each")
+    check(
+        min(found) >= PEERS_BY_DISCV5,
+        f"peers found by discv5, by node: {found}; wanted {PEERS_BY_DISCV5} of each",
+    )
 
     walked = walk_to_genesis(net, NODES - 1)
     check(walked > missed, f"the late node has {walked} blocks; {missed} slots had passed before it came")
 
     start = net.head_slot(0)
-    until(lambda: net.head_slot(0) >= start + WATCH_SLOTS and net.same_head(), WATCH_SLOTS * SECONDS_PER_SLOT * 2 + 30,
-          lambda: f"{WATCH_SLOTS} more slots with one head; heads {net.heads()}")
+    until(
+        lambda: net.head_slot(0) >= start + WATCH_SLOTS and net.same_head(),
+        WATCH_SLOTS * SECONDS_PER_SLOT * 2 + 30,
+        lambda: f"{WATCH_SLOTS} more slots with one head; heads {net.heads()}",
+    )
     table = "\n".join(net.process.lines)
     for word in ("peers", "mesh", "head slot", "delay"):
         check(word in table, f"the table does not show {word}")
@@ -77,7 +89,9 @@ def run():
     alive = [p for p in below if os.path.exists(f"/proc/{p}")]
     check(not alive, f"processes {alive} outlived Ctrl-C")
     check(not re.search(r"killed|has ended", "\n".join(net.process.lines)), "a node ended by itself")
-    note(f"8 nodes with one head after {ready:.0f} s; found by discv5 per node: {sorted(found)}; the late node walked {walked} blocks")
+    note(
+        f"8 nodes with one head after {ready:.0f} s; found by discv5 per node: {sorted(found)}; the late node walked {walked} blocks"
+    )
 
 
 if __name__ == "__main__":

@@ -16,18 +16,20 @@ from harness.proc import LONG, check, main, note, say, scratch, until
 
 CAPELLA_EPOCH = 8  # slot 64: two minutes in, well after the mesh stands and well before the end
 WATCH_SECONDS = 1800 if LONG else 300
-LATE_SLOTS = 10    # the daemon comes when there is already a chain to fetch
-SETTLE_SLOTS = 3   # from the first connected slot, until which a block may have come either way
+LATE_SLOTS = 10  # the daemon comes when there is already a chain to fetch
+SETTLE_SLOTS = 3  # from the first connected slot, until which a block may have come either way
 
 
 def connected(daemon, lodestar):
     """Wait until both sides list each other as connected; returns our row and theirs."""
+
     def identified():
         row = daemon.peer(lodestar.peer_id)
         return row if row and row["agent"] else None
 
-    ours = until(identified, 60,
-                 lambda: f"{daemon.name} lists Lodestar as connected; it lists {daemon.peers(None)}")
+    ours = until(
+        identified, 60, lambda: f"{daemon.name} lists Lodestar as connected; it lists {daemon.peers(None)}"
+    )
     theirs = until(lambda: lodestar.sees(daemon.peer_id), 30, "Lodestar lists the daemon as connected")
     return ours, theirs
 
@@ -47,7 +49,10 @@ def compare_roots(daemon, chain, first, last):
         if by_slot is not None and by_slot["root"] != root:
             different.append((slot, root, by_slot))
     check(not different, f"{daemon.name}: roots differ from Lodestar's: {different[:3]}")
-    check(not missing, f"{daemon.name}: blocks of slots {missing[:20]} are missing ({len(missing)} of {last - first + 1})")
+    check(
+        not missing,
+        f"{daemon.name}: blocks of slots {missing[:20]} are missing ({len(missing)} of {last - first + 1})",
+    )
     return sum(first <= s <= last for s in chain)
 
 
@@ -58,7 +63,10 @@ def linked_to_genesis(daemon, chain):
     seen = [b["root"] for b in blocks if 1 <= b["slot"] <= last]
     head_slot = blocks[0]["slot"]
     wanted = [root for slot, root in sorted(chain.items(), reverse=True) if slot <= head_slot]
-    check(seen == wanted, f"{daemon.name}: the chain walked by parent roots has {len(seen)} blocks, Lodestar's {len(wanted)}")
+    check(
+        seen == wanted,
+        f"{daemon.name}: the chain walked by parent roots has {len(seen)} blocks, Lodestar's {len(wanted)}",
+    )
 
 
 def still_liked(daemon, lodestar):
@@ -89,7 +97,10 @@ def we_dial():
     ours, theirs = connected(daemon, lodestar)
     joined = lodestar.slot()
     say(f"connected at slot {joined}: we list {ours}, Lodestar lists {theirs}")
-    check(ours.get("source") in ("discv5", "boot"), f"the daemon's source of Lodestar is {ours.get('source')}, not discv5")
+    check(
+        ours.get("source") in ("discv5", "boot"),
+        f"the daemon's source of Lodestar is {ours.get('source')}, not discv5",
+    )
     check(ours["direction"] == "outbound", "we were given the ENR, so we dial")
     check("lodestar" in ours.get("agent", ours.get("agent_version", "lodestar")).lower(), f"agent of {ours}")
 
@@ -99,27 +110,42 @@ def we_dial():
     check(last > (CAPELLA_EPOCH + 1) * SLOTS_PER_EPOCH, "the watch ended before the fork")
     finalized = lodestar.finalized_epoch()
     check(finalized > CAPELLA_EPOCH, f"Lodestar has finalized epoch {finalized} only: no healthy devnet")
-    until(lambda: daemon.head_slot() >= last, 10, lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}")
+    until(
+        lambda: daemon.head_slot() >= last,
+        10,
+        lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}",
+    )
 
     chain = lodestar.chain(last)
     count = compare_roots(daemon, chain, 1, last)
     linked_to_genesis(daemon, chain)
     ways = daemon.blocks_by_way()
     late = [s for s in chain if s >= joined + SETTLE_SLOTS and ways.get(chain[s]) != "gossip"]
-    check(not late, f"blocks of slots {late[:20]} came not by gossip but {[ways.get(chain[s]) for s in late[:5]]}")
+    check(
+        not late,
+        f"blocks of slots {late[:20]} came not by gossip but {[ways.get(chain[s]) for s in late[:5]]}",
+    )
     early = [s for s in chain if s < joined - 1 and ways.get(chain[s]) != "range"]
-    check(not early, f"blocks of slots {early[:20]} came not by range but {[ways.get(chain[s]) for s in early[:5]]}")
+    check(
+        not early,
+        f"blocks of slots {early[:20]} came not by range but {[ways.get(chain[s]) for s in early[:5]]}",
+    )
     by = {way: sum(ways.get(r) == way for r in chain.values()) for way in ("gossip", "range", "root")}
-    note(f"{count} blocks of Lodestar, {by['gossip']} by gossip, {by['range']} by range, {by['root']} by root, no root differed; "
-         f"finalized epoch {finalized}; Lodestar's score of us {score['score']:g} (gossip {score['gossip']:.2f}) after {WATCH_SECONDS} s")
+    note(
+        f"{count} blocks of Lodestar, {by['gossip']} by gossip, {by['range']} by range, {by['root']} by root, no root differed; "
+        f"finalized epoch {finalized}; Lodestar's score of us {score['score']:g} (gossip {score['gossip']:.2f}) after {WATCH_SECONDS} s"
+    )
 
     # Lodestar is gone: all the second daemon can learn, it learns from the first.
     lodestar.stop()
     second = Daemon("second daemon", network, work / "d2", ["--boot-nodes", daemon.enr])
     until(lambda: second.peer(daemon.peer_id), 60, "the second daemon finds the first by discv5 and connects")
     head = daemon.header("head")
-    until(lambda: (second.header("head") or {}).get("root") == head["root"], 90,
-          lambda: f"the second daemon's head is {second.header('head')}, the first's is {head}")
+    until(
+        lambda: (second.header("head") or {}).get("root") == head["root"],
+        90,
+        lambda: f"the second daemon's head is {second.header('head')}, the first's is {head}",
+    )
     compare_roots(second, chain, 1, last)
     linked_to_genesis(second, chain)
     note(f"a second daemon has all {count} through the first")
@@ -143,14 +169,20 @@ def they_dial():
     still_liked(daemon, lodestar)
     last = lodestar.slot() - 1
     chain = lodestar.chain(last)
-    until(lambda: daemon.head_slot() >= last, 10, lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}")
+    until(
+        lambda: daemon.head_slot() >= last,
+        10,
+        lambda: f"our head is {daemon.header('head')}, Lodestar is at {last}",
+    )
     count = compare_roots(daemon, chain, 1, last)
     linked_to_genesis(daemon, chain)
     ways = daemon.blocks_by_way()
     late = [s for s in chain if s >= joined + SETTLE_SLOTS and ways.get(chain[s]) != "gossip"]
     check(not late, f"blocks of slots {late[:20]} came not by gossip")
-    note(f"found and dialled by Lodestar at slot {joined}; {count} blocks, {sum(w == 'gossip' for w in ways.values())} by gossip, "
-         "no root differed")
+    note(
+        f"found and dialled by Lodestar at slot {joined}; {count} blocks, {sum(w == 'gossip' for w in ways.values())} by gossip, "
+        "no root differed"
+    )
     # A clean stop says goodbye: Lodestar drops us at once, not by a time-out.
     daemon.stop()
     until(lambda: lodestar.sees(daemon.peer_id) is None, 5, "Lodestar has seen our goodbye")

@@ -16,16 +16,34 @@ def run():
     report = work / "valgrind.log"
     net = Devnet(3, work / "net", ["--late-after", 0])
     enr = net.boot_enr()
-    wrapper = ["valgrind", "--leak-check=full", f"--show-leak-kinds={KINDS}", f"--errors-for-leak-kinds={KINDS}",
-               "--error-exitcode=99", f"--log-file={report}"]
-    watched = Daemon("watched node", net.network, work / "node",
-                     ["--local-network", "--subscribe-all-subnets", "--validation", "structural", "--boot-nodes", enr],
-                     wrapper=wrapper, start_seconds=120)
-    until(lambda: len(watched.peers()) == 3, 120, lambda: f"the node under valgrind connects to three; it has {watched.peers()}")
+    wrapper = [
+        "valgrind",
+        "--leak-check=full",
+        f"--show-leak-kinds={KINDS}",
+        f"--errors-for-leak-kinds={KINDS}",
+        "--error-exitcode=99",
+        f"--log-file={report}",
+    ]
+    watched = Daemon(
+        "watched node",
+        net.network,
+        work / "node",
+        ["--local-network", "--subscribe-all-subnets", "--validation", "structural", "--boot-nodes", enr],
+        wrapper=wrapper,
+        start_seconds=120,
+    )
+    until(
+        lambda: len(watched.peers()) == 3,
+        120,
+        lambda: f"the node under valgrind connects to three; it has {watched.peers()}",
+    )
     until(lambda: net.head(0), 60, "the first block")
     begin = net.head_slot(0)
-    until(lambda: watched.head_slot() >= begin + SLOTS, (SLOTS + 10) * SECONDS_PER_SLOT + 60,
-          lambda: f"{SLOTS} slots under valgrind; its head is {watched.header('head')}")
+    until(
+        lambda: watched.head_slot() >= begin + SLOTS,
+        (SLOTS + 10) * SECONDS_PER_SLOT + 60,
+        lambda: f"{SLOTS} slots under valgrind; its head is {watched.header('head')}",
+    )
     gossip = sum(way == "gossip" for way in watched.blocks_by_way().values())
     check(gossip > SLOTS // 2, f"only {gossip} blocks came by gossip in {SLOTS} slots")
     code = watched.process.stop(seconds=60)

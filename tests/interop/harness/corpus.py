@@ -42,9 +42,14 @@ class Clock:
 
 def blocks():
     """[{slot, root, sha256, fork}] of the manifest, by slot; the files are what the manifest says."""
-    found = [m for m in json.loads((CORPUS / "manifest.json").read_text()) if m["kind"] == "SignedBeaconBlock"]
+    found = [
+        m for m in json.loads((CORPUS / "manifest.json").read_text()) if m["kind"] == "SignedBeaconBlock"
+    ]
     for m in found:
-        check(hashlib.sha256((CORPUS / m["file"]).read_bytes()).hexdigest() == m["sha256"], f"{m['file']} is damaged")
+        check(
+            hashlib.sha256((CORPUS / m["file"]).read_bytes()).hexdigest() == m["sha256"],
+            f"{m['file']} is damaged",
+        )
     return sorted(found, key=lambda m: m["slot"])
 
 
@@ -74,9 +79,21 @@ class JsPeer:
             if not (home / source.name).exists() or (home / source.name).read_bytes() != source.read_bytes():
                 shutil.copy(source, home / source.name)
         config = work / f"{name}.json"
-        config.write_text(json.dumps({"chain": str(CORPUS), "offset_ms": round(clock.offset * 1000), "holds": holds,
-                                      "columns": list(columns)}))
-        self.process = Process(name, [node(), "--require", TOP / "tests/interop/lodestar/polyfill.cjs", home / "peer.mjs", config], on_line=self._on_line)
+        config.write_text(
+            json.dumps(
+                {
+                    "chain": str(CORPUS),
+                    "offset_ms": round(clock.offset * 1000),
+                    "holds": holds,
+                    "columns": list(columns),
+                }
+            )
+        )
+        self.process = Process(
+            name,
+            [node(), "--require", TOP / "tests/interop/lodestar/polyfill.cjs", home / "peer.mjs", config],
+            on_line=self._on_line,
+        )
         listening = self.wait("listening", 30)
         self.addr, self.peer_id = listening["addr"], listening["peer"]
 
@@ -105,7 +122,9 @@ class JsPeer:
                         return event
                 left = end - time.monotonic()
                 if left <= 0:
-                    raise Failure(f"{self.name}: no event {ev} {fields or ''} within {seconds} s; the last: {self.events[-5:]}")
+                    raise Failure(
+                        f"{self.name}: no event {ev} {fields or ''} within {seconds} s; the last: {self.events[-5:]}"
+                    )
                 self._changed.wait(min(left, 1))
                 self.process.must_run()
 

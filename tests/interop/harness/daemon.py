@@ -31,10 +31,29 @@ class Daemon:
         self.name, self.events, self.rest = name, [], f"http://127.0.0.1:{free_port()}"
         self.port = free_port()
         datadir.mkdir(parents=True, exist_ok=True)
-        argv = [*wrapper, PROGRAM, "run", "--testnet-dir", network, "--datadir", datadir,
-                "--listen-address", "127.0.0.1", "--port", self.port, "--enr-address", "127.0.0.1",
-                "--http-address", "127.0.0.1", "--http-port", self.rest.rsplit(":", 1)[1],
-                "--enable-private-discovery", "--log-format", "json", *flags]
+        argv = [
+            *wrapper,
+            PROGRAM,
+            "run",
+            "--testnet-dir",
+            network,
+            "--datadir",
+            datadir,
+            "--listen-address",
+            "127.0.0.1",
+            "--port",
+            self.port,
+            "--enr-address",
+            "127.0.0.1",
+            "--http-address",
+            "127.0.0.1",
+            "--http-port",
+            self.rest.rsplit(":", 1)[1],
+            "--enable-private-discovery",
+            "--log-format",
+            "json",
+            *flags,
+        ]
         self.process = Process(name, argv, on_line=self._on_line)
         self.process.wait_line(r'"msg": ?"listening"', start_seconds)
         identity = until(self.identity, start_seconds, f"{name} answers on {self.rest}")
@@ -70,7 +89,11 @@ class Daemon:
         if not answer:
             return None
         message = answer["data"]["header"]["message"]
-        return {"root": answer["data"]["root"], "slot": int(message["slot"]), "parent": message["parent_root"]}
+        return {
+            "root": answer["data"]["root"],
+            "slot": int(message["slot"]),
+            "parent": message["parent_root"],
+        }
 
     def head_slot(self):
         """-1 while it has no block."""
@@ -78,10 +101,14 @@ class Daemon:
         return head["slot"] if head else -1
 
     def block_ssz(self, block):
-        request = urllib.request.Request(f"{self.rest}/eth/v2/beacon/blocks/{block}", headers={"Accept": "application/octet-stream"})
+        request = urllib.request.Request(
+            f"{self.rest}/eth/v2/beacon/blocks/{block}", headers={"Accept": "application/octet-stream"}
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
-            check(answer.headers.get("Content-Type", "").startswith("application/octet-stream"),
-                  f"{self.name}: block {block} came as {answer.headers.get('Content-Type')}, not as SSZ")
+            check(
+                answer.headers.get("Content-Type", "").startswith("application/octet-stream"),
+                f"{self.name}: block {block} came as {answer.headers.get('Content-Type')}, not as SSZ",
+            )
             return answer.read(), answer.headers.get("Eth-Consensus-Version")
 
     def metrics(self):
@@ -108,7 +135,11 @@ class Daemon:
 
     def said(self, msg, **fields):
         """Events of the JSON log with this message and these fields."""
-        return [e for e in list(self.events) if e.get("msg") == msg and all(e.get(k) == v for k, v in fields.items())]
+        return [
+            e
+            for e in list(self.events)
+            if e.get("msg") == msg and all(e.get(k) == v for k, v in fields.items())
+        ]
 
     def blocks_by_way(self):
         """{root: way} as the log tells it, the first way a block came."""
@@ -126,7 +157,10 @@ class Daemon:
             parent = self.header(at["parent"])
             if parent is None:
                 break
-            check(parent["slot"] < at["slot"], f"{self.name}: parent of slot {at['slot']} has slot {parent['slot']}")
+            check(
+                parent["slot"] < at["slot"],
+                f"{self.name}: parent of slot {at['slot']} has slot {parent['slot']}",
+            )
             at = parent
             found.append(at)
         return found

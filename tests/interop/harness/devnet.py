@@ -10,7 +10,9 @@ def free_range(n):
     """A first port of n neighbours that nobody serves just now."""
     while True:
         first = free_port()
-        if first + n < 65536 and all(http_json(f"http://127.0.0.1:{first + i}/", 0.2) is None for i in range(n)):
+        if first + n < 65536 and all(
+            http_json(f"http://127.0.0.1:{first + i}/", 0.2) is None for i in range(n)
+        ):
             return first
 
 
@@ -20,7 +22,9 @@ class Devnet:
     def __init__(self, nodes, data, flags=()):
         first = free_range(nodes)
         self.ports, self.network = [first + i for i in range(nodes)], data / "network"
-        self.process = Process("devnet", [PROGRAM, "devnet", "--nodes", nodes, "--datadir", data, "--http-port", first, *flags])
+        self.process = Process(
+            "devnet", [PROGRAM, "devnet", "--nodes", nodes, "--datadir", data, "--http-port", first, *flags]
+        )
 
     def get(self, i, path):
         answer = http_json(f"http://127.0.0.1:{self.ports[i]}{path}", 5)

@@ -13,9 +13,22 @@ SECONDS_PER_SLOT = 2
 SLOTS_PER_EPOCH = 8
 GENESIS_HASH = "0x" + "42" * 32  # the execution block that the merged genesis builds on
 # What config.yaml holds of Lodestar's running config: the daemon gets no key that no other client would give it.
-NETWORK_KEYS = ("PRESET_BASE", "CONFIG_NAME", "MIN_GENESIS_TIME", "GENESIS_DELAY", "SECONDS_PER_SLOT", "TERMINAL_TOTAL_DIFFICULTY",
-                "MIN_GENESIS_ACTIVE_VALIDATOR_COUNT", "SECONDS_PER_ETH1_BLOCK", "ETH1_FOLLOW_DISTANCE", "DEPOSIT_CHAIN_ID",
-                "DEPOSIT_NETWORK_ID", "DEPOSIT_CONTRACT_ADDRESS", "CHURN_LIMIT_QUOTIENT", "EJECTION_BALANCE")
+NETWORK_KEYS = (
+    "PRESET_BASE",
+    "CONFIG_NAME",
+    "MIN_GENESIS_TIME",
+    "GENESIS_DELAY",
+    "SECONDS_PER_SLOT",
+    "TERMINAL_TOTAL_DIFFICULTY",
+    "MIN_GENESIS_ACTIVE_VALIDATOR_COUNT",
+    "SECONDS_PER_ETH1_BLOCK",
+    "ETH1_FOLLOW_DISTANCE",
+    "DEPOSIT_CHAIN_ID",
+    "DEPOSIT_NETWORK_ID",
+    "DEPOSIT_CONTRACT_ADDRESS",
+    "CHURN_LIMIT_QUOTIENT",
+    "EJECTION_BALANCE",
+)
 FAR_FUTURE = 2**64 - 1
 
 
@@ -46,17 +59,60 @@ class Lodestar:
         self.engine.wait_line("listening", 20)
         # No environment variable may be named LODESTAR: its option parser would take it for an option.
         env = {"LODESTAR_PRESET": "minimal"}
-        argv = [node(), "--require", HERE / "polyfill.cjs", "--max-old-space-size=2048",
-                PEERS / "lodestar/node_modules/@chainsafe/lodestar/lib/index.js", "dev",
-                "--genesisValidators", self.validators, "--startValidators", f"0..{self.validators - 1}",
-                "--genesisTime", self.genesis_time, "--genesisEth1Hash", GENESIS_HASH, "--dataDir", data,
-                "--listenAddress", "127.0.0.1", "--port", self.port, "--enr.ip", "127.0.0.1", "--enr.tcp", self.port,
-                "--enr.udp", self.port, "--rest", "--rest.address", "127.0.0.1", "--rest.port", self.rest_port,
-                "--rest.namespace", "*", "--beaconNodes", self.rest, "--eth1", "false",
-                "--execution.urls", f"http://127.0.0.1:{self.engine_port}", "--network.connectToDiscv5Bootnodes",
-                "--targetPeers", "10", "--suggestedFeeRecipient", "0x" + "00" * 19 + "ee",
-                "--params.SECONDS_PER_SLOT", SECONDS_PER_SLOT, "--params.ALTAIR_FORK_EPOCH", "0",
-                "--params.BELLATRIX_FORK_EPOCH", "0", "--params.CAPELLA_FORK_EPOCH", self.capella_epoch]
+        argv = [
+            node(),
+            "--require",
+            HERE / "polyfill.cjs",
+            "--max-old-space-size=2048",
+            PEERS / "lodestar/node_modules/@chainsafe/lodestar/lib/index.js",
+            "dev",
+            "--genesisValidators",
+            self.validators,
+            "--startValidators",
+            f"0..{self.validators - 1}",
+            "--genesisTime",
+            self.genesis_time,
+            "--genesisEth1Hash",
+            GENESIS_HASH,
+            "--dataDir",
+            data,
+            "--listenAddress",
+            "127.0.0.1",
+            "--port",
+            self.port,
+            "--enr.ip",
+            "127.0.0.1",
+            "--enr.tcp",
+            self.port,
+            "--enr.udp",
+            self.port,
+            "--rest",
+            "--rest.address",
+            "127.0.0.1",
+            "--rest.port",
+            self.rest_port,
+            "--rest.namespace",
+            "*",
+            "--beaconNodes",
+            self.rest,
+            "--eth1",
+            "false",
+            "--execution.urls",
+            f"http://127.0.0.1:{self.engine_port}",
+            "--network.connectToDiscv5Bootnodes",
+            "--targetPeers",
+            "10",
+            "--suggestedFeeRecipient",
+            "0x" + "00" * 19 + "ee",
+            "--params.SECONDS_PER_SLOT",
+            SECONDS_PER_SLOT,
+            "--params.ALTAIR_FORK_EPOCH",
+            "0",
+            "--params.BELLATRIX_FORK_EPOCH",
+            "0",
+            "--params.CAPELLA_FORK_EPOCH",
+            self.capella_epoch,
+        ]
         if boot_enr:
             argv += ["--bootnodes", boot_enr]
         self.process = Process("lodestar", argv, cwd=self.run_dir, env=env)
@@ -92,8 +148,10 @@ class Lodestar:
             values[f"{fork}_FORK_VERSION"], values[f"{fork}_FORK_EPOCH"] = version, FAR_FUTURE
         genesis = until(lambda: self.get("/eth/v1/beacon/genesis"), 30, "Lodestar tells its genesis")["data"]
         if with_state:
-            state = urllib.request.Request(self.rest + "/eth/v2/debug/beacon/states/genesis",
-                                           headers={"Accept": "application/octet-stream"})
+            state = urllib.request.Request(
+                self.rest + "/eth/v2/debug/beacon/states/genesis",
+                headers={"Accept": "application/octet-stream"},
+            )
             with urllib.request.urlopen(state, timeout=20) as answer:
                 (path / "genesis.ssz").write_bytes(answer.read())
         else:
@@ -107,7 +165,11 @@ class Lodestar:
         if not answer:
             return None
         message = answer["data"]["header"]["message"]
-        return {"root": answer["data"]["root"], "slot": int(message["slot"]), "parent": message["parent_root"]}
+        return {
+            "root": answer["data"]["root"],
+            "slot": int(message["slot"]),
+            "parent": message["parent_root"],
+        }
 
     def chain(self, last):
         """{slot: root} of its canonical blocks from 1 to `last`; a slot without a block has no entry."""
@@ -152,5 +214,3 @@ def run_directory_genesis(run_dir, capella_epoch, genesis_time, network):
     if time.time() > genesis_time - 3:
         raise Failure("the machine was too slow: genesis has passed before the daemon could start")
     return network
-
-

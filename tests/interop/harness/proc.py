@@ -90,8 +90,14 @@ class Process:
         self.name, self.lines, self._on_line = name, [], on_line
         self._changed = threading.Condition()
         self.stopping = False
-        self.child = subprocess.Popen([str(a) for a in argv], cwd=cwd, env=dict(os.environ, **(env or {})),
-                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.child = subprocess.Popen(
+            [str(a) for a in argv],
+            cwd=cwd,
+            env=dict(os.environ, **(env or {})),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         _processes.append(self)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -109,7 +115,10 @@ class Process:
 
     def must_run(self):
         if not self.stopping and self.child.poll() is not None:
-            raise Failure(f"{self.name} ended with code {self.child.returncode}; its last lines:\n  " + "\n  ".join(self.lines[-15:]))
+            raise Failure(
+                f"{self.name} ended with code {self.child.returncode}; its last lines:\n  "
+                + "\n  ".join(self.lines[-15:])
+            )
 
     def send(self, line):
         self.child.stdin.write(line.encode() + b"\n")
@@ -126,12 +135,16 @@ class Process:
                         return found
                     at += 1
                 if self.child.poll() is not None and not self._reader.is_alive():
-                    raise Failure(f"{self.name} ended with code {self.child.returncode} before saying /{pattern}/:\n  "
-                                  + "\n  ".join(self.lines[-15:]))
+                    raise Failure(
+                        f"{self.name} ended with code {self.child.returncode} before saying /{pattern}/:\n  "
+                        + "\n  ".join(self.lines[-15:])
+                    )
                 left = end - time.monotonic()
                 if left <= 0:
-                    raise Failure(f"{self.name} did not say /{pattern}/ within {seconds} s; its last lines:\n  "
-                                  + "\n  ".join(self.lines[-8:]))
+                    raise Failure(
+                        f"{self.name} did not say /{pattern}/ within {seconds} s; its last lines:\n  "
+                        + "\n  ".join(self.lines[-8:])
+                    )
                 self._changed.wait(min(left, 1))
 
     def wait_end(self, seconds):

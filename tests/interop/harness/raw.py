@@ -48,31 +48,37 @@ def _chacha_block(key, counter, nonce):
 
     def quarter(a, b, c, d):
         for first, second, third, bits in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-            x[first] = (x[first] + x[second]) & 0xffffffff
+            x[first] = (x[first] + x[second]) & 0xFFFFFFFF
             v = x[third] ^ x[first]
-            x[third] = ((v << bits) | (v >> (32 - bits))) & 0xffffffff
+            x[third] = ((v << bits) | (v >> (32 - bits))) & 0xFFFFFFFF
 
     for _ in range(10):
         quarter(0, 4, 8, 12), quarter(1, 5, 9, 13), quarter(2, 6, 10, 14), quarter(3, 7, 11, 15)
         quarter(0, 5, 10, 15), quarter(1, 6, 11, 12), quarter(2, 7, 8, 13), quarter(3, 4, 9, 14)
-    return struct.pack("<16I", *((a + b) & 0xffffffff for a, b in zip(x, start)))
+    return struct.pack("<16I", *((a + b) & 0xFFFFFFFF for a, b in zip(x, start)))
 
 
 def _chacha(key, nonce, data):
     out = bytearray()
     for i in range(0, len(data), 64):
         block = _chacha_block(key, 1 + i // 64, nonce)
-        out += bytes(a ^ b for a, b in zip(data[i:i + 64], block))
+        out += bytes(a ^ b for a, b in zip(data[i : i + 64], block))
     return bytes(out)
 
 
 def _poly_tag(key, nonce, ad, cipher):
     one_time = _chacha_block(key, 0, nonce)[:32]
-    r = int.from_bytes(one_time[:16], "little") & 0x0ffffffc0ffffffc0ffffffc0fffffff
+    r = int.from_bytes(one_time[:16], "little") & 0x0FFFFFFC0FFFFFFC0FFFFFFC0FFFFFFF
     s, acc = int.from_bytes(one_time[16:], "little"), 0
-    padded = ad + bytes(-len(ad) % 16) + cipher + bytes(-len(cipher) % 16) + struct.pack("<QQ", len(ad), len(cipher))
+    padded = (
+        ad
+        + bytes(-len(ad) % 16)
+        + cipher
+        + bytes(-len(cipher) % 16)
+        + struct.pack("<QQ", len(ad), len(cipher))
+    )
     for i in range(0, len(padded), 16):
-        acc = (acc + int.from_bytes(padded[i:i + 16] + b"\1", "little")) * r % (2**130 - 5)
+        acc = (acc + int.from_bytes(padded[i : i + 16] + b"\1", "little")) * r % (2**130 - 5)
     return ((acc + s) & (2**128 - 1)).to_bytes(16, "little")
 
 
@@ -92,8 +98,10 @@ def unseal(key, counter, ad, sealed):
 # ---- secp256k1 signatures. SEC 1, SEC 2 ----
 
 P, N = 2**256 - 2**32 - 977, 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-G = (0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
-     0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8)
+G = (
+    0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
+    0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
+)
 
 
 def _add(a, b):
@@ -133,7 +141,11 @@ class Identity:
 
     def sign(self, message):
         z = int.from_bytes(hashlib.sha256(message).digest(), "big")
-        k = int.from_bytes(hmac.new(self.secret.to_bytes(32, "big"), message, hashlib.sha256).digest(), "big") % (N - 1) + 1
+        k = (
+            int.from_bytes(hmac.new(self.secret.to_bytes(32, "big"), message, hashlib.sha256).digest(), "big")
+            % (N - 1)
+            + 1
+        )
         r = _times(k, G)[0] % N
         s = pow(k, -1, N) * (z + r * self.secret) % N
         body = _der_int(r) + _der_int(min(s, N - s))
@@ -141,7 +153,11 @@ class Identity:
 
 
 def base58(data):
-    alphabet, n, out = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", int.from_bytes(data, "big"), ""
+    alphabet, n, out = (
+        "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
+        int.from_bytes(data, "big"),
+        "",
+    )
     while n:
         n, rest = divmod(n, 58)
         out = alphabet[rest] + out
@@ -171,28 +187,33 @@ def snappy_block(data, declared=None):
     """A snappy block of literals; `declared` lies about the length."""
     out = bytearray(varint(len(data) if declared is None else declared))
     for i in range(0, len(data), 60):
-        piece = data[i:i + 60]
+        piece = data[i : i + 60]
         out.append((len(piece) - 1) << 2)
         out += piece
     return bytes(out)
 
 
 def _crc32c(data):
-    crc = 0xffffffff
+    crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
         for _ in range(8):
-            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-    crc ^= 0xffffffff
-    return ((crc >> 15 | crc << 17) + 0xa282ead8) & 0xffffffff
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def snappy_frames(data, crc_xor=0):
     """Snappy's frame format with one uncompressed chunk for each 64 KiB."""
     out = b"\xff\x06\0\0sNaPpY"
     for i in range(0, len(data), 65536):
-        piece = data[i:i + 65536]
-        out += b"\1" + (len(piece) + 4).to_bytes(3, "little") + struct.pack("<I", _crc32c(piece) ^ crc_xor) + piece
+        piece = data[i : i + 65536]
+        out += (
+            b"\1"
+            + (len(piece) + 4).to_bytes(3, "little")
+            + struct.pack("<I", _crc32c(piece) ^ crc_xor)
+            + piece
+        )
     return out
 
 
@@ -213,9 +234,9 @@ class Raw:
         self.send_n = self.recv_n = 0
         self.buffer = self.plain = b""
         self.next_stream = 1
-        self.inbox = {}      # yamux stream id -> bytes
-        self.ended = set()   # streams that the other side closed or reset
-        self.theirs = {}     # streams they opened -> bytes of the negotiation; None once it is over
+        self.inbox = {}  # yamux stream id -> bytes
+        self.ended = set()  # streams that the other side closed or reset
+        self.theirs = {}  # streams they opened -> bytes of the negotiation; None once it is over
 
     def close(self):
         self.sock.close()
@@ -245,7 +266,7 @@ class Raw:
             self.raw(data)
             return
         for i in range(0, len(data), 65519):
-            sealed = seal(self.send_key, self.send_n, b"", data[i:i + 65519])
+            sealed = seal(self.send_key, self.send_n, b"", data[i : i + 65519])
             self.send_n += 1
             self.raw(struct.pack(">H", len(sealed)) + sealed)
 
@@ -268,7 +289,6 @@ class Raw:
             if byte < 128:
                 break
         return self.read(size)[:-1].decode()
-
 
     def select(self, protocol):
         """multistream-select as the dialer."""
@@ -339,14 +359,14 @@ class Raw:
         self.inbox[sid] = b""
         self.frame(0, 1, sid, len(hello), hello)
         self.wait_stream(sid, len(hello))
-        answer, self.inbox[sid] = self.inbox[sid][:len(hello)], self.inbox[sid][len(hello):]
+        answer, self.inbox[sid] = self.inbox[sid][: len(hello)], self.inbox[sid][len(hello) :]
         if answer != hello:
             raise Closed(f"{protocol} was refused: {answer}")
         return sid
 
     def send(self, sid, data, fin=False):
         for i in range(0, max(1, len(data)), 60000):
-            piece = data[i:i + 60000]
+            piece = data[i : i + 60000]
             self.frame(0, 4 if fin and i + 60000 >= len(data) else 0, sid, len(piece), piece)
 
     def pump(self):
@@ -376,7 +396,7 @@ class Raw:
             size = self.theirs[sid][0]  # proposals of 128 bytes and more are not made to us
             if len(self.theirs[sid]) < 1 + size:
                 return
-            line, self.theirs[sid] = self.theirs[sid][1:1 + size], self.theirs[sid][1 + size:]
+            line, self.theirs[sid] = self.theirs[sid][1 : 1 + size], self.theirs[sid][1 + size :]
             answer = line if line.startswith((b"/multistream/", b"/meshsub/")) else b"na\n"
             self.frame(0, 0, sid, len(answer) + 1, varint(len(answer)) + answer)
             if answer.startswith(b"/meshsub/"):
