@@ -153,6 +153,17 @@ void handshake_tick(struct node *n, struct peer *p, struct now now)
     }
 }
 
+/* It has a block that we cannot link, beyond the head it told of: ask anew, not more often than
+ * STATUS_AGAIN_NS. */
+void handshake_ask_again(struct peer *p, uint64_t slot, struct now now)
+{
+    uint64_t next_ns = now.mono_ns + STATUS_INTERVAL_NS - STATUS_AGAIN_NS;
+
+    if (p->has_status && slot > p->status.head_slot && p->status_ns < next_ns) {
+        p->status_ns = now.mono_ns;
+    }
+}
+
 /* ---- what peers say ---- */
 
 static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, struct view ssz,

@@ -89,6 +89,10 @@ static void make_host(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.conns_per_ip_max = cfg.conns_max;
     }
+    cfg.allow = n->cfg.allow;
+    cfg.n_allow = n->cfg.n_allow;
+    cfg.deny = n->cfg.deny;
+    cfg.n_deny = n->cfg.n_deny;
     n->host = host_new(&cfg, n->port, n->rng, n->log, n->metrics, now);
 }
 

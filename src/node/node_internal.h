@@ -30,6 +30,7 @@
 #define WHY_MAX            256u
 
 #define STATUS_INTERVAL_NS SECONDS(300) /* as Lighthouse asks */
+#define STATUS_AGAIN_NS    SECONDS(10)  /* at least, between two statuses asked for */
 #define PING_OUTBOUND_NS   SECONDS(15)
 #define PING_INBOUND_NS    SECONDS(20)
 #define STATUS_WAIT_NS     SECONDS(10) /* a dialler has this long to send its status */
@@ -78,6 +79,7 @@ struct peers {
     struct map by_conn; /* conn_id -> struct peer * */
     unsigned n_connected, n_connecting;
     uint64_t tick_ns;
+    uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */
 };
 
 struct discovery {
@@ -242,6 +244,7 @@ void discovery_refresh(struct node *n, struct now now);
 /* handshake.c: status, ping, metadata, goodbye */
 void handshake_begin(struct node *n, struct peer *p, struct now now);
 void handshake_tick(struct node *n, struct peer *p, struct now now);
+void handshake_ask_again(struct peer *p, uint64_t slot, struct now now);
 void handshake_on_call(struct node *n, const struct rpc_event *ev, struct now now);
 void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now now);
 void handshake_on_end(struct node *n, const struct rpc_event *ev, struct now now);

@@ -9,6 +9,8 @@
 #define RETRY_FIRST_NS      SECONDS(5)
 #define RETRY_MAX_NS        SECONDS(600)
 #define STATIC_RETRY_MAX_NS SECONDS(30)
+#define STUCK_EPOCHS        2u          /* behind the clock, with nobody ahead */
+#define STUCK_NS            SECONDS(30) /* between two exchanges while it lasts */
 #define EXCESS_PERCENT      10u /* over the target, inbound, before somebody is asked to go */
 #define CANDIDATES_SEEN     64u /* candidates drawn from at random in one tick */
 
@@ -406,6 +408,33 @@ static void prune_one(struct node *n, struct now now)
     }
 }
 
+/*
+ * Our head is far behind the clock and no peer tells of a better one: they may all be on our side
+ * of a split network, or shut us in, and full of each other. One at random makes room for another.
+ */
+static void exchange_one(struct node *n, struct now now)
+{
+    uint64_t far = STUCK_EPOCHS * n->cfg.network->slots_per_epoch;
+    struct peer *chosen = NULL;
+    uint64_t seen = 0;
+    uint32_t at = 0;
+
+    if (!n->chain.anchored || n->slot < n->chain.head_slot + far ||
+        sync_target(n) > n->chain.head_slot || n->peers.n_connected < n->cfg.target_peers ||
+        now.mono_ns < n->peers.stuck_ns) {
+        return;
+    }
+    n->peers.stuck_ns = now.mono_ns + STUCK_NS;
+    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        if (!p->is_static && !p->trusted && !p->goodbye_sent && rng_below(n->rng, ++seen) == 0) {
+            chosen = p;
+        }
+    }
+    if (chosen != NULL) {
+        peer_drop(n, chosen, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
+    }
+}
+
 void peers_tick(struct node *n, struct now now)
 {
     struct peers *ps = &n->peers;
@@ -421,6 +450,7 @@ void peers_tick(struct node *n, struct now now)
     if (ps->n_connected > n->cfg.target_peers + n->cfg.target_peers * EXCESS_PERCENT / 100 + 1) {
         prune_one(n, now);
     }
+    exchange_one(n, now);
     dial_some(n, now);
 }
 

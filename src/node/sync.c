@@ -108,7 +108,12 @@ void sync_take(struct node *n, const struct block_in *b, conn_id from, struct no
     if (e == E_OK) {
         link_waiting(n, b->root, now);
     } else if (e == E_BLOCK_LINK) {
+        struct peer *p = peer_by_conn(n, from);
+
         keep_pending(n, b, from);
+        if (p != NULL) {
+            handshake_ask_again(p, b->slot, now);
+        }
         sync_wake(n, now);
     } else if (e != E_EXISTS) {
         LOG(n->log, LOG_ERROR, "chain", "a block could not be kept", L_U64("slot", b->slot),
