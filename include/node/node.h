@@ -16,6 +16,7 @@
 #include <crypto/ident.h>
 #include <eth/network.h>
 #include <io/port.h>
+#include <net/host.h>
 #include <proto/enr.h>
 #include <store/store.h>
 
@@ -36,6 +37,8 @@ struct node_config {
     size_t n_static;
     const struct peer_id *trusted;
     size_t n_trusted;
+    const struct addr_range *allow, *deny; /* whom we speak with: see net/host.h */
+    size_t n_allow, n_deny;
     struct addr advertised4, advertised6; /* given by flags; family 0: what peers report */
     bool has_anchor; /* the chain begins behind this block; else genesis, or the first block seen */
     uint8_t anchor_root[32];

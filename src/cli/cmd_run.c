@@ -42,6 +42,7 @@ struct run {
     struct enr *boot;
     struct multiaddr *boot_addrs, *static_peers;
     struct peer_id *trusted;
+    struct addr_range *allow, *deny;
 };
 
 PRINTF_LIKE(3, 4) static bool fail(struct run *r, int code, const char *format, ...)
@@ -229,6 +230,32 @@ static bool read_peers(struct run *r)
     return true;
 }
 
+static bool read_ranges(struct run *r, enum option id, struct addr_range **ret, size_t *ret_n)
+{
+    struct option_list l = option_list(&r->o, id);
+
+    *ret = mem_zalloc_array(l.n, sizeof **ret);
+    *ret_n = l.n;
+    for (size_t i = 0; i < l.n; i++) {
+        if (addr_range_parse(l.values[i], &(*ret)[i]) != E_OK) {
+            return fail(r, EXIT_USAGE,
+                        "--%s %s: not a range of addresses, as in 10.0.0.0/8 or 2001:db8::/32",
+                        option_name(id), l.values[i]);
+        }
+    }
+    return true;
+}
+
+static bool read_filters(struct run *r)
+{
+    bool ok = read_ranges(r, OPT_ALLOW_CIDR, &r->allow, &r->cfg.n_allow) &&
+              read_ranges(r, OPT_DENY_CIDR, &r->deny, &r->cfg.n_deny);
+
+    r->cfg.allow = r->allow;
+    r->cfg.deny = r->deny;
+    return ok;
+}
+
 static bool read_validation(struct run *r)
 {
     const char *mode = option_text(&r->o, OPT_VALIDATION);
@@ -292,7 +319,7 @@ static bool read_options(struct run *r)
     const struct options *o = &r->o;
 
     if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
-        !read_validation(r)) {
+        !read_filters(r) || !read_validation(r)) {
         return false;
     }
     read_anchor(r);
@@ -448,6 +475,8 @@ static void close_all(struct run *r)
     mem_free(r->boot_addrs);
     mem_free(r->static_peers);
     mem_free(r->trusted);
+    mem_free(r->allow);
+    mem_free(r->deny);
     options_done(&r->o);
 }
 

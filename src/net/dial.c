@@ -160,7 +160,6 @@ enum err host_dial_any(struct host *h, const struct addr *addrs, size_t n,
         c->has_expected = true;
         c->expected = *expected;
     }
-    metric_add(h->metrics, M_DIALS, 0, 1);
     *ret = c->id;
     return E_OK;
 }

@@ -52,7 +52,16 @@ def run():
     call(2, "connect")
     call(2, "ping", "--count", 0, daemon.multiaddr)
     check(daemon.process.stop() == 0, "SIGINT is no clean stop")
-    note("by multiaddr, name, ENR and address; another identity, nobody there and nonsense are named")
+
+    strict = Daemon("strict", network_dir(work / "network2"), work / "strict", ["--disable-discovery", "--deny-cidr", "127.0.0.0/30"])
+    _, why = call(1, "connect", strict.multiaddr)
+    check("multistream /noise" in why or "tcp" in why, why)
+    check(strict.metrics().get('p2pd_faults_total{reason="E_DENIED"}', 0) >= 1, "who is denied is not counted")
+    check(strict.process.stop() == 0, "SIGINT is no clean stop")
+    for flag in ("--allow-cidr", "--deny-cidr"):
+        _, why = call(2, "run", flag, "10.0.0.0/33", "--datadir", work / "none")
+        check(flag in why and "10.0.0.0/33" in why and len(why.splitlines()) == 1, why)
+    note("by multiaddr, name, ENR and address; another identity, nobody there and nonsense are named; ranges denied")
 
 
 if __name__ == "__main__":
