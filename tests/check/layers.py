@@ -9,12 +9,9 @@ import re
 
 from tree import TOP, bare_c, files, modules, name, report
 
-# A header of include/proto that is not named after its folder.
-PROTO_HOMES = {
-    "enr": {"proto/discv5"},
-    "gossip_rpc": {"proto/gossipsub"},
-    "mux": {"proto/yamux", "proto/mplex"},
-}
+# Headers of include/proto that are named after no folder and no source: one that two engines share, and one part.
+MUX = {"proto/yamux", "proto/mplex"}
+PROTO_HOMES = {"mux": MUX, "gossip_rpc": {"proto/gossipsub"}}
 
 # The port is the one thing of io and sim that those above base may see: it is the interface that both fill.
 PORT_USERS = {"net", "store", "node", "api", "cli", "sim"}
@@ -61,7 +58,11 @@ def homes(header, known):
     if layer != "proto":
         return {layer} if layer in known else set()
     stem = rest.rsplit(".", 1)[0]
-    return PROTO_HOMES.get(stem, {f"proto/{stem}"})
+    if stem in PROTO_HOMES:
+        return PROTO_HOMES[stem]
+    # discv5.h is proto/discv5's, and so is enr.h: src/proto/discv5/enr.c is there.
+    found = {m for m in known if m == f"proto/{stem}" or (TOP / "src" / m / f"{stem}.c").exists()}
+    return {m for m in found if m.startswith("proto/")} or {f"proto/{stem}"}
 
 
 def reach(folder, known, seen=None):
@@ -102,7 +103,7 @@ def check_ours(path, kind, folder, header, known):
         return f"{name(path)}: <{header}> does not exist in include/"
     if header == "io/port.h" and (folder in PORT_USERS or kind == "test"):
         return None
-    if kind == "contract" and folder.startswith("proto/") and owners & PROTO_HOMES["mux"]:
+    if kind == "contract" and folder.startswith("proto/") and owners & MUX:
         return None  # mux.h is the one contract of two engines
     if not owners & reach(folder, known):
         return f"{name(path)}: {folder} may not include <{header}> ({' or '.join(sorted(owners))} is not below it)"
