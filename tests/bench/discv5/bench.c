@@ -63,7 +63,7 @@ static void make_side(struct side *s, unsigned number)
     s->engine = discv5_new(&cfg, &s->ident, &s->enr, &s->rng.base, now);
 }
 
-/* Packets go to and fro until nobody has any left; the time of each side is its own. */
+/* Packets go both ways until nobody has any left; the time of each side is its own. */
 static void exchange(struct side *a, struct side *b)
 {
     struct side *sides[2] = {a, b};

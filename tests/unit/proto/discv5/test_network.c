@@ -1,4 +1,5 @@
 /* Whole networks on virtual time. */
+#include "../../../../src/proto/discv5/packet.h"
 #include "play_net.h"
 
 #include <setjmp.h>
@@ -326,6 +327,54 @@ static void a_flood_leaves_honest_nodes_talking(void **state)
     net_free(net);
 }
 
+/* The worst that a stranger can send: packets that we can read, from node ids that are not there,
+ * each of which wants a challenge. Outgoing handshakes of ours go on; challenges are paced. */
+static void a_flood_of_readable_packets_is_paced_and_outlived(void **state)
+{
+    struct net *net = network(49, 12, 0, false);
+    struct net_node *victim = &net->nodes[1];
+    struct rng_seeded rng;
+    size_t sent = victim->sent, limited = 0, pongs = victim->counts[DISCV5_PONG];
+
+    (void)state;
+    rng_seeded_init(&rng, 50);
+    for (unsigned round = 0; round < 100; round++) { /* two seconds, 20,000 a second */
+        for (unsigned i = 0; i < 400; i++) {
+            const uint8_t ip[4] = {60, (uint8_t)rng_below(&rng.base, 4),
+                                   (uint8_t)rng_below(&rng.base, 250), 1};
+            struct addr from = addr_of(4, ip, (uint16_t)(1 + rng_below(&rng.base, 60000)));
+            uint8_t iv[IV_SIZE], nonce[NONCE_SIZE], noise[28], out[DISCV5_PACKET_MAX];
+            struct node_id src;
+            struct packet_out p = {&src, &victim->enr.id, iv, nonce};
+
+            rng_fill(&rng.base, src.b, sizeof src.b);
+            rng_fill(&rng.base, iv, sizeof iv);
+            rng_fill(&rng.base, nonce, sizeof nonce);
+            rng_fill(&rng.base, noise, sizeof noise);
+            limited +=
+                discv5_feed(
+                    victim->engine, &from,
+                    view_of(out, d5_packet_put_random(&p, view_of(noise, sizeof noise), out)),
+                    net->now) == E_RATE;
+        }
+        net_pump(net, 1);
+        if (round % 10 == 5) {
+            uint64_t request;
+
+            assert_int_equal(
+                discv5_ping(victim->engine, &net->nodes[2 + round / 10].enr, net->now, &request),
+                E_OK);
+        }
+        net_run(net, MILLIS(20));
+    }
+    assert_true(limited > 35000);
+    assert_true(victim->sent - sent < 2300); /* the bucket, two seconds of it, and our own talk */
+    net_run(net, SECONDS(5));
+    assert_int_equal(victim->counts[DISCV5_PONG] - pongs, 10);
+    assert_int_equal(discv5_live_count(victim->engine) >= 10, true);
+    net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +388,7 @@ int main(void)
         cmocka_unit_test(new_records_reach_those_who_know_the_node),
         cmocka_unit_test(one_network_cannot_fill_a_table),
         cmocka_unit_test(a_flood_leaves_honest_nodes_talking),
+        cmocka_unit_test(a_flood_of_readable_packets_is_paced_and_outlived),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
