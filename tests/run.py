@@ -73,6 +73,9 @@ def notes(path):
     return "; ".join(re.findall(r"^note: (.*)$", path.read_text(errors="replace"), re.M))
 
 
+BEHIND = 15  # what needs the processors gives way to the peers, whose slots pass in real time
+
+
 def command(name, argv, minutes, env=None, nice=0):
     """Run argv with its output in the log. Returns (result, seconds, note)."""
     path = log_path(name)
@@ -163,8 +166,12 @@ def build_job(row, targets):
     def run(report):
         configured = (BUILD / preset / "build.ninja").exists()
         shell = "" if configured else f"cmake --preset {preset} && "
-        argv = ["bash", "-c", f"{shell}exec ninja -C build/{preset} {' '.join(targets)}"]
-        result, seconds, note = command(row.name, argv, row.minutes, nice=5)
+        argv = [
+            "bash",
+            "-c",
+            f"{shell}exec ninja -j {table.LANES['cpu']} -C build/{preset} {' '.join(targets)}",
+        ]
+        result, seconds, note = command(row.name, argv, row.minutes, nice=BEHIND)
         warnings = re.findall(r"^.*warning: .*$", log_path(row.name).read_text(errors="replace"), re.M)
         if result == "pass" and warnings:
             result, note = "fail", f"{len(warnings)} compiler warnings, first: {warnings[0][:200]}"
@@ -215,7 +222,7 @@ def ctest_job(names, some):
             "-R",
             only,
         ]
-        result, seconds, note = command("ctest", argv, 20, nice=5)
+        result, seconds, note = command("ctest", argv, 20, nice=BEHIND)
         if not junit.exists():
             return report.add("unit/all", "fail", seconds, note or "ctest wrote no result")
         seen = set()
@@ -267,7 +274,7 @@ def fuzz_job(name, corpus, long):
         ]
         argv += [str(corpus)] if corpus.is_dir() else []
         label = "fuzz/" + name[len("fuzz_") :]
-        result, seconds, note = command(label, argv, 240 if long else 12, nice=5)
+        result, seconds, note = command(label, argv, 240 if long else 12, nice=BEHIND)
         text = log_path(label).read_text(errors="replace")
         done = re.search(r"number_of_executed_units: (\d+)", text)
         if result == "pass" and (not done or int(done.group(1)) < runs):
@@ -302,8 +309,10 @@ def plan(patterns, long):
         "build/dev": units if patterns else ["all"],
         "build/fuzz": sorted(fuzz) if patterns else ["all"],
     }
-    jobs = [build_job(r, targets[r.name]) for r in table.BUILDS] + [row_job(r, long, 5) for r in table.PEERS]
-    jobs += [row_job(r, long) for r in rows]
+    jobs = [build_job(r, targets[r.name]) for r in table.BUILDS] + [
+        row_job(r, long, BEHIND) for r in table.PEERS
+    ]
+    jobs += [row_job(r, long, BEHIND if r.group == "check" else 0) for r in rows]
     jobs += [ctest_job(units, bool(patterns))] if units else []
     jobs += [fuzz_job(n, c, long) for n, c in fuzz.items()]
     if (
