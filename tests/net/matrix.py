@@ -110,11 +110,15 @@ def requests(ours, theirs, our_id):
 
 
 def storm(ours, theirs, our_id, many):
-    """Streams that end in every way, from both sides, leave the connection as it was."""
+    """The other side's streams end in every way, and the connection stays as it was."""
     theirs.say(f"storm {our_id} {many} 1")
     t = theirs.wait("storm", 60)
     assert t["conns"] == 1 and t["wrong"] == 0 and t["opened"] == many and t["echoed"] > 0, t
-    for _ in range(max(many // 200, 1)):
+
+
+def abandon(ours, rounds):
+    """Our streams, reset at the first byte of their answers."""
+    for _ in range(rounds):
         ours.say("abandon 300000 100")
         ours.wait("echo", 60)
 
@@ -149,6 +153,7 @@ def row(net, kind, muxer, early, we_dial, ip6, long):
             requests(ours, theirs, up["peer"])
         if kind.storms and muxer == "yamux":  # go-mplex waits five seconds for each stream that nobody reads
             storm(ours, theirs, up["peer"], 20_000 if long else 1000)
+        abandon(ours, 50 if long else 2)
         last = check_streams(ours, theirs, up["peer"], kind.many, long)
         if we_dial:
             ours.say("close")
