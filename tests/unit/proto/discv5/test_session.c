@@ -1,4 +1,5 @@
 /* Two or three engines: handshakes in both roles, and what an attacker makes of them. */
+#include "../../../../src/proto/discv5/engine.h"
 #include "play_net.h"
 
 #include <base/mem.h>
@@ -177,6 +178,25 @@ static void a_silent_node_fails_the_request_once(void **state)
 static void slowly(struct discv5_config *cfg)
 {
     cfg->contacts_per_s = 5;
+}
+
+/* ChainSafe's discv5 takes request ids for numbers: leading zeros do not come back. */
+static void request_ids_begin_with_a_byte_that_is_not_zero(void **state)
+{
+    struct net *net = net_new(&(struct net_config){.seed = 13, .n = 2, .local = true});
+
+    (void)state;
+    for (unsigned i = 0; i < 300; i++) {
+        ask_ping(net, 0, 1);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        const struct request *r = &net->nodes[0].engine->requests.all[i];
+
+        assert_true(r->state != REQUEST_FREE && r->id[0] != 0);
+    }
+    net_run(net, SECONDS(2));
+    assert_int_equal(net->nodes[0].counts[DISCV5_PONG], 300);
+    net_free(net);
 }
 
 static void new_destinations_are_paced(void **state)
@@ -413,6 +433,7 @@ int main(void)
         cmocka_unit_test(a_node_that_moves_keeps_being_reached),
         cmocka_unit_test(talk_goes_both_ways),
         cmocka_unit_test(a_silent_node_fails_the_request_once),
+        cmocka_unit_test(request_ids_begin_with_a_byte_that_is_not_zero),
         cmocka_unit_test(new_destinations_are_paced),
         cmocka_unit_test(repeated_packets_open_nothing_and_cost_no_curve_operation),
         cmocka_unit_test(a_whoareyou_counts_only_from_where_the_request_went),
