@@ -100,6 +100,18 @@ static void keep_pending(struct node *n, const struct block_in *b, conn_id from)
     }
 }
 
+/* Who sends a block has it: that is newer than the head of its last status, which may be of before
+ * genesis. It is asked for a status, and for the blocks before at once. */
+static void sender_has(struct node *n, uint64_t slot, conn_id from, struct now now)
+{
+    struct peer *p = peer_by_conn(n, from);
+
+    if (p != NULL && p->has_status && slot > p->status.head_slot) {
+        handshake_ask_again(p, slot, now);
+        p->status.head_slot = slot;
+    }
+}
+
 void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now)
 {
     /* Without an anchor only a range may begin the chain: a gossiped block is of the middle. */
@@ -108,12 +120,8 @@ void sync_take(struct node *n, const struct block_in *b, conn_id from, struct no
     if (e == E_OK) {
         link_waiting(n, b->root, now);
     } else if (e == E_BLOCK_LINK) {
-        struct peer *p = peer_by_conn(n, from);
-
         keep_pending(n, b, from);
-        if (p != NULL) {
-            handshake_ask_again(p, b->slot, now);
-        }
+        sender_has(n, b->slot, from, now);
         sync_wake(n, now);
     } else if (e != E_EXISTS) {
         LOG(n->log, LOG_ERROR, "chain", "a block could not be kept", L_U64("slot", b->slot),
