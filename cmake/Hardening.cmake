@@ -1,3 +1,7 @@
+# Executables are linked as position independent, whatever the compiler's default is.
+include(CheckPIESupported)
+check_pie_supported()
+
 # Everything is hidden in the library but what include/p2pd exports; no FP contraction, since the
 # same seed must give the same run on every machine.
 add_compile_options(-fvisibility=hidden -fno-common -ffp-contract=off)
