@@ -10,8 +10,8 @@
 #include <net/host.h>
 
 #define PLAY_NODES_MAX  8
-#define PLAY_LINKS_MAX  4096
-#define PLAY_EVENTS_MAX 4096
+#define PLAY_LINKS_MAX  256
+#define PLAY_EVENTS_MAX 256
 
 struct play;
 
