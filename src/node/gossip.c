@@ -33,6 +33,8 @@ enum err gossip_init(struct node *n, struct now now)
     cfg.topics_max = GOSSIP_TOPICS_MAX;
     cfg.peers_max = n->cfg.target_peers * 2 + 32;
     cfg.topic_score_cap = TOPIC_SCORE_CAP;
+    cfg.seen_ttl_ns = 2 * MILLIS(n->cfg.network->config.SLOT_DURATION_MS) *
+                      n->cfg.network->slots_per_epoch; /* two epochs */
     if (n->cfg.local_network) {
         cfg.ip_threshold = cfg.peers_max; /* all of them on one host */
     }
@@ -221,8 +223,10 @@ static void refused(struct node *n, const struct pubsub_event *ev, enum err erro
     if (ev->g.topic != UINT32_MAX && n->gossip.topics[ev->g.topic].topic != NULL) {
         topic_text(n->gossip.topics[ev->g.topic].topic, name);
     }
-    LOG(n->log, LOG_INFO, "gossip", "message rejected", L_STR("reason", err_table[error].name),
-        L_STR("why", reason), L_STR("topic", name), L_STR("peer", id));
+    /* A topic just left still brings messages: nobody's fault. */
+    LOG(n->log, error == E_TOPIC ? LOG_DEBUG : LOG_INFO, "gossip", "message rejected",
+        L_STR("reason", err_table[error].name), L_STR("why", reason), L_STR("topic", name),
+        L_STR("peer", id));
 }
 
 static void on_message(struct node *n, const struct pubsub_event *ev, struct now now)
