@@ -88,9 +88,9 @@ CHECKED enum err ssz_verify_proof(const uint8_t leaf[static 32], const uint8_t (
 
 /*
  * Building: start from the type's default value, then set fields by path, in any order; lists are
- * appended to. What is set whole replaces what was there, and cannot be set in parts afterwards.
- * The path "" is the value itself. All input is checked: the errors are those of ssz_check(),
- * E_SSZ_PATH, E_SSZ_TYPE and E_RANGE. ssz_build_end() appends the bytes to `out`.
+ * appended to; a union is set whole. What is set whole replaces what was there, and cannot be set
+ * in parts afterwards. The path "" is the value itself. All input is checked: the errors are those
+ * of ssz_check(), E_SSZ_PATH, E_SSZ_TYPE and E_RANGE. ssz_build_end() appends the bytes to `out`.
  */
 struct ssz_builder;
 
