@@ -168,15 +168,45 @@ bool chain_has(const struct node *n, const uint8_t root[static 32])
            (n->chain.anchored && memcmp(n->chain.anchor_root, root, 32) == 0);
 }
 
+/* From gloas on, columns and envelopes are checked against the block's bid: it is read once. */
+static const struct check_block *read_bid(struct node *n, const uint8_t root[static 32],
+                                          uint64_t slot)
+{
+    const struct network *net = n->cfg.network;
+    struct chain *c = &n->chain;
+
+    for (size_t i = 0; i < CHAIN_READ_MAX; i++) {
+        if (memcmp(c->read[i].root, root, 32) == 0) {
+            return &c->read[i].block;
+        }
+    }
+    struct chain_read *r = &c->read[c->read_next++ % CHAIN_READ_MAX];
+    const struct ssz_type *t =
+        schema_type(net->preset, network_fork_at_slot(net, slot), "SignedBeaconBlock");
+    struct blob *ssz = NULL;
+
+    if (ssz_has_field(t, "message.body.signed_execution_payload_bid")) {
+        ssz = chain_read(n, root);
+    }
+    memcpy(r->root, root, 32);
+    r->block = (struct check_block){.slot = slot};
+    if (ssz != NULL) {
+        check_block_read(t, blob_view(ssz), &r->block);
+        blob_unref(ssz);
+    }
+    return &r->block;
+}
+
 bool chain_known(void *self, const uint8_t root[static 32], struct check_block *ret)
 {
-    const struct node *n = self;
+    struct node *n = self;
     const struct chain_block *b = map_get(&n->chain.blocks, root);
 
     if (b == NULL && !chain_has(n, root)) {
         return false;
     }
-    *ret = (struct check_block){.slot = b != NULL ? b->slot : n->chain.anchor_slot};
+    *ret = b != NULL ? *read_bid(n, root, b->slot)
+                     : (struct check_block){.slot = n->chain.anchor_slot};
     return true;
 }
 

@@ -99,6 +99,13 @@ struct chain_block {
     uint64_t slot;
 };
 
+#define CHAIN_READ_MAX 8u /* blocks whose bids are kept at hand: gossip asks for the newest few */
+
+struct chain_read {
+    uint8_t root[32];
+    struct check_block block;
+};
+
 struct chain {
     struct map blocks;  /* root -> struct chain_block */
     struct map by_slot; /* canonical: slot -> root */
@@ -107,6 +114,8 @@ struct chain {
     uint64_t anchor_slot; /* no block at or before it is served */
     uint64_t head_slot;
     uint8_t head_root[32];
+    struct chain_read read[CHAIN_READ_MAX];
+    unsigned read_next;
 };
 
 /* How a block came to us; the label of M_BLOCKS. */
