@@ -27,7 +27,7 @@ def http_json(url, seconds=10):
 class Daemon:
     """One beacon-p2pd process on 127.0.0.1 with ports of its own."""
 
-    def __init__(self, name, network, datadir, flags=(), wrapper=(), start_seconds=30):
+    def __init__(self, name, network, datadir, flags=(), wrapper=(), start_seconds=30, private=True):
         self.name, self.events, self.rest = name, [], f"http://127.0.0.1:{free_port()}"
         self.port = free_port()
         datadir.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ class Daemon:
             "127.0.0.1",
             "--http-port",
             self.rest.rsplit(":", 1)[1],
-            "--enable-private-discovery",
+            *(["--enable-private-discovery"] if private else []),
             "--log-format",
             "json",
             *flags,
