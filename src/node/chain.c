@@ -186,7 +186,7 @@ static const struct check_block *read_bid(struct node *n, const uint8_t root[sta
     struct blob *ssz = NULL;
 
     if (ssz_has_field(t, "message.body.signed_execution_payload_bid")) {
-        ssz = chain_read(n, root);
+        ssz = chain_read(n, STORE_BLOCK, root, 0);
     }
     memcpy(r->root, root, 32);
     r->block = (struct check_block){.slot = slot};
@@ -281,11 +281,12 @@ bool chain_is_canonical(const struct node *n, const uint8_t root[static 32])
     return at != NULL && memcmp(at, root, 32) == 0;
 }
 
-struct blob *chain_read(const struct node *n, const uint8_t root[static 32])
+struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_t root[static 32],
+                        uint64_t index)
 {
     struct blob *packed, *ssz = NULL;
 
-    if (store_get(n->store, STORE_BLOCK, root, 0, &packed) != E_OK) {
+    if (store_get(n->store, kind, root, index, &packed) != E_OK) {
         return NULL;
     }
     if (snappy_block_open(blob_view(packed), n->cfg.network->config.MAX_PAYLOAD_SIZE, &ssz) !=

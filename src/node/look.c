@@ -150,7 +150,7 @@ enum err node_get_block(struct node *n, const char *id, struct node_block *ret)
     b.slot = known->slot;
     b.fork = network_fork_at_slot(n->cfg.network, b.slot);
     b.canonical = chain_is_canonical(n, b.root);
-    b.ssz = chain_read(n, b.root);
+    b.ssz = chain_read(n, STORE_BLOCK, b.root, 0);
     if (b.ssz == NULL) {
         return E_NOT_FOUND;
     }

@@ -272,8 +272,9 @@ CHECKED enum err chain_add(struct node *n, const struct block_in *b, struct now 
 bool chain_root_at(const struct node *n, uint64_t slot, uint8_t ret[static 32]);
 const struct chain_block *chain_block(const struct node *n, const uint8_t root[static 32]);
 bool chain_is_canonical(const struct node *n, const uint8_t root[static 32]);
-/* The block's SSZ: a new reference, NULL when it cannot be read. */
-struct blob *chain_read(const struct node *n, const uint8_t root[static 32]);
+/* An object's SSZ: a new reference, NULL when it cannot be read. */
+struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_t root[static 32],
+                        uint64_t index);
 uint64_t chain_earliest_slot(const struct node *n);
 void chain_status(const struct node *n, struct now now, struct eth_status *ret);
 const char *block_via_name(unsigned via); /* NULL out of range */

@@ -7,8 +7,6 @@
  */
 #include "node_internal.h"
 
-#include <codec/snappy.h>
-
 static bool serves_columns(const struct serving *s)
 {
     return s->method == METHOD_data_column_sidecars_by_range_1 ||
@@ -102,28 +100,13 @@ static bool find_next(const struct node *n, struct serving *s)
     return true;
 }
 
-static struct blob *read_next(const struct node *n, const struct serving *s)
-{
-    struct blob *packed, *ssz = NULL;
-
-    if (!serves_columns(s)) {
-        return chain_read(n, s->next_root);
-    }
-    if (store_get(n->store, STORE_COLUMN, s->next_root, s->next_index, &packed) != E_OK) {
-        return NULL;
-    }
-    if (snappy_block_open(blob_view(packed), n->cfg.network->config.MAX_PAYLOAD_SIZE, &ssz) !=
-        E_OK) {
-        ssz = NULL;
-    }
-    blob_unref(packed);
-    return ssz;
-}
-
 static enum err send_next(struct node *n, struct serving *s)
 {
     const struct chain_block *b = chain_block(n, s->next_root);
-    struct blob *ssz = b == NULL ? NULL : read_next(n, s);
+    enum store_kind kind = serves_columns(s) ? STORE_COLUMN : STORE_BLOCK;
+    struct blob *ssz =
+        b == NULL ? NULL
+                  : chain_read(n, kind, s->next_root, kind == STORE_COLUMN ? s->next_index : 0);
 
     if (ssz == NULL) {
         return E_STORE;
