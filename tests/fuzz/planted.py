@@ -41,9 +41,7 @@ def try_fault(row, work):
     text = path.read_text()
     if text.count(right) != 1:
         return f"{source}: the text to replace stands there {text.count(right)} times: {right!r}"
-    faulty = (
-        path.parent / f".planted-{os.getpid()}-{target}.c"
-    )  # beside the original, for its private headers
+    faulty = work / f"{target}.c"  # not in src: builds beside this one look there for sources
     commands = [
         c for c in json.loads((BUILD / "compile_commands.json").read_text()) if c["file"] == str(path)
     ]
@@ -55,7 +53,7 @@ def try_fault(row, work):
         faulty.write_text(text.replace(right, wrong))
         argv = [obj if a == argv[argv.index("-o") + 1] else faulty if a == str(path) else a for a in argv]
         done = subprocess.run(
-            [str(a) for a in argv] + ["-w"],
+            [str(a) for a in argv] + ["-w", "-iquote", str(path.parent)],  # its private headers
             cwd=commands[0]["directory"],
             capture_output=True,
             text=True,
