@@ -245,7 +245,6 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
         on_accepted(n, t, ev, now);
         break;
     case CHECK_IGNORE:
-        n->gossip.ignored++;
         if (r.wants_block && t->kind == TOPIC_beacon_block) {
             on_block(n, t, ev, now); /* waits for its parent */
         }
@@ -253,7 +252,6 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
             L_STR("topic", topic_kind_name(t->kind)));
         break;
     case CHECK_REJECT:
-        n->gossip.rejected++;
         verdict = GOSSIP_REJECT;
         refused(n, ev, r.error == E_OK ? E_GOSSIP_REJECT : r.error, r.reason);
         break;
@@ -262,19 +260,16 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
     gossipsub_verdict(engine(n), ev->g.message, verdict, now);
 }
 
-void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now)
+static void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now)
 {
     switch (ev->g.kind) {
     case GOSSIP_MESSAGE:
         on_message(n, ev, now);
         break;
-    case GOSSIP_DUPLICATE:
-        n->gossip.duplicates++;
-        break;
     case GOSSIP_REFUSED:
-        n->gossip.rejected++;
         refused(n, ev, ev->g.error, err_text(ev->g.error));
         break;
+    case GOSSIP_DUPLICATE:
     case GOSSIP_SUBSCRIBED:
     case GOSSIP_UNSUBSCRIBED:
     case GOSSIP_ADVERTISED:

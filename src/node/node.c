@@ -115,6 +115,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     peer_id_from_secp(cfg->ident->public, &n->id);
     node_id_from_public(cfg->ident->public, &n->node_id);
     first_metadata(n, now);
+    metric_set(n->metrics, M_CUSTODY_GROUPS, 0, cfg->custody_groups);
     peers_init(n);
     sync_init(n);
     make_host(n, now);

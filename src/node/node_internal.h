@@ -138,14 +138,12 @@ struct sync {
     struct map pending; /* root -> struct pending_block */
     bool range_running, root_running;
     uint64_t range_request, root_request;
-    conn_id range_conn, root_conn;
     uint64_t range_from, range_count, range_got, next_slot;
     uint8_t last_root[32], root_wanted[32];
     bool have_last;
     uint64_t back_off; /* slots to step back when a batch does not link to what we have */
     uint64_t retry_ns;
     uint64_t fetched; /* blocks by range and root, since start */
-    uint64_t told_slot;
 };
 
 #define SERVING_MAX 64u /* answers under way at once, over all peers; more are told to wait */
@@ -185,7 +183,7 @@ struct gossip {
     struct check_cache *checks;
     uint64_t last_delay_ns, last_slot;
     bool has_delay;
-    uint64_t blocks, duplicates, ignored, rejected;
+    uint64_t blocks; /* by gossip, since start */
 };
 
 struct node {
@@ -308,8 +306,6 @@ void gossip_on_slot(struct node *n, struct now now); /* join and leave topics */
 unsigned gossip_mesh(const struct node *n);          /* peers in the block topic's mesh */
 CHECKED enum err gossip_publish(struct node *n, const struct fork_span *span, enum topic_kind kind,
                                 uint64_t subnet, struct view ssz, struct now now);
-
-void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now);
 
 /* producer.c: the devnet's block maker */
 void producer_on_slot(struct node *n, struct now now);

@@ -155,7 +155,6 @@ static void ask_root(struct node *n, const struct pending_block *p, struct now n
     s->root_running =
         rpc_request(n->rpc, p->from, METHOD_beacon_blocks_by_root_2, view_of(s->root_wanted, 32), 1,
                     REQUEST_TIMEOUT_NS, NULL, now, &s->root_request) == E_OK;
-    s->root_conn = p->from;
 }
 
 static enum err range_request(const struct node *n, uint64_t from, uint64_t count, struct buf *out)
@@ -189,7 +188,6 @@ static void ask_range(struct node *n, uint64_t target, struct now now)
                         (uint32_t)count, REQUEST_TIMEOUT_NS, NULL, now, &s->range_request) == E_OK;
     }
     buf_done(&out);
-    s->range_conn = p->conn;
     s->range_from = from;
     s->range_count = count;
     s->range_got = 0;
