@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The fuzz targets can fail: in each engine and parser one fault is planted, and its target must find it.
+"""The fuzz targets can fail: in each engine and parser one fault is planted, and the kept inputs must find it.
 
 A row is a target, a source file, a piece of its text and what stands there instead. The faulty file is compiled with the fuzz
-preset's own command and put in front of the library that has the right one; then the target runs from its kept corpus.
+preset's own command and put in front of the library that has the right one; then the target plays its kept corpus, nothing
+else, so the answer is the same in every run. `--keep` fuzzes for the rows that the corpus misses, and keeps what it found.
 """
 
+import hashlib
 import json
 import os
 import shlex
@@ -16,7 +18,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / "build" / "fuzz"
-RUNS = 60_000  # a fault worth planting is found in the first few thousand
+KEEP_RUNS = 2_000_000  # a fault worth planting is found in the first few thousand
 sys.path.insert(0, str(TOP / "tests"))
 
 
@@ -35,7 +37,16 @@ def rows():
         raise SystemExit(f"planted.txt: a row is cut: {block}")
 
 
-def try_fault(row, work):
+def play(binary, corpus, scratch, runs):
+    """What the target finds from this corpus: None, or the input that failed."""
+    run = [binary, "-seed=1", f"-runs={runs}", "-max_len=4096", "-timeout=20", f"-artifact_prefix={scratch}/", scratch, corpus]
+    done = subprocess.run([str(a) for a in run], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    return next(p for kind in ("crash-*", "timeout-*", "leak-*") for p in scratch.glob(kind))
+
+
+def try_fault(row, work, keep):
     target, source, right, wrong = row
     path = TOP / source
     text = path.read_text()
@@ -78,31 +89,28 @@ def try_fault(row, work):
     scratch = work / f"{target}.corpus"
     scratch.mkdir(exist_ok=True)
     corpus = TOP / "tests/fuzz/corpus" / target.rsplit("_fuzz_", 1)[1]
-    run = [
-        binary,
-        "-seed=1",
-        f"-runs={RUNS}",
-        "-max_len=4096",
-        "-timeout=20",
-        f"-artifact_prefix={scratch}/",
-        scratch,
-        corpus,
-    ]
-    done = subprocess.run([str(a) for a in run], capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    found = play(binary, corpus, scratch, 0)
+    if found is None and keep:
+        found = play(binary, corpus, scratch, KEEP_RUNS)
+        if found:
+            data = found.read_bytes()
+            (corpus / f"planted-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
+    if found is None:
         return f"{target} did not find the fault in {source}: {right!r} -> {wrong!r}"
     return None
 
 
 def main():
-    wanted = [r for r in rows() if len(sys.argv) < 2 or sys.argv[1] in r[0]]
+    keep = "--keep" in sys.argv[1:]
+    names = [a for a in sys.argv[1:] if a != "--keep"]
+    wanted = [r for r in rows() if not names or names[0] in r[0]]
     with tempfile.TemporaryDirectory() as name:
         # Rows of one target share file names, so each row has a folder.
         def one(numbered):
             number, row = numbered
             work = Path(name) / str(number)
             work.mkdir()
-            return try_fault(row, work)
+            return try_fault(row, work, keep)
 
         with ThreadPoolExecutor(2) as pool:
             missed = [m for m in pool.map(one, enumerate(wanted)) if m]
