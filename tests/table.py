@@ -40,6 +40,7 @@ PEERS = [
     Row("peer/discv5_js", "peer", ["tests/interop/peers.sh", "discv5_js"], ["peer/node"], 10, 10),
     Row("peer/go", "peer", ["tests/interop/peers.sh", "go"], [], 15, 15),
     Row("peer/devp2p", "peer", ["tests/interop/peers.sh", "devp2p"], ["peer/go"], 20, 20),
+    Row("peer/rust", "peer", ["tests/interop/peers.sh", "rust"], [], 30, 30),
 ]
 
 CHECKS = [

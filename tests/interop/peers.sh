@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# peers.sh node|lodestar|js|go: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
+# peers.sh node|lodestar|js|discv5_js|go|devp2p|rust: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$top/cmake/packages.sh"
@@ -68,6 +68,14 @@ devp2p) # go-ethereum's discv5 conformance suite: some 200 CPU seconds, once
     [ -x "$cache/bin/devp2p" ] || GOBIN=$cache/bin go install github.com/ethereum/go-ethereum/cmd/devp2p@v1.17.10 ||
         { echo "devp2p does not build"; exit 1; }
     ;;
+rust) # libp2p and discv5 in one program: some 300 CPU seconds, once
+    cargo=$(command -v cargo || true)
+    [ -n "$cargo" ] || { p2pd_install cargo-web && cargo=$(command -v cargo || true); }
+    [ -n "$cargo" ] || { echo "no cargo: it is neither here nor among the packages of apt"; exit 77; }
+    (cd "$top/tests/interop/rust" && CARGO_TARGET_DIR=$cache/rust "$cargo" build --release --locked) ||
+        { echo "the Rust peer does not build"; exit 1; }
+    ln -sf ../rust/release/rustpeer "$cache/bin/rustpeer"
+    ;;
 lodestar)
     if npm_ci lodestar; then
         # Only the native parts that Lodestar cannot do without are built. Node's headers come with the machine's
@@ -83,6 +91,6 @@ lodestar)
         installed lodestar
     fi
     ;;
-*) die "usage: peers.sh node|lodestar|js|discv5_js|go|devp2p" ;;
+*) die "usage: peers.sh node|lodestar|js|discv5_js|go|devp2p|rust" ;;
 esac
 exit 0
