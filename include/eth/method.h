@@ -46,6 +46,12 @@ enum method method_newest(enum method m, enum fork f);
 /* The type of a chunk; context NULL for methods without. NULL: unknown digest, or a fork in which
  * the method has no objects. */
 const struct ssz_type *method_chunk_type(const struct method_info *mi, const uint8_t *context);
+/* The slot that an object of this method names itself. The bytes have been checked by `t`. */
+bool method_object_slot(enum method m, const struct ssz_type *t, struct view ssz, uint64_t *ret);
+/* A chunk of an answer by its type, and its context bytes by the object's own slot: an ssz error,
+ * or E_REQRESP_CONTEXT. */
+CHECKED enum err method_check_chunk(const struct method_info *mi, const uint8_t context[static 4],
+                                    struct view ssz);
 /* Shaped as reqresp_bounds of proto/reqresp.h: self is a `const struct method_info *`. */
 bool method_bounds(void *self, const uint8_t context[static 4], size_t *ret_min, size_t *ret_max);
 /* Most chunks that a request may ask for or an answer may have, in this fork. */

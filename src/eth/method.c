@@ -1,4 +1,7 @@
+#include <assert.h>
 #include <eth/method.h>
+
+#define PATH_MAX_BYTES 64u /* of a field's path in method.def */
 
 typedef uint64_t chunks_of_fork(const struct network_config *c, enum fork f);
 
@@ -58,14 +61,15 @@ static const struct row {
     const char *request, *response;
     bool has_context;
     chunks_of_fork *chunks;
+    const char *slot;
 } rows[METHOD_COUNT] = {
 
-#define METHOD(name, version, since, until, request, response, context, chunks) \
-    {#name,    "/eth2/beacon_chain/req/" #name "/" #version "/ssz_snappy",      \
-     version,  since,                                                           \
-     until,    request,                                                         \
-     response, context,                                                         \
-     chunks},
+#define METHOD(name, version, since, until, request, response, context, chunks, slot) \
+    {#name,    "/eth2/beacon_chain/req/" #name "/" #version "/ssz_snappy",            \
+     version,  since,                                                                 \
+     until,    request,                                                               \
+     response, context,                                                               \
+     chunks,   slot},
 #include <eth/method.def>
 #undef METHOD
 };
@@ -202,6 +206,45 @@ bool method_bounds(void *self, const uint8_t context[static 4], size_t *ret_min,
     *ret_min = ssz_size_min(t);
     *ret_max = payload_max(mi->network, ssz_size_max(t));
     return true;
+}
+
+bool method_object_slot(enum method m, const struct ssz_type *t, struct view ssz, uint64_t *ret)
+{
+    const char *path = rows[m].slot;
+
+    while (path != NULL) {
+        const char *end = strchr(path, '|');
+        size_t n = end == NULL ? strlen(path) : (size_t)(end - path);
+        struct ssz_value v;
+        char one[PATH_MAX_BYTES];
+
+        assert(n < sizeof one);
+        memcpy(one, path, n);
+        one[n] = '\0';
+        if (ssz_get(t, ssz, one, &v) == E_OK && v.bytes.n == 8) {
+            *ret = load_le64(v.bytes.p);
+            return true;
+        }
+        path = end == NULL ? NULL : end + 1;
+    }
+    return false;
+}
+
+enum err method_check_chunk(const struct method_info *mi, const uint8_t context[static 4],
+                            struct view ssz)
+{
+    const struct ssz_type *t = method_chunk_type(mi, mi->has_context ? context : NULL);
+    uint64_t slot;
+
+    if (t == NULL) {
+        return E_REQRESP_CONTEXT;
+    }
+    TRY(ssz_check(t, ssz, NULL));
+    if (!mi->has_context || !method_object_slot(mi->method, t, ssz, &slot)) {
+        return E_OK;
+    }
+    const struct fork_span *said = network_span_of(mi->network, context);
+    return said == network_span_at_slot(mi->network, slot) ? E_OK : E_REQRESP_CONTEXT;
 }
 
 uint32_t method_chunks_max(const struct method_info *mi, enum fork f)

@@ -1,6 +1,6 @@
 /*
  * The node's heart: port events in, its parts' turns, deadlines out. Reading order of src/node:
- * this file, peers.c, handshake.c, gossip.c, chain.c, sync.c, serve.c, discovery.c, look.c.
+ * this file, peers.c, handshake.c, gossip.c, chain.c, ask.c, sync.c, serve.c, discovery.c, look.c.
  */
 #include "node_internal.h"
 
@@ -118,6 +118,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     metric_set(n->metrics, M_CUSTODY_GROUPS, 0, cfg->custody_groups);
     peers_init(n);
     sync_init(n);
+    ask_init(n);
     make_host(n, now);
     if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n) != E_OK ||
         gossip_init(n, now) != E_OK || discovery_init(n, now) != E_OK) {
@@ -145,6 +146,7 @@ void node_free(struct node *n)
     gossip_done(n);
     host_free(n->host);
     sync_done(n);
+    ask_done(n);
     chain_done(n);
     peers_done(n);
     if (n->own_store) {
@@ -217,17 +219,13 @@ static void on_slot(struct node *n, struct now now)
 static enum err check_ssz(const struct node *n, const struct rpc_event *ev)
 {
     const struct method_info *m = &n->methods[ev->method];
-    const struct ssz_type *t = m->request_type;
 
     if (ev->kind == RPC_CHUNK) {
-        t = method_chunk_type(m, m->has_context ? ev->context : NULL);
-        if (t == NULL) {
-            return E_REQRESP_CONTEXT;
-        }
-    } else if (ev->kind != RPC_CALLED || t == NULL) {
-        return E_OK;
+        return method_check_chunk(m, ev->context, ev->data);
     }
-    return ssz_check(t, ev->data, NULL);
+    return ev->kind != RPC_CALLED || m->request_type == NULL
+               ? E_OK
+               : ssz_check(m->request_type, ev->data, NULL);
 }
 
 static void request_refused(struct node *n, const struct rpc_event *ev)
@@ -251,6 +249,9 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
         rpc_reply_error(n->rpc, ev->call, RR_INVALID_REQUEST, err_text(e));
         return;
     }
+    if (ask_on_bad(n, ev, e, now)) {
+        return;
+    }
     rpc_cancel(n->rpc, ev->request, now);
     refused.kind = RPC_FAILED;
     if (serve_has_method((enum method)ev->method)) {
@@ -267,6 +268,9 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 
     if (e != E_OK) {
         bad_ssz(n, ev, e, now);
+        return;
+    }
+    if (ask_on_rpc(n, ev, now)) {
         return;
     }
 
@@ -363,6 +367,7 @@ static void finish(struct node *n)
 static void turn(struct node *n, struct now now)
 {
     pump(n, now);
+    ask_tick(n, now);
     store_turn(n);
     host_flush(n->host, now);
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
@@ -370,6 +375,7 @@ static void turn(struct node *n, struct now now)
     at = earlier(at, discovery_deadline(n));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
+    at = earlier(at, ask_deadline(n));
     if (n->stopping) {
         if (!n->store_busy && (now.mono_ns >= n->stop_ns || n->peers.n_connected == 0)) {
             finish(n);

@@ -7,6 +7,8 @@
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
+#include "ask.h"
+
 #include <base/map.h>
 #include <base/mem.h>
 #include <eth/chain_maker.h>
@@ -68,6 +70,7 @@ struct peer {
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
     unsigned failures; /* dials in a row, or sync answers of no use */
     unsigned useless;
+    unsigned blame; /* points for answers of no use: see ask_blame() */
     struct eth_status status;
     struct node_metadata metadata;
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
@@ -206,6 +209,7 @@ struct node {
     struct discovery discovery;
     struct chain chain;
     struct sync sync;
+    struct asks asks;
     struct serving serving[SERVING_MAX];
     struct gossip gossip;
     struct node_metadata metadata;
@@ -277,6 +281,18 @@ uint64_t chain_earliest_slot(const struct node *n);
 void chain_status(const struct node *n, struct now now, struct eth_status *ret);
 const char *block_via_name(unsigned via); /* NULL out of range */
 bool chain_known(void *self, const uint8_t root[static 32], struct check_block *ret);
+
+/* ask_peer.c: the rest is in ask.h */
+struct ask_quota *ask_quotas(const struct node *n, conn_id c); /* one a method; NULL: none yet */
+struct ask_quota *ask_quotas_make(struct node *n, conn_id c);  /* NULL: too many peers */
+/* When a request of so many chunks keeps to the limit. */
+uint64_t ask_quota_ready(const struct ask_quota *q, uint32_t chunks, struct now now);
+void ask_quota_spend(struct ask_quota *q, uint32_t chunks, struct now now);
+void ask_quota_got(struct ask_quota *q, uint32_t chunks, struct now now);
+void ask_quota_measure(struct ask_quota *q, uint32_t chunks, uint64_t took_ns);
+void ask_quota_refused(struct ask_quota *q, uint32_t chunks, struct now now);
+bool ask_is_limiter(const struct rpc_event *ev);
+uint64_t ask_quota_cost(const struct ask_quota *q, uint32_t chunks); /* NULL: nothing known */
 
 /* sync.c */
 void sync_init(struct node *n);

@@ -273,6 +273,7 @@ static void disconnected(struct node *n, struct peer *p, struct now now)
         n->peers.n_connected--;
         pubsub_remove(n->gossip.pubsub, p->conn, now);
         sync_peer_gone(n, p->conn);
+        ask_peer_gone(n, p->conn);
     }
     p->state = PEER_DISCONNECTED;
     p->conn = 0;
@@ -308,6 +309,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
         p->addr = ev->addr;
     }
     p->failures = 0;
+    p->blame /= 2; /* what it did is not forgotten for a new connection */
     p->why[0] = '\0';
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
