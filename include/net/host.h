@@ -148,14 +148,21 @@ void host_tick(struct host *h, struct now now);
 void host_flush(struct host *h, struct now now);
 bool host_next(struct host *h, struct host_event *ret);
 
-/* expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS, E_DENIED. */
+enum host_transport { HOST_TCP, HOST_TRANSPORTS };
+
+struct host_addr {
+    struct addr addr;
+    enum host_transport transport;
+};
+
+/* Over TCP. expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS, E_DENIED. */
 CHECKED enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
                            struct now now, conn_id *ret);
-/* The same at several addresses of one peer, the best first (RFC 8305): the first to answer wins,
- * HOST_CONNECTED has it. Addresses that cannot be dialled are left out, and all after the first
- * HOST_ADDRS_MAX; none left is an error. */
+/* The same at several addresses of one peer, the best first (RFC 8305), over any transport: the
+ * first to connect wins, HOST_CONNECTED has it. Addresses that cannot be dialled are left out, and
+ * all after the first HOST_ADDRS_MAX; none left is an error. */
 #define HOST_ADDRS_MAX 8u
-CHECKED enum err host_dial_any(struct host *h, const struct addr *addrs, size_t n,
+CHECKED enum err host_dial_any(struct host *h, const struct host_addr *addrs, size_t n,
                                const struct peer_id *expected, struct now now, conn_id *ret);
 /* Let written bytes go out, then close; no event but HOST_DISCONNECTED (HOST_DIAL_FAILED for a
  * dial under way). Streams get gone() only. */

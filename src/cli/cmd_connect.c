@@ -28,8 +28,8 @@ struct session {
     bool ping;
     unsigned pings, sent, answered;
     uint64_t rtt_min, rtt_max, rtt_sum;
-    struct multiaddr_parts to; /* where the peer is; by name or address */
-    struct addr addrs[HOST_ADDRS_MAX];
+    struct multiaddr_parts to;              /* where the peer is; by name or address */
+    struct host_addr addrs[HOST_ADDRS_MAX]; /* HOST_TCP is 0 */
     size_t n_addrs;
     bool has_expected;
     struct peer_id expected;
@@ -67,7 +67,7 @@ static void add_enr(struct session *s, const struct enr *e)
     s->has_expected = true;
     peer_id_from_secp(e->public, &s->expected);
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        s->n_addrs += enr_endpoint(e, families[i], "tcp", &s->addrs[s->n_addrs]) ? 1 : 0;
+        s->n_addrs += enr_endpoint(e, families[i], "tcp", &s->addrs[s->n_addrs].addr) ? 1 : 0;
     }
 }
 
@@ -84,7 +84,7 @@ static const char *add_multiaddr(struct session *s)
     s->has_expected = s->to.has_peer;
     s->expected = s->to.peer;
     if (s->to.addr.family != 0) {
-        s->addrs[s->n_addrs++] = s->to.addr;
+        s->addrs[s->n_addrs++].addr = s->to.addr;
     }
     return NULL;
 }
@@ -104,7 +104,7 @@ static const char *read_peer(struct session *s)
         add_enr(s, &e);
         return s->n_addrs == 0 ? "is an ENR without a TCP port" : NULL;
     }
-    if (addr_parse(s->peer, &s->addrs[0]) != E_OK || s->addrs[0].port == 0) {
+    if (addr_parse(s->peer, &s->addrs[0].addr) != E_OK || s->addrs[0].addr.port == 0) {
         return "is neither a multiaddr nor an ENR nor IP:PORT";
     }
     s->n_addrs = 1;
@@ -199,8 +199,8 @@ static void start(struct session *s, struct now now)
 static void on_names(struct session *s, const struct port_event *ev, struct now now)
 {
     for (size_t i = 0; i < ev->n_addrs && s->n_addrs < HOST_ADDRS_MAX; i++) {
-        s->addrs[s->n_addrs] = ev->addrs[i];
-        s->addrs[s->n_addrs++].port = s->to.addr.port;
+        s->addrs[s->n_addrs].addr = ev->addrs[i];
+        s->addrs[s->n_addrs++].addr.port = s->to.addr.port;
     }
     if (s->n_addrs == 0) {
         fprintf(stderr, "beacon-p2pd %s: %s: %s\n", s->command, s->to.name,

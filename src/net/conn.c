@@ -1,9 +1,7 @@
-/* One connection: bytes in, records opened, frames to streams; its end. */
+/* One connection, over whichever transport: its birth, its events, its end. */
 #include "state.h"
 
 #include <stdio.h>
-
-#define IN_MAX RECORD_MAX
 
 struct conn *conn_get(const struct host *h, conn_id id)
 {
@@ -29,8 +27,6 @@ struct conn *conn_new(struct host *h, const struct addr *addr, bool outbound)
         return NULL;
     }
     c->id = slots_add(&h->conns, c);
-    buf_init(&c->in, IN_MAX);
-    buf_init(&c->out, 2 * RECORD_MAX);
     map_init(&c->streams, sizeof(uint32_t), sizeof(struct stream *),
              2 * (size_t)h->cfg.streams_per_conn_max, h->by_port.key);
     timer_init(&c->timer, TIMER_CONN, c);
@@ -44,11 +40,22 @@ void conn_discard(struct conn *c)
 {
     struct host *h = c->host;
 
-    dial_drop(c, 0);
+    dial_drop(c);
     limits_remove(c);
     h->n_conns--;
     metric_set(h->metrics, M_CONNS, 0, h->n_conns);
     conn_free(c);
+}
+
+struct conn *conn_accept(struct host *h, const struct addr *from)
+{
+    enum err e = limits_accept(h, from);
+    struct conn *c = e == E_OK ? conn_new(h, from, false) : NULL;
+
+    if (c == NULL) {
+        metric_add(h->metrics, M_FAULTS, (unsigned)(e == E_OK ? E_BUDGET : e), 1);
+    }
+    return c;
 }
 
 /* The streams have been told and freed before. */
@@ -58,13 +65,9 @@ void conn_free(struct conn *c)
 
     timer_stop(&h->timers, &c->timer);
     slots_remove(&h->conns, c->id);
-    upgrade_free(c->upgrade);
-    noise_free(c->noise);
-    if (c->mux != NULL) {
-        c->mux->ops->free(c->mux);
+    if (c->via != NULL) {
+        c->via->free(c);
     }
-    buf_done(&c->in);
-    buf_done(&c->out);
     map_done(&c->streams);
     budget_done(&c->mem);
     mem_free(c);
@@ -75,7 +78,8 @@ void conn_free(struct conn *c)
 static void tell_end(struct conn *c, enum conn_state was, enum err why, const char *words)
 {
     struct host *h = c->host;
-    char both[96];
+    char both[TRANSPORT_WORDS_MAX] = "";
+    const char *step = c->via == NULL ? "dial" : c->via->name;
 
     if (c->was_up) {
         host_tell(h, HOST_DISCONNECTED, c)->error = why;
@@ -83,12 +87,14 @@ static void tell_end(struct conn *c, enum conn_state was, enum err why, const ch
     }
     struct host_event *ev = host_tell(h, c->outbound ? HOST_DIAL_FAILED : HOST_INBOUND_FAILED, c);
     ev->error = why;
-    upgrade_words(c, why, both);
+    if (was != CONN_DIALING) {
+        step = c->via->step(c);
+        c->via->words(c, why, both);
+    }
     if (words == NULL || words[0] == '\0') {
         words = both;
     }
-    snprintf(ev->text, sizeof ev->text, "%s: %s%s%s%s",
-             was == CONN_DIALING ? "tcp" : upgrade_step_name(c), err_text(why),
+    snprintf(ev->text, sizeof ev->text, "%s: %s%s%s%s", step, err_text(why),
              words[0] == '\0' ? "" : " (", words, words[0] == '\0' ? "" : ")");
 }
 
@@ -105,10 +111,9 @@ void conn_end(struct conn *c, enum err why, const char *words, bool abort)
     c->why = c->why == E_OK ? why : c->why; /* a reason given before is the true one */
     timer_stop(&h->timers, &c->timer);
     if (was == CONN_DIALING) {
-        dial_drop(c, 0);
+        dial_drop(c);
     } else {
-        map_remove(&h->by_port, &c->port_conn);
-        h->port->ops->close(h->port, c->port_conn, abort);
+        c->via->close(c, abort);
     }
     limits_remove(c);
     h->n_conns--;
@@ -131,7 +136,7 @@ void conn_fault(struct conn *c, enum err why)
 {
     if (c->state == CONN_UP && err_table[why].fault == FAULT_REMOTE) {
         /* Spec: hashicorp yamux spec.md "Go Away": a protocol error is told, then it is over. */
-        c->mux->ops->go_away(c->mux, 1);
+        c->via->go_away(c, 1);
         conn_flush(c);
     }
     conn_end(c, why, NULL, c->state != CONN_UP);
@@ -151,30 +156,22 @@ void conn_close(struct conn *c, enum err why)
     MAP_EACH(&c->streams, struct stream *, s) {
         stream_end_if_asked(*s);
     }
-    c->mux->ops->go_away(c->mux, 0);
+    c->via->go_away(c, 0);
     timer_set(&h->timers, &c->timer, h->now.mono_ns + CLOSE_TIMEOUT_NS);
     conn_dirty(c);
 }
 
 /* ---- up ---- */
 
-void conn_up(struct conn *c, const struct mux_ops *muxer)
+void conn_up(struct conn *c)
 {
     struct host *h = c->host;
-    struct mux_config cfg = {
-        .initiator = c->outbound,
-        .streams_max = h->cfg.streams_per_conn_max,
-        .window_max = WINDOW_MAX,
-    };
 
     c->since_ns = c->steps.up_ns = h->now.mono_ns;
     limits_upgraded(c);
     if (!limits_one_per_peer(c)) {
         return;
     }
-    upgrade_free(c->upgrade);
-    c->upgrade = NULL;
-    c->mux = muxer->make(&cfg);
     c->state = CONN_UP;
     c->was_up = true;
     host_tell(h, HOST_CONNECTED, c);
@@ -188,12 +185,7 @@ void conn_up(struct conn *c, const struct mux_ops *muxer)
 
 void conn_ping(struct conn *c)
 {
-    if (c->state != CONN_UP) {
-        return;
-    }
-    if (c->mux->ops == &yamux_ops) {
-        c->mux->ops->ping(c->mux, c->host->now.mono_ns);
-        conn_dirty(c);
+    if (c->state != CONN_UP || c->via->ping(c)) {
         return;
     }
     /* No room for a stream: the next probe comes, and silence ends the connection all the same. */
@@ -219,7 +211,7 @@ static void check_alive(struct conn *c)
         conn_end(c, E_UNRESPONSIVE, NULL, true);
         return;
     }
-    if (c->records_in != c->records_checked) {
+    if (c->heard != c->heard_checked) {
         c->probing = false;
     } else if (c->probing) {
         conn_end(c, E_UNRESPONSIVE, NULL, true);
@@ -228,7 +220,7 @@ static void check_alive(struct conn *c)
         c->probing = true;
         conn_ping(c);
     }
-    c->records_checked = c->records_in;
+    c->heard_checked = c->heard;
     timer_set(&h->timers, &c->timer, now + (c->probing ? PONG_TIMEOUT_NS : h->cfg.idle_ping_ns));
 }
 
@@ -280,15 +272,15 @@ void conn_probe(struct conn *c)
 
     if (c->state == CONN_UP && !c->probing && h->cfg.idle_ping_ns != NEVER) {
         c->probing = true;
-        c->records_checked = c->records_in;
+        c->heard_checked = c->heard;
         conn_ping(c);
         timer_set(&h->timers, &c->timer, h->now.mono_ns + PONG_TIMEOUT_NS);
     }
 }
 
-/* ---- bytes in ---- */
+/* ---- what the remote does ---- */
 
-static enum err on_mux(struct conn *c, const struct mux_event *ev)
+enum err conn_event(struct conn *c, const struct mux_event *ev)
 {
     struct stream **found = map_get(&c->streams, &ev->sid);
     struct stream *s = found == NULL ? NULL : *found;
@@ -321,131 +313,4 @@ static enum err on_mux(struct conn *c, const struct mux_event *ev)
         return E_OK;
     }
     return E_OK;
-}
-
-enum err conn_plain(struct conn *c, struct view in)
-{
-    struct mux_event ev = {.kind = MUX_PONG};
-
-    while (ev.kind != MUX_NONE && (c->state == CONN_UP || c->state == CONN_CLOSING)) {
-        TRY(c->mux->ops->feed(c->mux, &in, c->host->now.mono_ns, &ev));
-        if (c->state == CONN_UP || ev.kind == MUX_WRITABLE) {
-            TRY(on_mux(c, &ev));
-        }
-    }
-    if (c->state != CONN_DEAD && c->mux->control.n != 0) {
-        conn_dirty(c);
-    }
-    return E_OK;
-}
-
-/* One whole frame, its length included. */
-static enum err take_frame(struct conn *c, uint8_t *p, size_t n)
-{
-    struct view plain;
-    size_t eaten;
-
-    if (c->state == CONN_UPGRADING) {
-        return upgrade_frame(c, p, n);
-    }
-    TRY(noise_open(c->noise, p, n, &plain, &eaten));
-    c->records_in++;
-    return conn_plain(c, plain);
-}
-
-static bool in_security(const struct conn *c)
-{
-    return c->state == CONN_UPGRADING && c->upgrade->step == UPGRADE_SECURITY;
-}
-
-/* Bytes that the frame at p[0..n) has in all, as far as can be told: n < 2 asks for its length. */
-static enum err frame_size(const struct conn *c, const uint8_t *p, size_t n, size_t *ret)
-{
-    if (n < 2) {
-        *ret = 2;
-        return E_OK;
-    }
-    size_t len = load_be16(p);
-    bool handshake = c->state == CONN_UPGRADING && c->upgrade->step == UPGRADE_NOISE;
-    if (handshake && len > NOISE_HANDSHAKE_MAX) {
-        return E_NOISE_FRAME;
-    }
-    *ret = 2 + len;
-    return E_OK;
-}
-
-/* Frames that lie whole in p[0..n); *ret_eaten: how much. */
-static enum err take_in_place(struct conn *c, uint8_t *p, size_t n, size_t *ret_eaten)
-{
-    size_t at = 0, size;
-
-    while (at < n && c->state != CONN_DEAD) {
-        if (in_security(c)) {
-            struct view in = view_of(p + at, n - at);
-            TRY(upgrade_security(c, &in));
-            at = n - in.n;
-            continue;
-        }
-        TRY(frame_size(c, p + at, n - at, &size));
-        if (n - at < 2 || n - at < size) {
-            break;
-        }
-        TRY(take_frame(c, p + at, size));
-        at += size;
-    }
-    *ret_eaten = at;
-    return E_OK;
-}
-
-/* Add to a frame begun before what it lacks; take it when it is whole. */
-static enum err top_up(struct conn *c, uint8_t *p, size_t n, size_t *ret_eaten)
-{
-    size_t at = 0, size;
-
-    for (;;) {
-        TRY(frame_size(c, c->in.p, c->in.n, &size));
-        if (c->in.n >= 2 && c->in.n >= size) {
-            break;
-        }
-        size_t take = size - c->in.n < n - at ? size - c->in.n : n - at;
-        TRY(budget_take(&c->mem, take));
-        TRY(buf_append(&c->in, p + at, take));
-        at += take;
-        if (at == n && (c->in.n < 2 || c->in.n < size)) {
-            *ret_eaten = at;
-            return E_OK; /* a length just read is checked with the next byte */
-        }
-    }
-    enum err e = take_frame(c, c->in.p, c->in.n);
-    budget_give(&c->mem, c->in.n);
-    buf_done(&c->in);
-    *ret_eaten = at;
-    return e;
-}
-
-static enum err take(struct conn *c, uint8_t *p, size_t n)
-{
-    size_t eaten = 0;
-
-    if (c->in.n != 0) {
-        TRY(top_up(c, p, n, &eaten));
-        p += eaten;
-        n -= eaten;
-    }
-    TRY(take_in_place(c, p, n, &eaten));
-    if (eaten == n || c->state == CONN_DEAD) {
-        return E_OK;
-    }
-    TRY(budget_take(&c->mem, n - eaten));
-    return buf_append(&c->in, p + eaten, n - eaten);
-}
-
-void conn_bytes(struct conn *c, uint8_t *p, size_t n)
-{
-    c->bytes_in += n;
-    metric_add(c->host->metrics, M_BYTES_IN, 0, n);
-    enum err e = take(c, p, n);
-    if (e != E_OK) {
-        conn_fault(c, e);
-    }
 }

@@ -1,7 +1,7 @@
 /*
  * Dialling: one peer at one or several addresses, raced as in Happy Eyeballs. The addresses are
- * tried in the caller's order, the next one after STAGGER_NS or as soon as one fails; the first TCP
- * connection wins, the others are given up before anything is said on them.
+ * tried in the caller's order, the next one after STAGGER_NS or as soon as one fails; the first
+ * to connect wins, whatever its transport, and the others are given up.
  *
  * Spec: RFC 8305 "Connection Attempts"
  */
@@ -9,10 +9,17 @@
 
 #define STAGGER_NS MILLIS(250) /* Spec: RFC 8305 "Summary of Configurable Values" */
 
+static const struct transport *const transports[HOST_TRANSPORTS] = {
+    [HOST_TCP] = &transport_tcp,
+};
+
 struct attempts {
-    struct addr addr[HOST_ADDRS_MAX];
-    uint64_t port_conn[HOST_ADDRS_MAX]; /* 0: not begun, or over */
-    size_t n, next;                     /* next: the first that was not begun */
+    struct attempt {
+        struct host_addr to;
+        uint64_t number; /* the transport's; 0: not begun, or over */
+    } all[HOST_ADDRS_MAX];
+
+    size_t n, next; /* next: the first that was not begun */
     uint64_t give_up_ns;
 };
 
@@ -21,27 +28,29 @@ static size_t alive(const struct attempts *a)
     size_t n = 0;
 
     for (size_t i = 0; i < a->next; i++) {
-        n += a->port_conn[i] != 0 ? 1 : 0;
+        n += a->all[i].number != 0 ? 1 : 0;
     }
     return n;
 }
 
-static enum err attempt(struct conn *c, size_t i)
+static struct attempt *find(const struct conn *c, const struct transport *via, uint64_t number)
 {
-    struct host *h = c->host;
-    struct attempts *a = c->attempts;
-    uint64_t port_conn;
-
-    TRY(limits_address(h, &a->addr[i]));
-    TRY(h->port->ops->dial(h->port, &a->addr[i], &port_conn));
-    struct conn **slot = map_put(&h->by_port, &port_conn, NULL);
-    if (slot == NULL) {
-        h->port->ops->close(h->port, port_conn, true);
-        return E_CONNS_MAX;
+    for (size_t i = 0; i < c->attempts->next; i++) {
+        struct attempt *a = &c->attempts->all[i];
+        if (a->number == number && transports[a->to.transport] == via) {
+            return a;
+        }
     }
-    *slot = c;
-    a->port_conn[i] = port_conn;
-    return E_OK;
+    return NULL;
+}
+
+static enum err begin(struct conn *c, struct attempt *a)
+{
+    TRY(limits_address(c->host, &a->to.addr));
+    c->via = transports[a->to.transport];
+    enum err e = c->via->dial(c, &a->to.addr, &a->number);
+    a->number = e == E_OK ? a->number : 0;
+    return e;
 }
 
 /* Begin the next address that can be begun; E_OK while any attempt is under way. */
@@ -52,7 +61,7 @@ static enum err go_on(struct conn *c)
     enum err e = E_DIAL, last = E_DIAL;
 
     while (e != E_OK && a->next < a->n) {
-        e = attempt(c, a->next++);
+        e = begin(c, &a->all[a->next++]);
         last = e == E_OK ? last : e;
     }
     if (alive(a) == 0) {
@@ -63,39 +72,36 @@ static enum err go_on(struct conn *c)
     return E_OK;
 }
 
-void dial_drop(struct conn *c, uint64_t except)
+void dial_drop(struct conn *c)
 {
-    struct host *h = c->host;
-
     for (size_t i = 0; c->attempts != NULL && i < c->attempts->next; i++) {
-        uint64_t port_conn = c->attempts->port_conn[i];
-        if (port_conn != 0 && port_conn != except) {
-            map_remove(&h->by_port, &port_conn);
-            h->port->ops->close(h->port, port_conn, true);
+        struct attempt *a = &c->attempts->all[i];
+        if (a->number != 0) {
+            transports[a->to.transport]->give_up(c, a->number);
         }
     }
     mem_free(c->attempts);
     c->attempts = NULL;
 }
 
-void dial_connected(struct conn *c, uint64_t port_conn)
+void dial_connected(struct conn *c, const struct transport *via, uint64_t number)
 {
-    for (size_t i = 0; i < c->attempts->next; i++) {
-        if (c->attempts->port_conn[i] == port_conn) {
-            c->addr = c->attempts->addr[i];
-        }
+    struct attempt *a = find(c, via, number);
+
+    if (a != NULL) {
+        c->addr = a->to.addr;
+        a->number = 0;
     }
-    c->port_conn = port_conn;
-    dial_drop(c, port_conn);
+    dial_drop(c);
+    c->via = via;
 }
 
-void dial_closed(struct conn *c, uint64_t port_conn, const char *words)
+void dial_closed(struct conn *c, const struct transport *via, uint64_t number, const char *words)
 {
-    map_remove(&c->host->by_port, &port_conn);
-    for (size_t i = 0; i < c->attempts->next; i++) {
-        if (c->attempts->port_conn[i] == port_conn) {
-            c->attempts->port_conn[i] = 0;
-        }
+    struct attempt *a = find(c, via, number);
+
+    if (a != NULL) {
+        a->number = 0;
     }
     if (go_on(c) != E_OK) {
         conn_end(c, E_DIAL, words, true);
@@ -114,15 +120,18 @@ void dial_tick(struct conn *c)
     }
 }
 
-static enum err usable(const struct host *h, const struct addr *to)
+static enum err usable(const struct host *h, const struct host_addr *a)
 {
-    if (to->family == 0 || to->port == 0 || addr_is_unspecified(to)) {
+    const struct addr *to = &a->addr;
+
+    if (a->transport >= HOST_TRANSPORTS || to->family == 0 || to->port == 0 ||
+        addr_is_unspecified(to)) {
         return E_ADDRESS;
     }
     return limits_address(h, to);
 }
 
-enum err host_dial_any(struct host *h, const struct addr *addrs, size_t n,
+enum err host_dial_any(struct host *h, const struct host_addr *addrs, size_t n,
                        const struct peer_id *expected, struct now now, conn_id *ret)
 {
     struct attempts a = {.give_up_ns = now.mono_ns + h->cfg.dial_timeout_ns};
@@ -132,7 +141,7 @@ enum err host_dial_any(struct host *h, const struct addr *addrs, size_t n,
     for (size_t i = 0; i < n && a.n < HOST_ADDRS_MAX; i++) {
         enum err bad = usable(h, &addrs[i]);
         if (bad == E_OK) {
-            a.addr[a.n++] = addrs[i];
+            a.all[a.n++].to = addrs[i];
         }
         e = bad == E_OK ? e : bad;
     }
@@ -145,7 +154,7 @@ enum err host_dial_any(struct host *h, const struct addr *addrs, size_t n,
     if (h->n_conns >= h->cfg.conns_max) {
         return E_CONNS_MAX;
     }
-    struct conn *c = conn_new(h, &a.addr[0], true);
+    struct conn *c = conn_new(h, &a.all[0].to.addr, true);
     if (c == NULL) {
         return E_BUDGET;
     }
@@ -167,5 +176,7 @@ enum err host_dial_any(struct host *h, const struct addr *addrs, size_t n,
 enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,
                    struct now now, conn_id *ret)
 {
-    return host_dial_any(h, to, 1, expected, now, ret);
+    const struct host_addr one = {*to, HOST_TCP};
+
+    return host_dial_any(h, &one, 1, expected, now, ret);
 }

@@ -58,7 +58,7 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
         add_muxer(h, &mplex_ops);
     }
     h->events_end = &h->events;
-    h->seal = mem_alloc(RECORD_MAX);
+    h->seal = mem_alloc(NOISE_RECORD_MAX + 2u);
     h->record_seq = now.wall_ns / MILLIS(1); /* grows over restarts */
     identify_register(h);
     ping_register(h);
@@ -112,7 +112,7 @@ static struct event_item *event_new(struct host *h, enum host_kind kind, const s
     i->ev = (struct host_event){
         .kind = kind,
         .conn = c->id,
-        .peer = c->noise != NULL && c->was_up ? c->peer : c->expected,
+        .peer = c->was_up ? c->peer : c->expected,
         .addr = c->addr,
         .outbound = c->outbound,
         .steps = c->steps,
@@ -222,81 +222,16 @@ static void settle(struct host *h)
 
 /* ---- the port ---- */
 
-static void upgrade(struct conn *c)
-{
-    struct host *h = c->host;
-
-    timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.upgrade_timeout_ns);
-    enum err e = upgrade_start(c);
-    if (e != E_OK) {
-        conn_fault(c, e);
-    }
-}
-
-static void on_accepted(struct host *h, const struct port_event *ev)
-{
-    enum err e = limits_accept(h, &ev->addr);
-    struct conn *c = e == E_OK ? conn_new(h, &ev->addr, false) : NULL;
-    struct conn **slot = c == NULL ? NULL : map_put(&h->by_port, &ev->conn, NULL);
-
-    if (slot == NULL) {
-        if (c != NULL) {
-            conn_discard(c);
-        }
-        metric_add(h->metrics, M_FAULTS, (unsigned)(e == E_OK ? E_BUDGET : e), 1);
-        h->port->ops->close(h->port, ev->conn, true);
-        return;
-    }
-    *slot = c;
-    c->port_conn = ev->conn;
-    upgrade(c);
-}
-
-static void on_connected(struct conn *c, const struct port_event *ev)
-{
-    dial_connected(c, ev->conn);
-    upgrade(c);
-}
-
-static void on_closed(struct conn *c, const struct port_event *ev)
-{
-    if (c->state == CONN_DIALING) {
-        dial_closed(c, ev->conn, ev->error_text);
-    } else {
-        conn_end(c, ev->error == E_OK ? E_CLOSED : ev->error, ev->error_text, true);
-    }
-}
-
 void host_on_port(struct host *h, const struct port_event *ev, struct now now)
 {
-    struct conn **found = map_get(&h->by_port, &ev->conn);
-    struct conn *c = found == NULL ? NULL : *found;
-
     h->now = now;
     switch (ev->kind) {
     case PORT_ACCEPTED:
-        on_accepted(h, ev);
-        break;
     case PORT_CONNECTED:
-        if (c != NULL) {
-            on_connected(c, ev);
-        }
-        break;
     case PORT_BYTES:
-        if (c != NULL) {
-            conn_bytes(c, ev->bytes, ev->n);
-        }
-        break;
     case PORT_WRITABLE:
-        if (c != NULL) {
-            c->blocked = false;
-            conn_dirty(c);
-        }
-        break;
     case PORT_CLOSED:
-        if (c != NULL) {
-            on_closed(c, ev);
-        }
+        tcp_on_port(h, ev);
         break;
     case PORT_TURN:
         host_flush(h, now);
@@ -338,13 +273,15 @@ void host_tick(struct host *h, struct now now)
 void host_flush(struct host *h, struct now now)
 {
     h->now = now;
-    settle(h); /* opened() may have something to say in this turn */
-    for (struct conn *c; (c = h->dirty) != NULL;) {
-        h->dirty = c->dirty_next;
-        c->dirty = false;
-        conn_flush(c);
+    settle(h); /* opened() may have something to say in this turn, and writable() has more */
+    while (h->dirty != NULL) {
+        for (struct conn *c; (c = h->dirty) != NULL;) {
+            h->dirty = c->dirty_next;
+            c->dirty = false;
+            conn_flush(c);
+        }
+        settle(h);
     }
-    settle(h);
 }
 
 /* ---- what the node calls ---- */
@@ -384,7 +321,7 @@ bool host_conn_info(const struct host *h, conn_id id, struct host_conn_info *ret
         .addr = c->addr,
         .outbound = c->outbound,
         .up = c->state == CONN_UP,
-        .muxer = c->mux == NULL ? "" : c->mux->ops->protocol,
+        .muxer = c->via == NULL ? "" : c->via->muxer(c),
         .since_ns = c->since_ns,
         .bytes_in = c->bytes_in,
         .bytes_out = c->bytes_out,
@@ -411,8 +348,10 @@ void host_free(struct host *h)
     if (h == NULL) {
         return;
     }
-    for (struct conn **c; (c = map_oldest(&h->by_port)) != NULL;) {
-        conn_end(*c, E_SHUTDOWN, NULL, false);
+    for (uint32_t i = 0; i < h->conns.n; i++) {
+        if (h->conns.slot[i].p != NULL) {
+            conn_end(h->conns.slot[i].p, E_SHUTDOWN, NULL, false);
+        }
     }
     settle(h);
     while (h->events != NULL) {

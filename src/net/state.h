@@ -2,6 +2,8 @@
 #ifndef SRC_NET_STATE_H
 #define SRC_NET_STATE_H
 
+#include "transport.h"
+
 #include <base/buf.h>
 #include <base/map.h>
 #include <base/mem.h>
@@ -13,12 +15,10 @@
 
 #define PROTOCOLS_MAX    64u  /* rows that host_register() takes: ours are under 40 */
 #define PROTOCOL_IDS_MAX 128u /* their ids */
-#define RECORD_MAX       (NOISE_RECORD_MAX + 2u)
 /* Turn of one stream inside its class: long enough for few heads, short enough for fairness. */
 #define TURN_BYTES  (16 * KIB)
 #define CONN_COST   (16 * KIB) /* charged for a connection's structs, Noise and muxer included */
 #define STREAM_COST (2 * KIB)  /* the same of a stream */
-#define WINDOW_MAX  (1 * MIB)  /* receive window of one yamux stream: 100 Mbit/s at 80 ms */
 /* Bytes held for a paused stream. yamux cannot have more than its window; for a muxer without
  * windows (mplex) reading from the whole connection stops at HELD_STUFFED, and a stream that stuffs
  * its connection for so long is reset rather than let both sides wait for each other. */
@@ -41,15 +41,7 @@ enum conn_state {
     CONN_DEAD,    /* waits for host_settle() */
 };
 
-enum upgrade_step { UPGRADE_SECURITY, UPGRADE_NOISE, UPGRADE_MUXER };
-
 enum timer_kind { TIMER_CONN, TIMER_STREAM };
-
-struct upgrade {
-    enum upgrade_step step;
-    struct ms ms;
-    struct buf out; /* gathered by the engines, sent at once */
-};
 
 /* Things with ids: index and generation; a freed index comes back with the next generation. */
 struct slots {
@@ -64,6 +56,12 @@ struct slots {
 struct out_item {
     struct out_item *next;
     struct blob *blob;
+};
+
+/* What a transport takes from a queue: `v` lies in `blob`, of which it may keep a reference. */
+struct out_piece {
+    struct blob *blob;
+    struct view v;
 };
 
 struct out_list {
@@ -107,29 +105,28 @@ struct stream {
     void *user;
     enum err why;
     bool inbound, dead, paused;
-    bool refused;           /* inbound: nothing in common; the rest of its bytes is not for us */
-    bool opened;            /* the protocol was told: gone() is owed */
-    bool later;             /* in host->later: opened() or what was held is to be told */
-    bool end_wanted, ended; /* by us: asked for; framed */
+    bool refused; /* inbound: nothing in common; the rest of its bytes is not for us */
+    bool opened;  /* the protocol was told: gone() is owed */
+    bool later;   /* in host->later: opened(), writable() or what was held is to be told */
+    bool emptied; /* writable() is owed */
+    bool end_wanted, ended;        /* by us: asked for; framed */
     bool remote_ended, told_ended; /* by the remote: came; told */
 };
 
 struct conn {
     struct host *host;
     conn_id id;
-    uint64_t port_conn;
+    const struct transport *via; /* while dialling: of the latest attempt */
+    struct tcp *tcp;             /* that transport's state; NULL: another's, or not begun */
     enum conn_state state;
     struct addr addr;
     struct peer_id expected, peer;
     bool outbound, has_expected, in_peers, was_up, counted_pending, counted_ip;
-    bool dirty, blocked, probing, pong_owed, draining;
+    bool dirty, probing, pong_owed, draining;
+    bool blocked; /* the transport takes nothing more until conn_unblocked() */
+    bool windows; /* its streams have windows of their own: one that is paused stops its sender */
     struct attempts *attempts; /* while dialling: dial.c */
-    struct upgrade *upgrade;   /* until up */
-    struct noise *noise;
-    struct mux *mux;
-    struct buf in;      /* a record that is not whole yet */
-    struct buf out;     /* sealed bytes that the socket had no room for */
-    struct map streams; /* sid -> struct stream * */
+    struct map streams;        /* sid -> struct stream * */
     struct stream_list ready[SEND_CLASSES];
     struct budget mem;
     struct timer timer;
@@ -137,7 +134,7 @@ struct conn {
     enum err why;
     struct host_steps steps;
     uint64_t since_ns, blocked_ns, bytes_in, bytes_out, rtt_ns;
-    uint64_t records_in, records_checked; /* whole ones: trickling bytes are no sign of life */
+    uint64_t heard, heard_checked; /* whole records: trickling bytes are no sign of life */
     unsigned n_opened_by_us, n_faults_told;
     unsigned n_stuffed; /* streams for which reading has stopped */
 };
@@ -160,7 +157,7 @@ struct host {
     struct noise_static noise;
     struct peer_id self;
     struct slots conns, streams;
-    struct map by_port;  /* port number -> struct conn *; several while dialling */
+    struct map by_port;  /* TCP: port number -> struct conn *; several while dialling */
     struct map by_peer;  /* peer id -> struct conn *: connections that are up */
     struct map ip_count; /* address -> unsigned, inbound */
     unsigned n_conns, n_pending;
@@ -204,14 +201,15 @@ struct conn *conn_new(struct host *h, const struct addr *addr, bool outbound);
 void conn_discard(struct conn *c); /* one that nobody knows of yet: no event */
 void conn_free(struct conn *c);
 struct conn *conn_get(const struct host *h, conn_id id); /* NULL: stale or dead */
-void conn_bytes(struct conn *c, uint8_t *p, size_t n);
-/* Plaintext for the muxer. */
-CHECKED enum err conn_plain(struct conn *c, struct view in);
+/* An inbound one, within the limits; NULL: refused, and counted. */
+struct conn *conn_accept(struct host *h, const struct addr *from);
+/* What the remote did with a stream, or with the connection. An error is the connection's end. */
+CHECKED enum err conn_event(struct conn *c, const struct mux_event *ev);
 /* The end: everything with this connection is over; gone() and events follow. */
 void conn_end(struct conn *c, enum err why, const char *words, bool abort);
 /* The one place where a connection's fault becomes a consequence. */
 void conn_fault(struct conn *c, enum err why);
-void conn_up(struct conn *c, const struct mux_ops *muxer);
+void conn_up(struct conn *c);
 void conn_close(struct conn *c, enum err why);
 void conn_tick(struct conn *c);
 void conn_ping(struct conn *c);
@@ -220,10 +218,10 @@ void conn_drained(struct conn *c); /* a stream has ended: was it the last of a g
 void conn_pong(struct conn *c, uint64_t rtt_ns);
 
 /* dial.c */
-void dial_connected(struct conn *c, uint64_t port_conn);
-void dial_closed(struct conn *c, uint64_t port_conn, const char *words);
+void dial_connected(struct conn *c, const struct transport *via, uint64_t attempt);
+void dial_closed(struct conn *c, const struct transport *via, uint64_t attempt, const char *words);
 void dial_tick(struct conn *c);
-void dial_drop(struct conn *c, uint64_t except); /* gives up all attempts but one */
+void dial_drop(struct conn *c); /* gives up all attempts */
 
 /* limits.c */
 CHECKED enum err limits_address(const struct host *h, const struct addr *a);
@@ -235,20 +233,20 @@ void limits_pace(struct host *h); /* pause or resume accepting, as the counts sa
 /* One connection a peer: false when `c` is the one that goes (it has been ended). */
 bool limits_one_per_peer(struct conn *c);
 
-/* upgrade.c */
-CHECKED enum err upgrade_start(struct conn *c);
-/* A step that has no frames: takes from the front of *in. */
-CHECKED enum err upgrade_security(struct conn *c, struct view *in);
-/* One whole Noise handshake frame, or record, length included. */
-CHECKED enum err upgrade_frame(struct conn *c, uint8_t *p, size_t n);
-const char *upgrade_step_name(const struct conn *c);
-void upgrade_words(const struct conn *c, enum err why, char out[static 96]);
-void upgrade_free(struct upgrade *u);
+/* tcp.c */
+void tcp_on_port(struct host *h, const struct port_event *ev);
 
 /* out.c */
 void conn_dirty(struct conn *c);
 void conn_flush(struct conn *c);
-void conn_send(struct conn *c, struct view sealed);
+void conn_unblocked(struct conn *c);
+/* Whose turn it is; NULL: nobody has anything to send, or nobody's window is open. */
+struct stream *out_next(const struct conn *c);
+/* The next bytes of out_next()'s stream, at most `max`; returns their sum, *ret_n pieces. */
+size_t out_peek(const struct stream *s, size_t max, struct out_piece *pieces, size_t pieces_max,
+                size_t *ret_n);
+/* The transport has n bytes of what it saw. */
+void out_taken(struct stream *s, size_t n);
 CHECKED enum err outq_put(struct stream *s, struct blob *b, enum send_class klass);
 void outq_drop(struct stream *s);
 void stream_ready(struct stream *s); /* put into the list of its class, if it has work */
@@ -263,8 +261,9 @@ CHECKED enum err stream_remote_ended(struct stream *s);
 void stream_end(struct stream *s, enum err why);  /* dead: queue dropped, gone() follows */
 void stream_fail(struct stream *s, enum err why); /* resets it first */
 void stream_check_over(struct stream *s);         /* both sides have ended? */
-void stream_later(struct stream *s); /* tells opened(), and what was held while paused */
-void stream_gone(struct stream *s);  /* tells and frees */
+void stream_later(struct stream *s);   /* tells opened(), and what was held while paused */
+void stream_emptied(struct stream *s); /* its queue is: writable() is due, and maybe its end */
+void stream_gone(struct stream *s);    /* tells and frees */
 void stream_expired(struct stream *s);
 void stream_end_if_asked(struct stream *s); /* the queue is empty: half-close, if wanted */
 

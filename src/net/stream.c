@@ -41,13 +41,13 @@ static void stuff(struct stream *s, bool stuffed)
 {
     struct conn *c = s->conn;
 
-    if (stuffed == (s->stuffed_until_ns != NEVER) || (stuffed && c->mux->ops == &yamux_ops)) {
+    if (stuffed == (s->stuffed_until_ns != NEVER) || (stuffed && c->windows)) {
         return;
     }
     s->stuffed_until_ns = stuffed ? s->host->now.mono_ns + STUFFED_MAX_NS : NEVER;
     c->n_stuffed += stuffed ? 1 : -1u;
     if (c->n_stuffed == (stuffed ? 1 : 0)) {
-        s->host->port->ops->pause(s->host->port, c->port_conn, stuffed);
+        c->via->pause(c, stuffed);
     }
     if (!s->dead) {
         set_timer(s);
@@ -127,11 +127,10 @@ enum err stream_open(struct conn *c, const struct stream_protocol *p, struct str
     if (c->n_opened_by_us >= c->host->cfg.streams_per_conn_max) {
         return E_STREAMS_MAX;
     }
-    TRY(c->mux->ops->open(c->mux, &sid));
-    conn_dirty(c);
+    TRY(c->via->open(c, &sid));
     struct stream *s = stream_new(c, sid, p);
     if (s == NULL) {
-        c->mux->ops->reset(c->mux, sid);
+        c->via->reset(c, sid);
         return E_BUDGET;
     }
     c->n_opened_by_us++;
@@ -154,8 +153,7 @@ enum err stream_accept(struct conn *c, uint32_t sid)
     struct stream *s = stream_new(c, sid, NULL);
 
     if (s == NULL) {
-        c->mux->ops->reset(c->mux, sid);
-        conn_dirty(c);
+        c->via->reset(c, sid);
         metric_add(c->host->metrics, M_FAULTS, E_BUDGET, 1);
         return E_OK;
     }
@@ -220,8 +218,7 @@ void stream_fail(struct stream *s, enum err why)
     if (s->dead) {
         return;
     }
-    s->conn->mux->ops->reset(s->conn->mux, s->sid);
-    conn_dirty(s->conn);
+    s->conn->via->reset(s->conn, s->sid);
     if (why != E_OK) {
         metric_add(s->host->metrics, M_FAULTS, (unsigned)why, 1);
         tell_fault(s, why);
@@ -246,9 +243,8 @@ void stream_end_if_asked(struct stream *s)
     bool agreed = s->inbound || s->negotiation == NULL || s->conn->state == CONN_CLOSING;
 
     if (s->end_wanted && agreed && !s->ended && !s->dead && s->out.bytes == 0) {
-        s->conn->mux->ops->end(s->conn->mux, s->sid);
+        s->conn->via->end(s->conn, s->sid);
         s->ended = true;
-        conn_dirty(s->conn);
         stream_check_over(s);
     }
 }
@@ -366,7 +362,7 @@ static enum err deliver(struct stream *s, struct view in)
     }
     TRY(s->protocol->ops->data(s->protocol->self, s->id, in, s->host->now));
     if (!s->dead) {
-        s->conn->mux->ops->consumed(s->conn->mux, s->sid, in.n, s->host->now.mono_ns);
+        s->conn->via->consumed(s->conn, s->sid, in.n);
     }
     return E_OK;
 }
@@ -376,7 +372,7 @@ static enum err take(struct stream *s, struct view in)
     struct view rest = in;
 
     if (s->refused) {
-        s->conn->mux->ops->consumed(s->conn->mux, s->sid, in.n, s->host->now.mono_ns);
+        s->conn->via->consumed(s->conn, s->sid, in.n);
         return E_OK;
     }
     if (s->negotiation != NULL) {
@@ -384,7 +380,7 @@ static enum err take(struct stream *s, struct view in)
         if (s->dead) {
             return E_OK;
         }
-        s->conn->mux->ops->consumed(s->conn->mux, s->sid, in.n - rest.n, s->host->now.mono_ns);
+        s->conn->via->consumed(s->conn, s->sid, in.n - rest.n);
     }
     return rest.n == 0 ? E_OK : deliver(s, rest);
 }
@@ -421,11 +417,31 @@ enum err stream_remote_ended(struct stream *s)
     return settle_error(s, tell_ended(s));
 }
 
+static void tell_writable(struct stream *s)
+{
+    s->emptied = false;
+    if (s->opened && s->out.bytes == 0 && s->protocol->ops->writable != NULL) {
+        s->protocol->ops->writable(s->protocol->self, s->id, s->host->now);
+    }
+}
+
+void stream_emptied(struct stream *s)
+{
+    s->emptied = true;
+    do_later(s);
+    stream_end_if_asked(s);
+}
+
 static enum err later(struct stream *s)
 {
     struct buf held = s->held;
 
-    TRY(tell_opened(s));
+    if (s->protocol != NULL && s->protocol->n_ids == 1) {
+        TRY(tell_opened(s)); /* nothing was to be agreed first */
+    }
+    if (s->emptied && !s->dead) {
+        tell_writable(s);
+    }
     if (s->dead || s->paused || s->negotiation != NULL) {
         return E_OK;
     }

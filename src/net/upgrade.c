@@ -6,7 +6,7 @@
  *
  * Spec: libp2p/specs connections/README.md "Upgrading Connections"
  */
-#include "state.h"
+#include "tcp.h"
 
 #include <stdio.h>
 
@@ -25,19 +25,19 @@ void upgrade_free(struct upgrade *u)
 
 static void send_plain(struct conn *c)
 {
-    conn_send(c, buf_view(&c->upgrade->out));
-    buf_clear(&c->upgrade->out);
+    tcp_send(c, buf_view(&c->tcp->upgrade->out));
+    buf_clear(&c->tcp->upgrade->out);
 }
 
 static enum err send_sealed(struct conn *c)
 {
-    struct view v = buf_view(&c->upgrade->out);
+    struct view v = buf_view(&c->tcp->upgrade->out);
     size_t n;
 
     if (v.n != 0) {
-        TRY(noise_seal(c->noise, &v, 1, c->host->seal, &n));
-        conn_send(c, view_of(c->host->seal, n));
-        buf_clear(&c->upgrade->out);
+        TRY(noise_seal(c->tcp->noise, &v, 1, c->host->seal, &n));
+        tcp_send(c, view_of(c->host->seal, n));
+        buf_clear(&c->tcp->upgrade->out);
     }
     return E_OK;
 }
@@ -56,15 +56,14 @@ enum err upgrade_start(struct conn *c)
     };
 
     buf_init(&u->out, OUT_MAX);
-    c->upgrade = u;
-    c->state = CONN_UPGRADING;
+    c->tcp->upgrade = u;
     c->steps.tcp_ns = h->now.mono_ns;
-    c->noise = noise_new(&cfg, h->rng);
+    c->tcp->noise = noise_new(&cfg, h->rng);
     if (c->outbound) {
         struct view none = {0};
         bool done;
         TRY(ms_dial(&u->ms, &noise_id, 1, &u->out));
-        TRY(noise_handshake(c->noise, &none, &u->out, &done));
+        TRY(noise_handshake(c->tcp->noise, &none, &u->out, &done));
     } else {
         TRY(ms_listen(&u->ms, &noise_id, 1, &u->out));
     }
@@ -74,7 +73,7 @@ enum err upgrade_start(struct conn *c)
 
 enum err upgrade_security(struct conn *c, struct view *in)
 {
-    struct upgrade *u = c->upgrade;
+    struct upgrade *u = c->tcp->upgrade;
     size_t index;
     enum err e = ms_feed(&u->ms, in, &u->out, &index);
 
@@ -91,7 +90,7 @@ enum err upgrade_security(struct conn *c, struct view *in)
 
 static enum err muxer_begin(struct conn *c)
 {
-    struct upgrade *u = c->upgrade;
+    struct upgrade *u = c->tcp->upgrade;
     struct host *h = c->host;
 
     u->step = UPGRADE_MUXER;
@@ -109,27 +108,27 @@ static enum err take_handshake(struct conn *c, struct view in)
     struct host *h = c->host;
     bool done;
 
-    TRY(noise_handshake(c->noise, &in, &c->upgrade->out, &done));
+    TRY(noise_handshake(c->tcp->noise, &in, &c->tcp->upgrade->out, &done));
     send_plain(c);
     if (!done) {
         return E_OK;
     }
     c->steps.noise_ns = h->now.mono_ns;
-    c->peer = *noise_peer(c->noise);
+    c->peer = *noise_peer(c->tcp->noise);
     if (peer_id_eq(&c->peer, &h->self)) {
         return E_DIAL_SELF;
     }
-    size_t early = noise_early_muxer(c->noise);
+    size_t early = noise_early_muxer(c->tcp->noise);
     if (early == SIZE_MAX) {
         return muxer_begin(c);
     }
-    conn_up(c, h->muxers[early]);
+    tcp_up(c, h->muxers[early]);
     return E_OK;
 }
 
 static enum err take_muxer(struct conn *c, struct view plain)
 {
-    struct upgrade *u = c->upgrade;
+    struct upgrade *u = c->tcp->upgrade;
     size_t index;
     enum err e = ms_feed(&u->ms, &plain, &u->out, &index);
 
@@ -138,8 +137,8 @@ static enum err take_muxer(struct conn *c, struct view plain)
         return E_OK;
     }
     TRY(e);
-    conn_up(c, c->host->muxers[index]);
-    return conn_plain(c, plain);
+    tcp_up(c, c->host->muxers[index]);
+    return tcp_plain(c, plain);
 }
 
 enum err upgrade_frame(struct conn *c, uint8_t *p, size_t n)
@@ -147,10 +146,10 @@ enum err upgrade_frame(struct conn *c, uint8_t *p, size_t n)
     struct view plain;
     size_t eaten;
 
-    if (c->upgrade->step == UPGRADE_NOISE) {
+    if (c->tcp->upgrade->step == UPGRADE_NOISE) {
         return take_handshake(c, view_of(p, n));
     }
-    TRY(noise_open(c->noise, p, n, &plain, &eaten));
+    TRY(noise_open(c->tcp->noise, p, n, &plain, &eaten));
     return take_muxer(c, plain);
 }
 
@@ -162,15 +161,13 @@ const char *upgrade_step_name(const struct conn *c)
         [UPGRADE_MUXER] = "multistream muxer",
     };
 
-    return c->state == CONN_DIALING ? "tcp"
-           : c->upgrade == NULL     ? "muxer"
-                                    : names[c->upgrade->step];
+    return c->tcp->upgrade == NULL ? "muxer" : names[c->tcp->upgrade->step];
 }
 
 /* What the two sides said where they found nothing in common. */
-void upgrade_words(const struct conn *c, enum err why, char out[static 96])
+void upgrade_words(const struct conn *c, enum err why, char out[static TRANSPORT_WORDS_MAX])
 {
-    const struct upgrade *u = c->upgrade;
+    const struct upgrade *u = c->tcp->upgrade;
 
     out[0] = '\0';
     if (u == NULL || why != E_MULTISTREAM_NONE) {
@@ -181,8 +178,8 @@ void upgrade_words(const struct conn *c, enum err why, char out[static 96])
                        : c->host->muxers[0] == &yamux_ops ? "/yamux/1.0.0"
                                                           : "/mplex/6.7.0";
     if (c->outbound) {
-        snprintf(out, 96, "remote takes none of ours: %s", ours);
+        snprintf(out, TRANSPORT_WORDS_MAX, "remote takes none of ours: %s", ours);
     } else {
-        snprintf(out, 96, "remote proposed %.40s, ours: %s", u->ms.refused, ours);
+        snprintf(out, TRANSPORT_WORDS_MAX, "remote proposed %.40s, ours: %s", u->ms.refused, ours);
     }
 }

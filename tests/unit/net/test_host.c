@@ -654,7 +654,8 @@ static void of_several_addresses_the_first_to_answer_wins(void **state)
     struct pair *p = mem_zalloc(sizeof *p);
     struct host_config cfg = config(true, true, true);
     const struct host_event *ev = NULL;
-    struct addr to[4] = {play_addr(99), play_addr(1), play_addr(1), {0}};
+    struct host_addr to[4] = {
+        {play_addr(99), HOST_TCP}, {play_addr(1), HOST_TCP}, {play_addr(1), HOST_TCP}};
     conn_id c;
 
     (void)state;
@@ -662,7 +663,7 @@ static void of_several_addresses_the_first_to_answer_wins(void **state)
     assert_int_equal(host_dial_any(p->a->host, to, 4, NULL, p->play.now, &c), E_OK);
     play_settle(&p->play); /* the first is refused: the second is begun at once */
     assert_int_equal(play_count(p->a, HOST_CONNECTED, &ev), 1);
-    assert_true(addr_eq(&ev->addr, &to[1]));
+    assert_true(addr_eq(&ev->addr, &to[1].addr));
     assert_true(ev->conn == c);
     play_wait(&p->play, SECONDS(5));
     assert_int_equal(host_conn_count(p->a->host), 1);
@@ -677,7 +678,7 @@ static void an_address_that_is_silent_is_overtaken_by_the_next(void **state)
     struct host_config cfg = config(true, true, true);
     const struct host_event *ev = NULL;
     struct play_node *a, *mute, *b;
-    struct addr to[2] = {play_addr(1), play_addr(2)};
+    struct host_addr to[2] = {{play_addr(1), HOST_TCP}, {play_addr(2), HOST_TCP}};
     conn_id c;
 
     (void)state;
@@ -691,7 +692,7 @@ static void an_address_that_is_silent_is_overtaken_by_the_next(void **state)
     assert_int_equal(play_count(a, HOST_CONNECTED, NULL), 0);
     play_wait(play, MILLIS(100));
     assert_int_equal(play_count(a, HOST_CONNECTED, &ev), 1);
-    assert_true(addr_eq(&ev->addr, &to[1]));
+    assert_true(addr_eq(&ev->addr, &to[1].addr));
     assert_int_equal(host_conn_count(b->host), 1);
     host_close(a->host, c, E_OK, play->now);
     play_wait(play, SECONDS(1));

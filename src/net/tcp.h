@@ -1,0 +1,49 @@
+/* Private to the TCP transport: tcp.c, tcp_out.c, upgrade.c. */
+#ifndef SRC_NET_TCP_H
+#define SRC_NET_TCP_H
+
+#include "state.h"
+
+#include <proto/mux.h>
+#include <proto/noise.h>
+
+#define RECORD_MAX (NOISE_RECORD_MAX + 2u)
+#define WINDOW_MAX (1 * MIB) /* receive window of one yamux stream: 100 Mbit/s at 80 ms */
+
+enum upgrade_step { UPGRADE_SECURITY, UPGRADE_NOISE, UPGRADE_MUXER };
+
+struct upgrade {
+    enum upgrade_step step;
+    struct ms ms;
+    struct buf out; /* gathered by the engines, sent at once */
+};
+
+struct tcp {
+    uint64_t port_conn;
+    struct upgrade *upgrade; /* until up */
+    struct noise *noise;
+    struct mux *mux; /* NULL until up */
+    struct buf in;   /* a record that is not whole yet */
+    struct buf out;  /* sealed bytes that the socket had no room for */
+};
+
+/* tcp.c */
+/* Plaintext for the muxer. */
+CHECKED enum err tcp_plain(struct conn *c, struct view in);
+void tcp_up(struct conn *c, const struct mux_ops *muxer);
+
+/* tcp_out.c */
+void tcp_send(struct conn *c, struct view sealed); /* now, or when there is room */
+void tcp_flush(struct conn *c);
+
+/* upgrade.c */
+CHECKED enum err upgrade_start(struct conn *c);
+/* A step that has no frames: takes from the front of *in. */
+CHECKED enum err upgrade_security(struct conn *c, struct view *in);
+/* One whole Noise handshake frame, or record, length included. */
+CHECKED enum err upgrade_frame(struct conn *c, uint8_t *p, size_t n);
+const char *upgrade_step_name(const struct conn *c);
+void upgrade_words(const struct conn *c, enum err why, char out[static TRANSPORT_WORDS_MAX]);
+void upgrade_free(struct upgrade *u);
+
+#endif
