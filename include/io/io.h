@@ -15,6 +15,7 @@
 #include <io/port.h>
 
 #define IO_ERROR_MAX 160u
+#define IO_DNS_MAX   4u /* servers of names; more would only delay the end of a query */
 
 struct io;
 struct io_watch;
@@ -22,6 +23,8 @@ struct io_watch;
 struct io_config {
     /* family 0: do not listen there. Port 0: any; the port struct tells which. */
     struct addr tcp4, tcp6, udp4, udp6;
+    struct addr dns[IO_DNS_MAX]; /* servers to ask for names; none: the machine's settings */
+    size_t n_dns;
     int64_t wall_offset_ns; /* added to the wall clock, for tests */
     bool signals;           /* SIGINT and SIGTERM become PORT_STOP; a second one ends the run */
 };

@@ -25,10 +25,17 @@ enum port_kind {
     PORT_TICK,      /* the deadline set by port_arm() has come */
     PORT_TURN,      /* end of a loop turn in which events came: flush what gathered */
     PORT_WORK,      /* job done */
-    PORT_NAMES,     /* name resolved: request, addrs */
+    PORT_NAMES,     /* name resolved or not: request, addrs or bytes (see resolve), error */
     PORT_START,     /* once, first */
     PORT_STOP,      /* asked to stop: say goodbye, then port_done() */
 };
+
+/* What a name is asked for. Of NAMES_TEXT (TXT records) the event's bytes hold each record's text
+ * behind its length, be16; of the others addrs are in the order to try them, with port 0. */
+enum port_names { NAMES_IP = 0, NAMES_IP4 = 4, NAMES_IP6 = 6, NAMES_TEXT = 16 };
+
+#define PORT_ADDRS_MAX 16u        /* addresses of one name: a dialler tries no more */
+#define PORT_TEXTS_MAX (16 * KIB) /* bytes of one name's texts: an answer over it is an error */
 
 struct port_event {
     enum port_kind kind;
@@ -66,7 +73,9 @@ struct port_ops {
     void (*send)(struct port *p, const struct addr *to, struct view datagram); /* may drop */
     void (*arm)(struct port *p, uint64_t deadline_ns); /* one deadline; NEVER: none */
     void (*work)(struct port *p, struct port_job *job);
-    CHECKED enum err (*resolve)(struct port *p, const char *name, uint8_t family,
+    /* PORT_NAMES follows in bounded time, with E_NOT_FOUND, E_TIMEOUT or E_IO and its text when
+     * there is no answer. E_LIMIT: too many under way. */
+    CHECKED enum err (*resolve)(struct port *p, const char *name, enum port_names kind,
                                 uint64_t *ret_request);
     void (*accept_pause)(struct port *p, bool paused);
     void (*done)(struct port *p); /* the node has stopped: end the run */

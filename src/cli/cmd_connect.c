@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <io/io.h>
 #include <net/host.h>
+#include <net/names.h>
 #include <proto/enr.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,9 +21,11 @@
 
 struct session {
     struct port_sink sink;
+    struct io_config io_config;
     struct io *io;
     struct port *port;
     struct host *host;
+    struct names *names;
     struct ident ident;
     const char *command, *peer;
     bool ping;
@@ -42,19 +45,21 @@ struct session {
 static int usage(FILE *to, const struct session *s)
 {
     if (s->ping) {
-        fputs("Usage: beacon-p2pd ping [--count N] PEER\n"
+        fputs("Usage: beacon-p2pd ping [--count N] [--dns-server IP[:PORT]] PEER\n"
               "\n"
               "Connects to PEER and measures N round trips (default 5, one a second) through TCP,\n"
               "Noise and the muxer.\n",
               to);
     } else {
-        fputs("Usage: beacon-p2pd connect PEER\n"
+        fputs("Usage: beacon-p2pd connect [--dns-server IP[:PORT]] PEER\n"
               "\n"
               "Connects to PEER, prints each step of the upgrade with its time, and what the peer\n"
               "says of itself. A failure names the step.\n",
               to);
     }
-    fputs("\nPEER is a multiaddr with tcp (names are resolved), an ENR, or IP:PORT.\n", to);
+    fputs("\nPEER is a multiaddr with tcp or dnsaddr (names are resolved), an ENR, or IP:PORT.\n"
+          "--dns-server IP[:PORT] asks that server for names instead of the machine's.\n",
+          to);
     return to == stderr ? 2 : 0;
 }
 
@@ -78,7 +83,7 @@ static const char *add_multiaddr(struct session *s)
     if (multiaddr_parse(view_str(s->peer), &m) != E_OK || multiaddr_split(&m, &s->to) != E_OK) {
         return "is not a multiaddr";
     }
-    if (s->to.transport != TRANSPORT_TCP || s->to.relayed || s->to.name_family == 255) {
+    if ((s->to.transport != TRANSPORT_TCP && s->to.name_family != 255) || s->to.relayed) {
         return "is not a multiaddr with tcp that can be dialled";
     }
     s->has_expected = s->to.has_peer;
@@ -185,30 +190,51 @@ static void dial(struct session *s, struct now now)
 
 static void start(struct session *s, struct now now)
 {
-    uint64_t request;
+    uint64_t task;
 
     s->end_ns = now.mono_ns + SECONDS(TIMEOUT_S);
     if (s->n_addrs != 0) {
         dial(s, now);
-    } else if (s->port->ops->resolve(s->port, s->to.name, s->to.name_family, &request) != E_OK) {
-        fprintf(stderr, "beacon-p2pd %s: %s cannot be resolved\n", s->command, s->to.name);
-        finish(s, 1);
+        return;
     }
+    s->names = names_new(s->port);
+    IGNORE(names_start(s->names, &s->to, &task), "read_peer() has seen a name");
 }
 
-static void on_names(struct session *s, const struct port_event *ev, struct now now)
+/* The addresses of one peer: of a dnsaddr that names several, the first. */
+static void on_names(struct session *s, const struct names_event *ev, struct now now)
 {
-    for (size_t i = 0; i < ev->n_addrs && s->n_addrs < HOST_ADDRS_MAX; i++) {
-        s->addrs[s->n_addrs].addr = ev->addrs[i];
-        s->addrs[s->n_addrs++].addr.port = s->to.addr.port;
+    for (size_t i = 0; i < ev->n_found && s->n_addrs < HOST_ADDRS_MAX; i++) {
+        const struct multiaddr_parts *f = &ev->found[i];
+
+        if (f->transport != TRANSPORT_TCP) {
+            continue;
+        }
+        if (s->n_addrs == 0 && f->has_peer) {
+            s->has_expected = true;
+            s->expected = f->peer;
+        }
+        if (f->has_peer == s->has_expected &&
+            (!f->has_peer || peer_id_eq(&f->peer, &s->expected))) {
+            s->addrs[s->n_addrs++] = (struct host_addr){.addr = f->addr};
+        }
     }
     if (s->n_addrs == 0) {
-        fprintf(stderr, "beacon-p2pd %s: %s: %s\n", s->command, s->to.name,
-                ev->error_text[0] == '\0' ? "no address" : ev->error_text);
+        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command,
+                ev->error != E_OK ? ev->text : "the name has no TCP address");
         finish(s, 1);
         return;
     }
     dial(s, now);
+}
+
+static void name_answered(struct session *s, const struct port_event *ev, struct now now)
+{
+    struct names_event done;
+
+    if (names_on_port(s->names, ev) && names_next(s->names, &done)) {
+        on_names(s, &done, now);
+    }
 }
 
 static void on_pong(struct session *s, uint64_t rtt_ns)
@@ -294,7 +320,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     if (ev->kind == PORT_START) {
         start(s, now);
     } else if (ev->kind == PORT_NAMES) {
-        on_names(s, ev, now);
+        name_answered(s, ev, now);
     } else if (ev->kind == PORT_TICK) {
         tick(s, now);
     } else if (ev->kind == PORT_STOP) {
@@ -311,11 +337,11 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
 
 static int run(struct session *s)
 {
-    struct io_config io = {.signals = true};
     struct host_config cfg;
     char error[IO_ERROR_MAX];
 
-    s->io = io_new(&io, error);
+    s->io_config.signals = true;
+    s->io = io_new(&s->io_config, error);
     if (s->io == NULL) {
         fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, error);
         return 1;
@@ -331,6 +357,7 @@ static int run(struct session *s)
     s->host = host_new(&cfg, s->port, random_system(), NULL, NULL, io_now(s->io));
     bool calm = io_run(s->io);
     host_free(s->host);
+    names_free(s->names);
     io_free(s->io);
     return calm ? s->code : 1;
 }
@@ -362,6 +389,11 @@ static int begin(struct session *s, int argc, char **argv)
                 return wrong(s, "--count", "needs a number from 1 to 1000000");
             }
             i++;
+        } else if (strcmp(argv[i], "--dns-server") == 0) {
+            s->io_config.n_dns = 1;
+            if (i + 1 == argc || addr_parse(argv[++i], &s->io_config.dns[0]) != E_OK) {
+                return wrong(s, "--dns-server", "needs IP or IP:PORT");
+            }
         } else if (argv[i][0] == '-') {
             return wrong(s, argv[i], "is not known");
         } else if (s->peer != NULL) {

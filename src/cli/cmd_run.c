@@ -154,14 +154,16 @@ static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
     return true;
 }
 
-/* An address that can be dialled today: an IP, TCP, and the peer's id. */
+/* What can be dialled: an IP or a name, TCP, and the peer's id. A dnsaddr has the rest in DNS. */
 static bool parse_dialable(const char *text, struct multiaddr *ret)
 {
     struct multiaddr_parts parts;
 
-    return multiaddr_parse(view_str(text), ret) == E_OK && multiaddr_split(ret, &parts) == E_OK &&
-           parts.transport == TRANSPORT_TCP && parts.has_peer && parts.addr.family != 0 &&
-           !parts.relayed;
+    if (multiaddr_parse(view_str(text), ret) != E_OK || multiaddr_split(ret, &parts) != E_OK ||
+        parts.relayed) {
+        return false;
+    }
+    return parts.name_family == 255 || (parts.transport == TRANSPORT_TCP && parts.has_peer);
 }
 
 static bool read_boot_one(struct run *r, const char *text, bool built_in)
@@ -175,8 +177,8 @@ static bool read_boot_one(struct run *r, const char *text, bool built_in)
         return true;
     }
     return built_in || fail(r, EXIT_USAGE,
-                            "--boot-nodes %s: neither an ENR nor a multiaddr with IP, /tcp and "
-                            "/p2p (names are not resolved yet)",
+                            "--boot-nodes %s: neither an ENR nor a multiaddr with an IP or "
+                            "a name, /tcp and /p2p",
                             text);
 }
 
@@ -213,7 +215,7 @@ static bool read_peers(struct run *r)
             return fail(
                 r, EXIT_USAGE,
                 "--libp2p-addresses %s: neither an ENR with a TCP port nor a multiaddr with "
-                "IP, /tcp and /p2p (names are not resolved yet)",
+                "an IP or a name, /tcp and /p2p",
                 named.values[i]);
         }
     }
@@ -254,6 +256,21 @@ static bool read_filters(struct run *r)
     r->cfg.allow = r->allow;
     r->cfg.deny = r->deny;
     return ok;
+}
+
+static bool read_dns(struct run *r)
+{
+    struct option_list l = option_list(&r->o, OPT_DNS_SERVER);
+    struct io_config *c = &r->io_config;
+
+    for (size_t i = 0; i < l.n; i++) {
+        if (c->n_dns == IO_DNS_MAX || addr_parse(l.values[i], &c->dns[c->n_dns]) != E_OK) {
+            return fail(r, EXIT_USAGE, "--dns-server %s: at most %u of IP or IP:PORT are wanted",
+                        l.values[i], IO_DNS_MAX);
+        }
+        c->n_dns++;
+    }
+    return true;
 }
 
 static bool read_validation(struct run *r)
@@ -319,7 +336,7 @@ static bool read_options(struct run *r)
     const struct options *o = &r->o;
 
     if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
-        !read_filters(r) || !read_validation(r)) {
+        !read_filters(r) || !read_dns(r) || !read_validation(r)) {
         return false;
     }
     read_anchor(r);

@@ -161,10 +161,12 @@ void io_free(struct io *io)
     io->done = true;
     tcp_close_all(io);
     tcp_cut_lingering(io);
+    dns_stop(io);
     uv_walk(&io->loop, close_quietly, NULL);
     uv_run(&io->loop, UV_RUN_DEFAULT); /* the closing callbacks, and jobs under way */
     uv_loop_close(&io->loop);
     map_done(&io->conns);
+    mem_free(io->dns);
     mem_free(io->read_buf);
     mem_free(io->datagram_buf);
     mem_free(io);

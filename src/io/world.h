@@ -46,6 +46,7 @@ struct io {
     struct udp_socket udp4, udp6;
     struct map conns; /* port_event.conn -> struct tcp_conn * */
     struct tcp_conn *lingering_first;
+    struct dns *dns; /* NULL until the first name */
     uint8_t *read_buf, *datagram_buf;
     uint64_t next_conn, next_request;
     uint64_t deadline_ns, timer_at_ns; /* wanted; what the uv timer is set to, NEVER: not set */
@@ -83,7 +84,8 @@ void io_timer_wake(struct io *io); /* run a turn soon */
 void work_start(struct port *p, struct port_job *job);
 
 /* dns.c */
-enum err dns_resolve(struct port *p, const char *name, uint8_t family, uint64_t *ret_request);
+enum err dns_resolve(struct port *p, const char *name, enum port_names kind, uint64_t *ret_request);
+void dns_stop(struct io *io); /* forgets what is under way; before the loop's handles are closed */
 
 /* signal.c */
 void signals_start(struct io *io);

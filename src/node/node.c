@@ -125,12 +125,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
         node_free(n);
         return NULL;
     }
-    for (size_t i = 0; i < cfg->n_static; i++) {
-        peers_add_static(n, &cfg->static_peers[i], SOURCE_STATIC, now);
-    }
-    for (size_t i = 0; i < cfg->n_boot_addrs; i++) {
-        peers_add_static(n, &cfg->boot_addrs[i], SOURCE_BOOT, now);
-    }
+    named_init(n, now);
     port->sink = &n->sink;
     return n;
 }
@@ -140,6 +135,7 @@ void node_free(struct node *n)
     if (n == NULL) {
         return;
     }
+    named_done(n);
     discovery_done(n);
     serve_done(n);
     rpc_free(n->rpc);
@@ -345,6 +341,7 @@ static void tick(struct node *n, struct now now)
         n->told_ns = NEVER;
         status_line(n);
     }
+    named_tick(n, now);
     peers_tick(n, now);
     sync_tick(n, now);
 }
@@ -373,6 +370,7 @@ static void turn(struct node *n, struct now now)
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));
     at = earlier(at, discovery_deadline(n));
+    at = earlier(at, named_deadline(n));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
     at = earlier(at, ask_deadline(n));
@@ -429,8 +427,12 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     case PORT_BYTES:
     case PORT_WRITABLE:
     case PORT_CLOSED:
-    case PORT_NAMES:
         host_on_port(n->host, ev, now);
+        break;
+    case PORT_NAMES:
+        if (!named_on_port(n, ev, now)) {
+            host_on_port(n->host, ev, now);
+        }
         break;
     case PORT_DATAGRAM:
         discovery_on_datagram(n, ev, now);

@@ -21,6 +21,7 @@
 #include <eth/subnet.h>
 #include <eth/topic.h>
 #include <net/host.h>
+#include <net/names.h>
 #include <net/pubsub.h>
 #include <net/rpc.h>
 #include <node/node.h>
@@ -66,6 +67,8 @@ struct peer {
     conn_id conn; /* 0 unless connecting or connected */
     bool outbound, trusted, is_static, has_status, has_metadata, goodbye_sent;
     struct addr addr;
+    struct host_addr named[HOST_ADDRS_MAX]; /* of a peer that the user named: raced */
+    size_t n_named;
     struct enr *enr; /* owned, or NULL */
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
     unsigned failures; /* dials in a row, or sync answers of no use */
@@ -83,6 +86,20 @@ struct peers {
     unsigned n_connected, n_connecting;
     uint64_t tick_ns;
     uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */
+};
+
+/* A peer given by a multiaddr with a name. */
+struct named_peer {
+    struct multiaddr_parts of;
+    enum peer_source source;
+    uint64_t task;  /* of names: 0 while none is under way */
+    uint64_t at_ns; /* when it is resolved next; NEVER while that is under way */
+    uint64_t wait_ns;
+};
+
+struct named {
+    struct named_peer *all;
+    size_t n;
 };
 
 struct discovery {
@@ -206,6 +223,8 @@ struct node {
     struct peer_id id;
     struct node_id node_id;
     struct peers peers;
+    struct names *names;
+    struct named named;
     struct discovery discovery;
     struct chain chain;
     struct sync sync;
@@ -230,8 +249,10 @@ struct peer *peer_by_conn(const struct node *n, conn_id c);
 struct peer *peer_by_id(const struct node *n, const struct peer_id *id);
 /* A record that discovery found: a candidate to dial when it is of our fork. */
 void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now);
-void peers_add_static(struct node *n, const struct multiaddr *a, enum peer_source source,
-                      struct now now);
+/* All addresses, 1 to HOST_ADDRS_MAX, of a peer that the user named. False: it is us. */
+bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
+                     size_t n_addrs, enum peer_source source, struct now now);
+bool peers_may_dial(const struct node *n, const struct addr *a); /* unless the user named it */
 void peers_on_host(struct node *n, const struct host_event *ev, struct now now);
 void peers_tick(struct node *n, struct now now);
 uint64_t peers_deadline(const struct node *n);
@@ -241,6 +262,14 @@ unsigned peers_discovered(const struct node *n); /* connected ones that discv5 f
 const char *peer_source_name(enum peer_source s);
 /* Walk connected peers: *at from 0; NULL at the end. */
 struct peer *peers_next_connected(const struct node *n, uint32_t *at);
+
+/* named.c */
+void named_init(struct node *n, struct now now);
+void named_done(struct node *n);
+bool named_on_port(struct node *n, const struct port_event *ev,
+                   struct now now); /* false: not its */
+void named_tick(struct node *n, struct now now);
+uint64_t named_deadline(const struct node *n);
 
 /* discovery.c */
 CHECKED enum err discovery_init(struct node *n, struct now now);

@@ -128,7 +128,7 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
 
 /* ---- candidates ---- */
 
-static bool dialable(const struct node *n, const struct addr *a)
+bool peers_may_dial(const struct node *n, const struct addr *a)
 {
     return a->family != 0 && a->port != 0 && !addr_is_unspecified(a) &&
            (n->cfg.private_discovery || addr_is_public(a)) &&
@@ -148,8 +148,8 @@ void peers_found(struct node *n, const struct enr *e, enum peer_source source, s
         memcmp(fork.digest, ours->digest, sizeof fork.digest) != 0) {
         return;
     }
-    if (!(enr_endpoint(e, 4, "tcp", &at) && dialable(n, &at)) &&
-        !(enr_endpoint(e, 6, "tcp", &at) && dialable(n, &at))) {
+    if (!(enr_endpoint(e, 4, "tcp", &at) && peers_may_dial(n, &at)) &&
+        !(enr_endpoint(e, 6, "tcp", &at) && peers_may_dial(n, &at))) {
         return;
     }
     peer_id_from_secp(e->public, &id);
@@ -168,26 +168,23 @@ void peers_found(struct node *n, const struct enr *e, enum peer_source source, s
     (void)now;
 }
 
-void peers_add_static(struct node *n, const struct multiaddr *a, enum peer_source source,
-                      struct now now)
+bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
+                     size_t n_addrs, enum peer_source source, struct now now)
 {
-    struct multiaddr_parts parts;
-    char text[MULTIADDR_TEXT_MAX] = "?";
+    struct peer *p = peer_id_eq(id, &n->id) ? NULL : peer_get_or_make(n, id, source);
 
-    IGNORE(multiaddr_text(a, text, sizeof text), "only for the log");
-    if (multiaddr_split(a, &parts) != E_OK || parts.transport != TRANSPORT_TCP || !parts.has_peer ||
-        parts.addr.family == 0) {
-        LOG(n->log, LOG_WARN, "peers",
-            "address of a named peer cannot be dialled: /ip4 or /ip6, /tcp and /p2p are wanted",
-            L_STR("address", text));
-        return;
+    if (p == NULL) {
+        return false;
     }
-    struct peer *p = peer_get_or_make(n, &parts.peer, source);
-    if (p != NULL) {
-        p->addr = parts.addr;
-        p->is_static = source == SOURCE_STATIC;
+    if (p->n_named != n_addrs || memcmp(p->named, addrs, n_addrs * sizeof *addrs) != 0) {
+        memcpy(p->named, addrs, n_addrs * sizeof *addrs);
+        p->n_named = n_addrs;
         p->retry_ns = now.mono_ns;
+        n->peers.tick_ns = 0;
     }
+    p->addr = p->state == PEER_DISCONNECTED ? addrs[0].addr : p->addr;
+    p->is_static |= source == SOURCE_STATIC;
+    return true;
 }
 
 static uint64_t retry_after(const struct peer *p)
@@ -202,7 +199,10 @@ static uint64_t retry_after(const struct peer *p)
 
 static void dial(struct node *n, struct peer *p, struct now now)
 {
-    enum err e = host_dial(n->host, &p->addr, &p->id, now, &p->conn);
+    const struct host_addr found = {.addr = p->addr};
+    bool named = p->n_named != 0;
+    enum err e = host_dial_any(n->host, named ? p->named : &found, named ? p->n_named : 1, &p->id,
+                               now, &p->conn);
 
     if (e == E_OK) {
         struct peer **slot = map_put(&n->peers.by_conn, &p->conn, NULL);

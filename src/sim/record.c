@@ -137,13 +137,13 @@ static void work(struct port *p, struct port_job *job)
     r->world->ops->work(r->world, job);
 }
 
-static enum err resolve(struct port *p, const char *name, uint8_t family, uint64_t *ret_request)
+static enum err resolve(struct port *p, const char *name, enum port_names kind,
+                        uint64_t *ret_request)
 {
     struct recorder *r = of_port(p);
-    struct call c = {
-        .kind = ENTRY_RESOLVE, .where = family, .what = record_hash(0, view_str(name))};
+    struct call c = {.kind = ENTRY_RESOLVE, .where = kind, .what = record_hash(0, view_str(name))};
 
-    c.error = r->world->ops->resolve(r->world, name, family, &c.answer);
+    c.error = r->world->ops->resolve(r->world, name, kind, &c.answer);
     put_call(r, &c);
     if (c.error == E_OK) {
         *ret_request = c.answer;

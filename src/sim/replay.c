@@ -165,10 +165,10 @@ static void work(struct port *p, struct port_job *job)
     }
 }
 
-static enum err resolve(struct port *p, const char *name, uint8_t family, uint64_t *ret_request)
+static enum err resolve(struct port *p, const char *name, enum port_names kind,
+                        uint64_t *ret_request)
 {
-    struct call c = {
-        .kind = ENTRY_RESOLVE, .where = family, .what = record_hash(0, view_str(name))};
+    struct call c = {.kind = ENTRY_RESOLVE, .where = kind, .what = record_hash(0, view_str(name))};
 
     if (!answer((struct replay *)p, &c)) {
         return E_IO;

@@ -178,7 +178,8 @@ static uint64_t name_number(const char *name)
     return hash_bytes(&table_key, view_str(name));
 }
 
-static enum err resolve(struct port *p, const char *name, uint8_t family, uint64_t *ret_request)
+static enum err resolve(struct port *p, const char *name, enum port_names kind,
+                        uint64_t *ret_request)
 {
     struct sim_node *n = node_of(p);
     struct sim *s = n->sim;
@@ -189,7 +190,7 @@ static enum err resolve(struct port *p, const char *name, uint8_t family, uint64
     q->node = n->number;
     q->life = n->life;
     q->number = ++n->next_request;
-    if (found != NULL && (family == 0 || family == found->family)) {
+    if (found != NULL && (kind == NAMES_IP || (unsigned)kind == found->family)) {
         q->addr = *found;
     }
     LIST_PUT(s->queries, q);

@@ -19,6 +19,7 @@ PORT_USERS = {"net", "store", "node", "api", "cli", "sim"}
 # Who may include which library's headers.
 LIBRARY_HOMES = {
     "uv.h": {"io"},
+    "ares": {"io"},
     "sodium.h": {"crypto"},
     "secp256k1": {"crypto"},
     "openssl/": {"crypto"},

@@ -107,11 +107,11 @@ static void op_work(struct port *port, struct port_job *job)
     (void)job;
 }
 
-static enum err op_resolve(struct port *port, const char *name, uint8_t family, uint64_t *ret)
+static enum err op_resolve(struct port *port, const char *name, enum port_names kind, uint64_t *ret)
 {
     (void)port;
     (void)name;
-    (void)family;
+    (void)kind;
     (void)ret;
     return E_UNSUPPORTED;
 }

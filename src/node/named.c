@@ -1,0 +1,137 @@
+/*
+ * Peers that the user named by multiaddr. Those with a name in it are resolved at the start and
+ * again and again: what a name stands for changes while we run.
+ */
+#include "node_internal.h"
+
+#define AGAIN_NS       SECONDS(300) /* as long as records of such names commonly live */
+#define RETRY_FIRST_NS SECONDS(5)
+
+/* All addresses of found[first]'s peer in one go: the host races them. */
+static bool take_peer(struct node *n, const struct multiaddr_parts *found, size_t n_found,
+                      size_t first, enum peer_source source, struct now now)
+{
+    struct host_addr addrs[HOST_ADDRS_MAX] = {{.transport = HOST_TCP}};
+    size_t n_addrs = 0;
+
+    for (size_t i = 0; i < n_found; i++) {
+        const struct multiaddr_parts *f = &found[i];
+        /* What the user wrote is dialled; what a server of names said has to be in the open. */
+        bool may = source == SOURCE_STATIC || peers_may_dial(n, &f->addr);
+
+        if (f->transport != TRANSPORT_TCP || f->relayed || !f->has_peer ||
+            !peer_id_eq(&f->peer, &found[first].peer) || !may) {
+            continue;
+        }
+        if (i < first) {
+            return false; /* done with the first of them */
+        }
+        if (n_addrs < HOST_ADDRS_MAX) {
+            addrs[n_addrs++].addr = f->addr;
+        }
+    }
+    return n_addrs != 0 && peers_add_named(n, &found[first].peer, addrs, n_addrs, source, now);
+}
+
+static void add(struct node *n, const struct multiaddr *a, enum peer_source source, struct now now)
+{
+    struct named_peer *p = &n->named.all[n->named.n];
+
+    *p = (struct named_peer){.source = source, .at_ns = now.mono_ns, .wait_ns = RETRY_FIRST_NS};
+    if (multiaddr_split(a, &p->of) != E_OK) {
+        return; /* checked when it was read */
+    }
+    if (p->of.name[0] != '\0') {
+        n->named.n++;
+    } else if (p->of.has_peer) {
+        const struct host_addr at = {.addr = p->of.addr};
+
+        peers_add_named(n, &p->of.peer, &at, 1, source, now);
+    }
+}
+
+void named_init(struct node *n, struct now now)
+{
+    n->names = names_new(n->port);
+    n->named.all =
+        mem_zalloc_array(n->cfg.n_static + n->cfg.n_boot_addrs + 1, sizeof *n->named.all);
+    for (size_t i = 0; i < n->cfg.n_static; i++) {
+        add(n, &n->cfg.static_peers[i], SOURCE_STATIC, now);
+    }
+    for (size_t i = 0; i < n->cfg.n_boot_addrs; i++) {
+        add(n, &n->cfg.boot_addrs[i], SOURCE_BOOT, now);
+    }
+}
+
+void named_done(struct node *n)
+{
+    names_free(n->names);
+    mem_free(n->named.all);
+}
+
+static void failed(struct node *n, struct named_peer *p, const char *why, struct now now)
+{
+    LOG(n->log, LOG_WARN, "peers", "name of a peer is not resolved; it is tried again",
+        L_STR("name", p->of.name), L_STR("why", why), L_U64("seconds", p->wait_ns / SECONDS(1)));
+    p->at_ns = now.mono_ns + p->wait_ns;
+    p->wait_ns = earlier(2 * p->wait_ns, AGAIN_NS);
+}
+
+static void resolved(struct node *n, struct named_peer *p, const struct names_event *ev,
+                     struct now now)
+{
+    size_t taken = 0;
+
+    for (size_t i = 0; i < ev->n_found; i++) {
+        taken += take_peer(n, ev->found, ev->n_found, i, p->source, now);
+    }
+    if (taken == 0) {
+        failed(n, p, ev->error != E_OK ? ev->text : "no TCP address of a peer that we may dial",
+               now);
+        return;
+    }
+    LOG(n->log, LOG_DEBUG, "peers", "name resolved", L_STR("name", p->of.name),
+        L_U64("peers", taken));
+    p->at_ns = now.mono_ns + AGAIN_NS;
+    p->wait_ns = RETRY_FIRST_NS;
+}
+
+bool named_on_port(struct node *n, const struct port_event *ev, struct now now)
+{
+    struct names_event done;
+
+    if (!names_on_port(n->names, ev)) {
+        return false;
+    }
+    while (names_next(n->names, &done)) {
+        for (size_t i = 0; i < n->named.n; i++) {
+            if (n->named.all[i].task == done.task) {
+                n->named.all[i].task = 0;
+                resolved(n, &n->named.all[i], &done, now);
+            }
+        }
+    }
+    return true;
+}
+
+void named_tick(struct node *n, struct now now)
+{
+    for (size_t i = 0; i < n->named.n && n->started; i++) {
+        struct named_peer *p = &n->named.all[i];
+
+        if (p->task == 0 && now.mono_ns >= p->at_ns) {
+            p->at_ns = NEVER;
+            IGNORE(names_start(n->names, &p->of, &p->task), "has a name: else it is not in here");
+        }
+    }
+}
+
+uint64_t named_deadline(const struct node *n)
+{
+    uint64_t at = NEVER;
+
+    for (size_t i = 0; i < n->named.n; i++) {
+        at = earlier(at, n->named.all[i].at_ns);
+    }
+    return at;
+}
