@@ -71,6 +71,8 @@ INTEROP = [
     Row("interop/names", "interop", [PY, "tests/interop/names.py"], ["build/release"], 5, 60),
     Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
         ["build/dev", "peer/go"], 10, 60),
+    Row("interop/rust", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/bin/rustpeer"],
+        ["build/dev", "peer/rust"], 10, 60),
     Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],
         ["build/dev", "peer/js"], 10, 60),
     Row("interop/discv5", "interop", [PY, "tests/interop/discv5_conformance.py"], ["build/release", "peer/devp2p"], 5, 60),

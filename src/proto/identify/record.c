@@ -11,10 +11,13 @@ enum { RECORD_PEER = 1, RECORD_SEQ = 2, RECORD_ADDRESS = 3 };
 
 enum { ADDRESS_MULTIADDR = 1 };
 
-/* Domain and type that all implementations use; the RFC's text has others. */
-#define DOMAIN "libp2p-peer-record"
-
-static const uint8_t record_type[] = {0x03, 0x01};
+/* Domain and type: the RFC's text has others than anybody uses. */
+static const struct format {
+    const char *domain, *type;
+} formats[] = {
+    {"libp2p-peer-record", "\x03\x01"},                       /* go, js and we */
+    {"libp2p-routing-state", "/libp2p/routing-state-record"}, /* rust-libp2p up to 0.57 at least */
+};
 
 /* A payload fits the message that it comes in; lengths and domain go on top. */
 #define SIGNED_MAX (IDENTIFY_MESSAGE_MAX + 64u)
@@ -25,10 +28,10 @@ static void put_prefixed(struct wr *w, struct view v)
     wr_view_bytes(w, v);
 }
 
-static void put_signed(struct wr *w, struct view payload)
+static void put_signed(struct wr *w, const struct format *f, struct view payload)
 {
-    put_prefixed(w, view_str(DOMAIN));
-    put_prefixed(w, view_of(record_type, sizeof record_type));
+    put_prefixed(w, view_str(f->domain));
+    put_prefixed(w, view_str(f->type));
     put_prefixed(w, payload);
 }
 
@@ -65,6 +68,16 @@ static bool envelope_read(struct view v, struct envelope *ret)
     return false;
 }
 
+static const struct format *format_of(struct view type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
+        if (view_eq(type, view_str(formats[i].type))) {
+            return &formats[i];
+        }
+    }
+    return NULL;
+}
+
 /* Whether the PeerRecord names `peer`. */
 static bool record_is_of(struct view record, const struct peer_id *peer)
 {
@@ -91,15 +104,15 @@ bool record_open(struct view envelope, const struct peer_id *peer, struct view *
     struct peer_id signer;
     enum key_type type;
     struct view data;
+    const struct format *f;
 
-    if (!envelope_read(envelope, &e) ||
-        !view_eq(e.type, view_of(record_type, sizeof record_type)) ||
+    if (!envelope_read(envelope, &e) || (f = format_of(e.type)) == NULL ||
         public_key_pb_get(e.key, &type, &data) != E_OK ||
         peer_id_from_public_pb(e.key, &signer) != E_OK || !peer_id_eq(&signer, peer) ||
         !record_is_of(e.payload, peer)) {
         return false;
     }
-    put_signed(&w, e.payload);
+    put_signed(&w, f, e.payload);
     if (w.bad || key_verify(type, data, wr_view(&w), e.signature) != E_OK) {
         return false;
     }
@@ -165,14 +178,14 @@ enum err identify_seal(const struct identify_own *own, struct buf *out)
 
     peer_id_from_secp(own->ident->public, &id);
     put_record(own, &id, &r);
-    put_signed(&s, wr_view(&r));
+    put_signed(&s, &formats[0], wr_view(&r));
     if (r.bad || s.bad) {
         return E_TOO_LONG;
     }
     ident_sign_der(own->ident, wr_view(&s), signature, &signature_n);
     public_key_pb_secp(own->ident->public, key);
     pb_put_bytes(&e, ENVELOPE_KEY, view_of(key, sizeof key));
-    pb_put_bytes(&e, ENVELOPE_TYPE, view_of(record_type, sizeof record_type));
+    pb_put_bytes(&e, ENVELOPE_TYPE, view_str(formats[0].type));
     pb_put_bytes(&e, ENVELOPE_PAYLOAD, wr_view(&r));
     pb_put_bytes(&e, ENVELOPE_SIGNATURE, view_of(signature, signature_n));
     return e.bad ? E_TOO_LONG : buf_append_view(out, wr_view(&e));

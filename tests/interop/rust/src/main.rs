@@ -1,11 +1,13 @@
 //! The Rust peer of the tests: `rustpeer MODE ...`; JSON lines out, one command a line in. A module a mode.
 
+mod stack;
+
 fn main() {
     let mut args = std::env::args().skip(1);
     let mode = args.next().unwrap_or_default();
-    let _args: Vec<String> = args.collect();
+    let args: Vec<String> = args.collect();
     match mode.as_str() {
-        // "stack" => stack::main(_args),  a row for each mode
+        "stack" => stack::main(args),
         _ => {
             eprintln!("rustpeer: no mode {mode:?}");
             std::process::exit(2);
