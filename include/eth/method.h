@@ -40,6 +40,9 @@ bool method_by_id(struct view id, enum method *ret);
 bool method_by_name(struct view name, unsigned version, enum method *ret);
 /* We speak it in this fork (asking; answering is allowed longer). */
 bool method_in_fork(enum method m, enum fork f);
+enum fork method_until(enum method m); /* the last fork that has it */
+/* The first of all methods of m's name: METHOD_metadata_3 -> METHOD_metadata_1. */
+enum method method_first(enum method m);
 /* The newest version of `m`'s name that a fork has: METHOD_status_1 -> METHOD_status_2 in fulu. */
 enum method method_newest(enum method m, enum fork f);
 

@@ -26,7 +26,8 @@ enum rpc_kind {
     RPC_CALLED,   /* a remote asks: call, method, conn, data; answer with rpc_reply_*() */
     RPC_WRITABLE, /* call: its queue is empty again, send the next chunk */
     RPC_DROPPED,  /* call: its stream is gone before rpc_reply_end() */
-    RPC_REFUSED,  /* a remote's request was malformed and is answered: method, conn, error */
+    RPC_REFUSED,  /* a remote's request was malformed and is answered, or one too many and reset
+                     (E_LIMIT): method, conn, error */
     RPC_CHUNK,    /* request: one chunk of the answer; context, data */
     RPC_DONE,     /* request: the answer is complete; count chunks */
     RPC_FAILED,   /* request: error; code and data (text) with E_REQRESP_CODE */
@@ -39,7 +40,8 @@ struct rpc_event {
     uint64_t call, request;
     void *user; /* of rpc_request() */
     uint8_t context[4];
-    struct view data; /* borrowed until the next call */
+    struct view data;   /* borrowed until the next call */
+    struct view packed; /* RPC_CHUNK: as it stood on the wire, for who keeps it so; may be empty */
     uint8_t code;
     uint32_t count;
     enum err error;
@@ -57,6 +59,12 @@ void rpc_cancel(struct rpc *r, uint64_t request, struct now now);
 /* E_FULL: wait for RPC_WRITABLE. E_CLOSED: the call is gone. context NULL where there is none. */
 CHECKED enum err rpc_reply_chunk(struct rpc *r, uint64_t call, const uint8_t *context,
                                  struct view ssz);
+/* The answer has room for a chunk; when not, RPC_WRITABLE follows. True when the call is gone. */
+bool rpc_reply_room(struct rpc *r, uint64_t call);
+/* The same of a payload that is packed (reqresp_pack()): its bytes go out as they are. E_FULL also
+ * while the connection's memory is used up by others: RPC_WRITABLE may then not come. */
+CHECKED enum err rpc_reply_packed(struct rpc *r, uint64_t call, const uint8_t *context,
+                                  struct blob *packed);
 void rpc_reply_end(struct rpc *r, uint64_t call);
 void rpc_reply_error(struct rpc *r, uint64_t call, uint8_t code, const char *text);
 bool rpc_next(struct rpc *r, struct rpc_event *ret);

@@ -17,6 +17,7 @@
 #include <eth/network.h>
 #include <io/port.h>
 #include <net/host.h>
+#include <node/limits.h>
 #include <proto/enr.h>
 #include <store/store.h>
 
@@ -47,6 +48,7 @@ struct node_config {
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
     enum node_validation validation;
+    struct serve_limit limits[METHOD_COUNT]; /* of what one peer is given */
 };
 
 void node_config_default(struct node_config *cfg);

@@ -41,6 +41,8 @@ struct reqresp_event {
     uint8_t context[4]; /* RR_CHUNK, when the method has context bytes */
     struct view data;   /* SSZ, or the error's text (any bytes); inside the reader, gone with the
                            next call */
+    struct view packed; /* RR_CHUNK with keep_packed: the payload as it came, if it is packed the
+                           common way; else empty */
 };
 
 /* Bounds of the SSZ length of one chunk; with context bytes they may depend on the fork digest.
@@ -52,6 +54,7 @@ struct reqresp_config {
     bool is_request;        /* reading a request: no result byte, exactly one payload, then EOF */
     bool has_context;       /* success chunks carry 4 context bytes */
     bool empty_request;     /* is_request: no payload at all */
+    bool keep_packed;       /* chunks are given packed too, for who stores them so */
     size_t min, max;        /* SSZ bytes; used when bounds is NULL */
     reqresp_bounds *bounds; /* zeros as context when the method has none */
     void *self;
@@ -78,6 +81,14 @@ CHECKED enum err reqresp_end(struct reqresp *r, struct reqresp_event *ev);
  * nothing: do not call. E_FULL when `out` is at its maximum: its tail is then undefined. */
 CHECKED enum err reqresp_put_request(struct view ssz, struct buf *out);
 CHECKED enum err reqresp_put_chunk(const uint8_t *context, struct view ssz, struct buf *out);
+/* A payload as it stands on the wire, length and frames: it can be kept and sent again as it is. */
+struct blob *reqresp_pack(struct view ssz);
+/* Its SSZ in a new blob. Errors as of reading a chunk, E_TOO_LONG over `max`, E_REQRESP_EXTRA. */
+CHECKED enum err reqresp_open(struct view packed, size_t max, struct blob **ret);
+/* A success chunk without its payload: what goes before a packed one. At most
+ * REQRESP_HEAD_MAX bytes; returns how many. */
+#define REQRESP_HEAD_MAX 5u
+size_t reqresp_head(const uint8_t *context, uint8_t out[static REQRESP_HEAD_MAX]);
 /* Text is cut to REQRESP_ERROR_TEXT_MAX bytes; code is not RR_SUCCESS. */
 CHECKED enum err reqresp_put_error(uint8_t code, const char *text, struct buf *out);
 

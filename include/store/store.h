@@ -17,7 +17,7 @@
 #include <base/rng.h>
 #include <io/port.h>
 
-#define STORE_FORMAT    1u    /* raise on a change; newer ones are refused by E_STORE_VERSION */
+#define STORE_FORMAT    2u    /* raise on a change; newer ones are refused by E_STORE_VERSION */
 #define STORE_FAULT_MAX 256u  /* bytes of a fault text */
 #define STORE_META_MAX  4096u /* bytes of a small value */
 
@@ -46,7 +46,15 @@ CHECKED enum err store_close(struct store *s);
 
 /* ---- writing ---- */
 /* A kind of object that belongs to a block; `index` tells those of one block apart. */
-enum store_kind { STORE_BLOCK, STORE_BLOB, STORE_COLUMN, STORE_ENVELOPE, STORE_KIND_COUNT };
+enum store_kind {
+    STORE_BLOCK,
+    STORE_BLOB,
+    STORE_COLUMN,
+    STORE_ENVELOPE,
+    STORE_LIGHT_BOOTSTRAP, /* root: of its block */
+    STORE_LIGHT_UPDATE,    /* root: zeros; index: the period */
+    STORE_KIND_COUNT
+};
 
 struct store_object {
     enum store_kind kind;
@@ -54,7 +62,8 @@ struct store_object {
     uint8_t root[32];   /* of the block */
     uint64_t index;     /* blob, column: index; else 0 */
     uint8_t parent[32]; /* STORE_BLOCK only: of the block */
-    struct blob *data;  /* snappy block, as it came by gossip; the store takes a reference */
+    struct blob
+        *data; /* packed as req/resp sends it: reqresp_pack(); the store takes a reference */
 };
 
 CHECKED enum err store_put(struct store *s, const struct store_object *o);
@@ -85,6 +94,9 @@ struct store_header {
     uint64_t slot;
     uint8_t root[32], parent[32];
 };
+/* The slot that any object was put with; E_NOT_FOUND. */
+CHECKED enum err store_slot(struct store *s, enum store_kind kind, const uint8_t root[static 32],
+                            uint64_t index, uint64_t *ret);
 CHECKED enum err store_header(struct store *s, const uint8_t root[static 32],
                               struct store_header *ret);
 /* Blocks in order of slot, then root, from *slot and *root (zeros: the first) on: up to `max`

@@ -164,6 +164,21 @@ bool method_in_fork(enum method m, enum fork f)
     return rows[m].since <= f && f <= rows[m].until;
 }
 
+enum fork method_until(enum method m)
+{
+    return rows[m].until;
+}
+
+enum method method_first(enum method m)
+{
+    for (enum method i = 0; i < m; i++) {
+        if (strcmp(rows[i].name, rows[m].name) == 0) {
+            return i;
+        }
+    }
+    return m;
+}
+
 enum method method_newest(enum method m, enum fork f)
 {
     enum method best = m;

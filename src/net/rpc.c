@@ -10,13 +10,18 @@
 #include <base/mem.h>
 #include <net/rpc.h>
 
-#define CONCURRENT_MAX  2u /* Spec: phase0/p2p-interface.md "MAX_CONCURRENT_REQUESTS" */
-#define INBOUND_MAX     4u /* of one method and peer at once: two as asked, two in their last bytes */
+#define CONCURRENT_MAX 2u /* Spec: phase0/p2p-interface.md "MAX_CONCURRENT_REQUESTS" */
+#define INBOUND_MAX    4u /* of one method and peer at once: two as asked, two in their last bytes */
+/* Streams of one method that reach us at all, of which all above INBOUND_MAX are refused by name:
+ * who floods is known, and pays. */
+#define STREAMS_MAX     16u
 #define EXCHANGES_MAX   4096u       /* under way in all: 200 peers with a few methods each */
 #define READ_TIMEOUT_NS SECONDS(10) /* for the remote to send its request */
 #define CALL_TIMEOUT_NS SECONDS(60) /* for us to answer it, and for the remote to read */
-#define QUEUE_MAX       (1 * MIB)   /* of one answer; one chunk always fits an empty queue */
-#define FRAMED_MAX      (32 * MIB)  /* one framed chunk: above any chunk_max and its overhead */
+/* Unsent bytes of one answer behind which the next chunk waits: a turn's worth of a fast link, and
+ * little enough for hundreds of answers at once. */
+#define QUEUE_FILL (128 * KIB)
+#define FRAMED_MAX (32 * MIB) /* one framed chunk: above any chunk_max and its overhead */
 
 struct method {
     struct rpc *rpc;
@@ -56,10 +61,10 @@ struct rpc {
 
 /* ---- events ---- */
 
-static struct rpc_event *tell(struct rpc *r, enum rpc_kind kind, const struct exchange *x,
-                              struct view data)
+static struct rpc_event *tell_packed(struct rpc *r, enum rpc_kind kind, const struct exchange *x,
+                                     struct view data, struct view packed)
 {
-    struct event_item *i = mem_alloc(sizeof *i + data.n);
+    struct event_item *i = mem_alloc(sizeof *i + data.n + packed.n);
 
     i->next = NULL;
     i->ev = (struct rpc_event){
@@ -71,13 +76,23 @@ static struct rpc_event *tell(struct rpc *r, enum rpc_kind kind, const struct ex
         .user = x->user,
         .count = x->count,
         .data = {i->data, data.n},
+        .packed = {i->data + data.n, packed.n},
     };
     if (data.n != 0) {
         memcpy(i->data, data.p, data.n);
     }
+    if (packed.n != 0) {
+        memcpy(i->data + data.n, packed.p, packed.n);
+    }
     *r->events_end = i;
     r->events_end = &i->next;
     return &i->ev;
+}
+
+static struct rpc_event *tell(struct rpc *r, enum rpc_kind kind, const struct exchange *x,
+                              struct view data)
+{
+    return tell_packed(r, kind, x, data, view_of(NULL, 0));
 }
 
 static void tell_failed(struct rpc *r, struct exchange *x, enum err why)
@@ -116,6 +131,7 @@ static struct exchange *exchange_new(struct method *m, conn_id c, bool inbound)
         .bounds = inbound ? NULL : row->bounds,
         .self = row->self,
         .chunks_max = row->chunks_max,
+        .keep_packed = !inbound && row->chunks_max > 1,
     };
     uint64_t id = ++r->next_id;
     struct exchange **slot = map_put(&r->exchanges, &id, NULL);
@@ -152,6 +168,17 @@ static enum err write_buf(struct rpc *r, struct exchange *x, struct buf *out)
     blob_unref(b);
     buf_done(out);
     return e;
+}
+
+static unsigned under_way(const struct rpc *r, conn_id c, const struct method *m, bool inbound)
+{
+    unsigned n = 0;
+
+    MAP_EACH(&r->exchanges, struct exchange *, x) {
+        n +=
+            (*x)->inbound == inbound && !(*x)->over && (*x)->conn == c && (*x)->method == m ? 1 : 0;
+    }
+    return n;
 }
 
 /* ---- a remote's call ---- */
@@ -198,7 +225,7 @@ static enum err answer_event(struct rpc *r, struct exchange *x, const struct req
     switch (ev->kind) {
     case RR_CHUNK:
         x->count++;
-        told = tell(r, RPC_CHUNK, x, ev->data);
+        told = tell_packed(r, RPC_CHUNK, x, ev->data, ev->packed);
         memcpy(told->context, ev->context, sizeof told->context);
         host_set_deadline(r->host, x->stream, now.mono_ns + x->timeout_ns);
         break;
@@ -235,6 +262,10 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
     x->stream = s;
     host_set_user(h, s, x);
     host_set_deadline(h, s, now.mono_ns + READ_TIMEOUT_NS);
+    if (under_way(m->rpc, x->conn, m, true) > INBOUND_MAX) {
+        tell_failed(m->rpc, x, E_LIMIT);
+        host_reset(h, s, E_LIMIT, now);
+    }
 }
 
 static enum err feed(struct rpc *r, struct exchange *x, struct view in, struct now now)
@@ -347,8 +378,8 @@ struct rpc *rpc_new(struct host *h, const struct rpc_method *methods, size_t n, 
             .n_ids = 1,
             .accept = methods[i].accept,
             .klass = methods[i].klass,
-            .inbound_max = INBOUND_MAX,
-            .queue_max = QUEUE_MAX,
+            .inbound_max = STREAMS_MAX,
+            .queue_max = FRAMED_MAX, /* QUEUE_FILL paces it */
             .ops = &ops,
             .self = m,
         };
@@ -377,16 +408,6 @@ void rpc_free(struct rpc *r)
     mem_free(r);
 }
 
-static unsigned under_way(const struct rpc *r, conn_id c, const struct method *m)
-{
-    unsigned n = 0;
-
-    MAP_EACH(&r->exchanges, struct exchange *, x) {
-        n += !(*x)->inbound && !(*x)->over && (*x)->conn == c && (*x)->method == m ? 1 : 0;
-    }
-    return n;
-}
-
 static enum err send_request(struct rpc *r, struct exchange *x, struct view ssz)
 {
     struct buf out;
@@ -409,7 +430,7 @@ enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz, u
     if (host_budget(r->host, c) == NULL || c == 0) {
         return E_CLOSED;
     }
-    if (under_way(r, c, m) >= CONCURRENT_MAX) {
+    if (under_way(r, c, m, false) >= CONCURRENT_MAX) {
         return E_LIMIT;
     }
     m->row.chunks_max = chunks_max;
@@ -455,7 +476,7 @@ enum err rpc_reply_chunk(struct rpc *r, uint64_t call, const uint8_t *context, s
     if (x == NULL || x->over) {
         return E_CLOSED;
     }
-    if (host_queued(r->host, x->stream) >= QUEUE_MAX) {
+    if (host_queued(r->host, x->stream) >= QUEUE_FILL) {
         x->wrote = true;
         return E_FULL; /* before the work of compressing it */
     }
@@ -468,6 +489,48 @@ enum err rpc_reply_chunk(struct rpc *r, uint64_t call, const uint8_t *context, s
     e = write_buf(r, x, &out);
     x->wrote = true;
     return e;
+}
+
+bool rpc_reply_room(struct rpc *r, uint64_t call)
+{
+    struct exchange *x = exchange_get(r, call, true);
+
+    if (x == NULL || x->over || host_queued(r->host, x->stream) < QUEUE_FILL) {
+        return true;
+    }
+    x->wrote = true;
+    return false;
+}
+
+/* Are so many bytes to be had from the connection's memory now? */
+static bool has_memory(const struct rpc *r, const struct exchange *x, size_t n)
+{
+    struct budget *mem = host_budget(r->host, x->conn);
+
+    if (mem == NULL || budget_take(mem, n) != E_OK) {
+        return false;
+    }
+    budget_give(mem, n);
+    return true;
+}
+
+enum err rpc_reply_packed(struct rpc *r, uint64_t call, const uint8_t *context, struct blob *packed)
+{
+    struct exchange *x = exchange_get(r, call, true);
+    uint8_t bytes[REQRESP_HEAD_MAX];
+
+    if (x == NULL || x->over) {
+        return E_CLOSED;
+    }
+    x->wrote = true;
+    if (host_queued(r->host, x->stream) >= QUEUE_FILL ||
+        !has_memory(r, x, packed->n + sizeof bytes)) {
+        return E_FULL;
+    }
+    struct blob *head = blob_copy(view_of(bytes, reqresp_head(context, bytes)));
+    enum err e = host_write(r->host, x->stream, head, x->method->row.klass);
+    blob_unref(head);
+    return e == E_OK ? host_write(r->host, x->stream, packed, x->method->row.klass) : e;
 }
 
 void rpc_reply_end(struct rpc *r, uint64_t call)

@@ -4,8 +4,6 @@
  */
 #include "node_internal.h"
 
-#include <codec/snappy.h>
-
 #define CHAIN_BLOCKS_MAX (1u << 18) /* 36 days of blocks; 60 bytes each. The oldest are let go */
 #define LOAD_BATCH       256u
 #define META_ANCHOR      "anchor"
@@ -289,8 +287,7 @@ struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_
     if (store_get(n->store, kind, root, index, &packed) != E_OK) {
         return NULL;
     }
-    if (snappy_block_open(blob_view(packed), n->cfg.network->config.MAX_PAYLOAD_SIZE, &ssz) !=
-        E_OK) {
+    if (reqresp_open(blob_view(packed), n->cfg.network->config.MAX_PAYLOAD_SIZE, &ssz) != E_OK) {
         ssz = NULL;
     }
     blob_unref(packed);

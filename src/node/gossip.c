@@ -167,7 +167,7 @@ unsigned gossip_mesh(const struct node *n)
 static void on_block(struct node *n, const struct topic *t, const struct pubsub_event *ev,
                      struct now now)
 {
-    struct block_in b = {.packed = blob_copy(ev->g.raw), .via = VIA_GOSSIP};
+    struct block_in b = {.packed = reqresp_pack(blob_view(ev->g.data)), .via = VIA_GOSSIP};
     uint64_t start_ns;
 
     block_identify(t->type, blob_view(ev->g.data), &b);
@@ -180,33 +180,44 @@ static void on_block(struct node *n, const struct topic *t, const struct pubsub_
     blob_unref(b.packed);
 }
 
-static void keep_column(struct node *n, const struct topic *t, const struct pubsub_event *ev)
+/* Topics whose messages belong to a block, and are kept with it. */
+static bool sidecar_kind(enum topic_kind topic, enum store_kind *ret)
 {
-    struct store_object o = {.kind = STORE_COLUMN, .data = blob_copy(ev->g.raw)};
-    struct view v = blob_view(ev->g.data);
-    struct ssz_value header;
+    static const struct {
+        enum topic_kind topic;
+        enum store_kind kind;
+    } kinds[] = {
+        {TOPIC_blob_sidecar, STORE_BLOB},
+        {TOPIC_data_column_sidecar, STORE_COLUMN},
+        {TOPIC_execution_payload, STORE_ENVELOPE},
+    };
 
-    o.index = ssz_u64(t->type, v, "index");
-    if (ssz_has_field(t->type, "beacon_block_root")) {
-        o.slot = ssz_u64(t->type, v, "slot");
-        memcpy(o.root, ssz_bytes(t->type, v, "beacon_block_root").p, 32);
-    } else if (ssz_get(t->type, v, "signed_block_header.message", &header) == E_OK) {
-        o.slot = ssz_u64(header.type, header.bytes, "slot");
-        ssz_root(header.type, header.bytes, o.root);
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (kinds[i].topic == topic) {
+            *ret = kinds[i].kind;
+            return true;
+        }
     }
-    LOG(n->log, LOG_DEBUG, "gossip", "column", L_U64("slot", o.slot), L_U64("index", o.index),
-        L_HEX("root", view_of(o.root, 32)));
-    IGNORE(store_put(n->store, &o), "counted by the store; the column can be fetched again");
-    blob_unref(o.data);
+    return false;
 }
 
 static void on_accepted(struct node *n, const struct topic *t, const struct pubsub_event *ev,
                         struct now now)
 {
+    struct view ssz = blob_view(ev->g.data);
+    enum store_kind kind;
+
     if (t->kind == TOPIC_beacon_block) {
         on_block(n, t, ev, now);
-    } else if (t->kind == TOPIC_data_column_sidecar) {
-        keep_column(n, t, ev);
+    } else if (sidecar_kind(t->kind, &kind)) {
+        IGNORE(kept_sidecar(n, kind, t->type, ssz),
+               "counted by the store; it can be fetched again");
+    } else if (t->kind == TOPIC_light_client_finality_update) {
+        kept_finality_update(n, t->type, ssz);
+    } else if (t->kind == TOPIC_light_client_optimistic_update) {
+        kept_optimistic_update(n, t->type, ssz);
+    } else if (t->kind == TOPIC_inclusion_list) {
+        kept_inclusion_list(n, t->type, ssz);
     }
 }
 

@@ -20,6 +20,7 @@ void node_config_default(struct node_config *cfg)
         .discovery = true,
         .validation = VALIDATE_OBSERVE,
     };
+    serve_limits_default(cfg->limits);
 }
 
 /* ---- making ---- */
@@ -31,16 +32,11 @@ struct hash_key node_hash_key(struct node *n)
     return (struct hash_key){k0, k1};
 }
 
-static bool serves(const struct method_info *m)
+/* All methods of all forks are known here; those of forks that have ended are not offered. */
+static enum err make_rpc(struct node *n, struct now now)
 {
-    return strcmp(m->name, "status") == 0 || strcmp(m->name, "ping") == 0 ||
-           strcmp(m->name, "goodbye") == 0 || strcmp(m->name, "metadata") == 0 ||
-           serve_has_method(m->method);
-}
+    enum fork fork = network_fork_at(n->cfg.network, epoch_now(n->cfg.network, now.wall_ns));
 
-/* All methods of all forks are known here; those that are not answered yet are not offered. */
-static enum err make_rpc(struct node *n)
-{
     for (size_t i = 0; i < METHOD_COUNT; i++) {
         struct method_info *m = &n->methods[i];
 
@@ -57,7 +53,7 @@ static enum err make_rpc(struct node *n)
             .self = m,
             .chunks_max = m->chunks_max,
             .klass = m->chunks_max > 1 ? SEND_BULK : SEND_CONTROL,
-            .accept = serves(m),
+            .accept = method_until(m->method) >= fork,
         };
     }
     n->rpc = rpc_new(n->host, n->rpc_methods, METHOD_COUNT, n->rng);
@@ -119,8 +115,9 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     peers_init(n);
     sync_init(n);
     ask_init(n);
+    serve_init(n);
     make_host(n, now);
-    if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n) != E_OK ||
+    if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n, now) != E_OK ||
         gossip_init(n, now) != E_OK || discovery_init(n, now) != E_OK) {
         node_free(n);
         return NULL;
@@ -138,6 +135,7 @@ void node_free(struct node *n)
     named_done(n);
     discovery_done(n);
     serve_done(n);
+    kept_done(n);
     rpc_free(n->rpc);
     gossip_done(n);
     host_free(n->host);
@@ -250,7 +248,7 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
     }
     rpc_cancel(n->rpc, ev->request, now);
     refused.kind = RPC_FAILED;
-    if (serve_has_method((enum method)ev->method)) {
+    if (servers[ev->method]->next != NULL) {
         sync_on_end(n, &refused, now);
     } else {
         handshake_on_end(n, &refused, now);
@@ -259,7 +257,7 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
 
 static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 {
-    bool blocks = serve_has_method((enum method)ev->method);
+    bool objects = servers[ev->method]->next != NULL;
     enum err e = check_ssz(n, ev);
 
     if (e != E_OK) {
@@ -272,20 +270,16 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 
     switch (ev->kind) {
     case RPC_CALLED:
-        if (blocks) {
-            serve_on_call(n, ev, now);
-        } else {
-            handshake_on_call(n, ev, now);
-        }
+        serve_on_call(n, ev, now);
         break;
     case RPC_WRITABLE:
-        serve_on_writable(n, ev->call);
+        serve_on_writable(n, ev->call, now);
         break;
     case RPC_DROPPED:
         serve_on_dropped(n, ev->call);
         break;
     case RPC_CHUNK:
-        if (blocks) {
+        if (objects) {
             sync_on_chunk(n, ev, now);
         } else {
             handshake_on_answer(n, ev, now);
@@ -293,7 +287,7 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
         break;
     case RPC_DONE:
     case RPC_FAILED:
-        if (blocks) {
+        if (objects) {
             sync_on_end(n, ev, now);
         } else {
             handshake_on_end(n, ev, now);
@@ -344,6 +338,7 @@ static void tick(struct node *n, struct now now)
     named_tick(n, now);
     peers_tick(n, now);
     sync_tick(n, now);
+    serve_tick(n, now);
 }
 
 static void store_turn(struct node *n)
@@ -373,7 +368,7 @@ static void turn(struct node *n, struct now now)
     at = earlier(at, named_deadline(n));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
-    at = earlier(at, ask_deadline(n));
+    at = earlier(at, earlier(ask_deadline(n), serve_deadline(n)));
     if (n->stopping) {
         if (!n->store_busy && (now.mono_ns >= n->stop_ns || n->peers.n_connected == 0)) {
             finish(n);

@@ -8,6 +8,7 @@
 #define NODE_INTERNAL_H
 
 #include "ask.h"
+#include "serve.h"
 
 #include <base/map.h>
 #include <base/mem.h>
@@ -73,7 +74,8 @@ struct peer {
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
     unsigned failures; /* dials in a row, or sync answers of no use */
     unsigned useless;
-    unsigned blame; /* points for answers of no use: see ask_blame() */
+    struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
+    unsigned blame;         /* points for answers of no use: see ask_blame() */
     struct eth_status status;
     struct node_metadata metadata;
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
@@ -145,7 +147,7 @@ enum block_via { VIA_GOSSIP, VIA_RANGE, VIA_ROOT, VIA_MADE };
 struct block_in {
     uint8_t root[32], parent[32];
     uint64_t slot;
-    struct blob *packed; /* snappy block; borrowed */
+    struct blob *packed; /* as the store keeps it: reqresp_pack(); borrowed */
     enum block_via via;
 };
 
@@ -164,27 +166,6 @@ struct sync {
     uint64_t back_off; /* slots to step back when a batch does not link to what we have */
     uint64_t retry_ns;
     uint64_t fetched; /* blocks by range and root, since start */
-};
-
-#define SERVING_MAX 64u /* answers under way at once, over all peers; more are told to wait */
-
-struct serving_root { /* one block asked for by root */
-    uint8_t root[32];
-    struct column_set columns; /* of its sidecars */
-};
-
-struct serving {
-    uint64_t call; /* 0: free */
-    size_t method;
-    uint64_t slot, end_slot;    /* a range: the next slot to look at */
-    struct serving_root *roots; /* by root: owned; NULL for a range */
-    size_t n_roots, at;
-    struct column_set columns;   /* a range's */
-    struct serving_root current; /* sidecars: the block under way, columns still to send */
-    bool have_current;
-    bool have_next; /* found, not taken by the stream yet */
-    uint8_t next_root[32];
-    uint64_t next_index;
 };
 
 #define GOSSIP_SPANS_MAX \
@@ -229,7 +210,8 @@ struct node {
     struct chain chain;
     struct sync sync;
     struct asks asks;
-    struct serving serving[SERVING_MAX];
+    struct servings servings;
+    struct kept kept;
     struct gossip gossip;
     struct node_metadata metadata;
     bool started, stopping;
@@ -335,13 +317,6 @@ uint64_t sync_deadline(const struct node *n);
 void sync_wake(struct node *n, struct now now); /* there may be something new to ask for */
 void sync_peer_gone(struct node *n, conn_id c);
 uint64_t sync_target(const struct node *n); /* the highest slot that connected peers tell of */
-
-/* serve.c */
-bool serve_has_method(enum method m);
-void serve_done(struct node *n);
-void serve_on_call(struct node *n, const struct rpc_event *ev, struct now now);
-void serve_on_writable(struct node *n, uint64_t call);
-void serve_on_dropped(struct node *n, uint64_t call);
 
 /* gossip.c */
 CHECKED enum err gossip_init(struct node *n, struct now now);

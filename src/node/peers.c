@@ -39,6 +39,7 @@ void peers_init(struct node *n)
 static void peer_free(struct peer *p)
 {
     mem_free(p->enr);
+    mem_free(p->limits);
     mem_free(p);
 }
 

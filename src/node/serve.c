@@ -1,237 +1,204 @@
 /*
- * Answering for blocks and data columns: each answer is written as its stream takes it, one object
- * at a time. What we don't have is left out, as the spec allows.
+ * Answers under way: each call is written as its stream and the peer's limits take it. What is sent
+ * next, serve_find.c says; what is kept beside the chain, kept.c.
  *
- * Spec: consensus-specs specs/phase0/p2p-interface.md "BeaconBlocksByRange", "BeaconBlocksByRoot";
- * specs/fulu/p2p-interface.md "DataColumnSidecarsByRange v1", "DataColumnSidecarsByRoot v1"
+ * Spec: consensus-specs specs/phase0/p2p-interface.md "Responding side"
  */
 #include "node_internal.h"
 
-static bool serves_columns(const struct serving *s)
+#define SERVINGS_MAX 8192u      /* calls under way: net/rpc.h allows fewer */
+#define TOKENS_WAIT  16u        /* an empty bucket is waited for until so many are there */
+#define RETRY_NS     MILLIS(50) /* when the memory of a connection or the host was used up */
+
+void serve_init(struct node *n)
 {
-    return s->method == METHOD_data_column_sidecars_by_range_1 ||
-           s->method == METHOD_data_column_sidecars_by_root_1;
+    map_init(&n->servings.all, sizeof(uint64_t), sizeof(struct serving *), SERVINGS_MAX,
+             node_hash_key(n));
+    n->servings.due_ns = NEVER;
 }
 
-static bool serves_range(const struct serving *s)
-{
-    return s->method == METHOD_beacon_blocks_by_range_2 ||
-           s->method == METHOD_data_column_sidecars_by_range_1;
-}
-
-bool serve_has_method(enum method m)
-{
-    const struct serving s = {.method = m};
-
-    return serves_columns(&s) || serves_range(&s) || m == METHOD_beacon_blocks_by_root_2;
-}
-
-static void finish(struct serving *s)
+static void serving_free(struct serving *s)
 {
     mem_free(s->roots);
-    *s = (struct serving){.call = 0};
+    blob_unref(s->request);
+    blob_unref(s->next.packed);
+    mem_free(s);
+}
+
+static void finish(struct node *n, struct serving *s)
+{
+    map_remove(&n->servings.all, &s->call);
+    serving_free(s);
 }
 
 void serve_done(struct node *n)
 {
-    for (size_t i = 0; i < SERVING_MAX; i++) {
-        finish(&n->serving[i]);
+    MAP_EACH(&n->servings.all, struct serving *, s) {
+        serving_free(*s);
     }
+    map_done(&n->servings.all);
 }
 
-static struct serving *find_serving(struct node *n, uint64_t call)
+static struct serving *find_serving(const struct node *n, uint64_t call)
 {
-    for (size_t i = 0; i < SERVING_MAX; i++) {
-        if (n->serving[i].call == call) {
-            return &n->serving[i];
-        }
-    }
-    return NULL;
+    struct serving **s = map_get(&n->servings.all, &call);
+
+    return s == NULL ? NULL : *s;
 }
 
-/* ---- what comes next ---- */
-
-static bool next_block(const struct node *n, struct serving *s)
+static void wait_until(struct node *n, struct serving *s, uint64_t due_ns)
 {
-    if (s->roots != NULL) {
-        while (s->at < s->n_roots) {
-            s->current = s->roots[s->at++];
-            if (chain_block(n, s->current.root) != NULL) {
-                return true;
-            }
-        }
-        return false;
-    }
-    while (s->slot < s->end_slot && s->slot <= n->chain.head_slot) {
-        if (chain_root_at(n, s->slot++, s->current.root)) {
-            s->current.columns = s->columns;
-            return true;
-        }
-    }
-    return false;
+    s->due_ns = due_ns;
+    n->servings.due_ns = earlier(n->servings.due_ns, due_ns);
 }
 
-static bool next_column(const struct node *n, struct serving *s)
+/* One token for a request, and for each object but the first. */
+static bool pay(struct node *n, struct serving *s, struct now now)
 {
-    for (uint64_t i = 0; column_set_next(&s->current.columns, &i); i++) {
-        s->current.columns.bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
-        if (store_has(n->store, STORE_COLUMN, s->current.root, i)) {
-            s->next_index = i;
-            return true;
-        }
+    if (s->paid) {
+        return true;
     }
-    return false;
+    s->paid = serve_limit_take(n, s->conn, s->method, now);
+    if (!s->paid) {
+        wait_until(n, s, serve_limit_ready(n, s->conn, s->method, TOKENS_WAIT, now));
+    }
+    return s->paid;
 }
 
-/* Find the next object to send; false at the end of the answer. */
-static bool find_next(const struct node *n, struct serving *s)
+static void refuse(struct node *n, struct serving *s, uint8_t code, const char *why)
 {
-    bool columns = serves_columns(s);
-
-    while (!s->have_next) {
-        if (!s->have_current && !next_block(n, s)) {
-            return false;
-        }
-        s->have_current = columns;
-        s->have_next = !columns || next_column(n, s);
-        s->have_current = s->have_current && s->have_next;
-        memcpy(s->next_root, s->current.root, 32);
-    }
-    return true;
+    rpc_reply_error(n->rpc, s->call, code, why);
+    finish(n, s);
 }
 
-static enum err send_next(struct node *n, struct serving *s)
+static void end(struct node *n, struct serving *s)
 {
-    const struct chain_block *b = chain_block(n, s->next_root);
-    enum store_kind kind = serves_columns(s) ? STORE_COLUMN : STORE_BLOCK;
-    struct blob *ssz =
-        b == NULL ? NULL
-                  : chain_read(n, kind, s->next_root, kind == STORE_COLUMN ? s->next_index : 0);
-
-    if (ssz == NULL) {
-        return E_STORE;
+    if (s->sent == 0 && s->server->one) {
+        refuse(n, s, RR_UNAVAILABLE, "not here");
+        return;
     }
-    const struct fork_span *span = network_span_at_slot(n->cfg.network, b->slot);
-    enum err e = rpc_reply_chunk(n->rpc, s->call, span->digest, blob_view(ssz));
-    s->have_next = e == E_FULL;
-    blob_unref(ssz);
+    rpc_reply_end(n->rpc, s->call);
+    finish(n, s);
+}
+
+/* s->next onto the stream. E_FULL: later. */
+static enum err send(struct node *n, struct serving *s, struct now now)
+{
+    struct serving_object *o = &s->next;
+
+    if (!rpc_reply_room(n->rpc, s->call)) {
+        return E_FULL; /* before it is read: RPC_WRITABLE follows */
+    }
+    if (o->packed == NULL) {
+        TRY(store_get(n->store, o->kind, o->root, o->index, &o->packed));
+    }
+    enum err e = rpc_reply_packed(n->rpc, s->call, o->context, o->packed);
+    if (e == E_FULL) {
+        wait_until(n, s, now.mono_ns + RETRY_NS);
+        return e;
+    }
+    blob_unref(o->packed);
+    *o = (struct serving_object){.packed = NULL};
+    s->has_next = s->paid = false;
+    s->sent++;
+    s->left--;
     return e;
 }
 
-static void pour(struct node *n, struct serving *s)
+/* The next object is known, or the answer is over (false), or must wait (false). */
+static bool look(struct node *n, struct serving *s, struct now now)
 {
-    while (find_next(n, s)) {
-        enum err e = send_next(n, s);
+    if (s->has_next) {
+        return true;
+    }
+    switch (s->left == 0 ? SERVING_END : s->server->next(n, s)) {
+    case SERVING_FOUND:
+        s->has_next = true;
+        return true;
+    case SERVING_MORE:
+        wait_until(n, s, now.mono_ns);
+        return false;
+    case SERVING_END:
+        break;
+    }
+    end(n, s);
+    return false;
+}
+
+static void answer_now(struct node *n, struct serving *s, struct now now)
+{
+    const struct rpc_event ev = {.kind = RPC_CALLED,
+                                 .call = s->call,
+                                 .conn = s->conn,
+                                 .method = (size_t)s->method,
+                                 .data = blob_view(s->request)};
+
+    handshake_on_call(n, &ev, now);
+    finish(n, s);
+}
+
+/* As much of the answer as is taken now. */
+static void pour(struct node *n, struct serving *s, struct now now)
+{
+    s->due_ns = 0;
+    if (s->sent == 0 && !pay(n, s, now)) {
+        return;
+    }
+    if (s->server->next == NULL) {
+        answer_now(n, s, now);
+        return;
+    }
+    while (look(n, s, now) && pay(n, s, now)) {
+        enum err e = send(n, s, now);
 
         if (e == E_FULL) {
-            return; /* RPC_WRITABLE goes on */
-        }
-        if (e != E_OK) {
-            if (e == E_STORE) {
-                rpc_reply_error(n->rpc, s->call, RR_SERVER_ERROR, "an object cannot be read");
-            }
-            finish(s);
             return;
         }
-    }
-    rpc_reply_end(n->rpc, s->call);
-    finish(s);
-}
-
-/* ---- requests; each gives NULL, or what is wrong ---- */
-
-static void add_columns(const struct ssz_value *list, struct column_set *ret)
-{
-    for (uint64_t i = 0; i < ssz_count(list); i++) {
-        column_set_add(ret, load_le64(list->bytes.p + 8 * i));
-    }
-}
-
-static const char *begin_range(const struct node *n, const struct rpc_event *ev, struct serving *s)
-{
-    const struct method_info *m = &n->methods[ev->method];
-    uint64_t from = ssz_u64(m->request_type, ev->data, "start_slot");
-    uint64_t count = ssz_u64(m->request_type, ev->data, "count");
-    uint64_t max = n->cfg.network->config.MAX_REQUEST_BLOCKS;
-    struct ssz_value columns;
-
-    if (ssz_has_field(m->request_type, "step") && ssz_u64(m->request_type, ev->data, "step") != 1) {
-        return "step must be 1";
-    }
-    if (count == 0) {
-        return "count must not be 0";
-    }
-    if (ssz_get(m->request_type, ev->data, "columns", &columns) == E_OK) {
-        add_columns(&columns, &s->columns);
-    } else {
-        max = method_chunks_max(m, network_fork_at_slot(n->cfg.network, from));
-    }
-    count = count < max ? count : max;
-    s->slot = from;
-    s->end_slot = from > UINT64_MAX - count ? UINT64_MAX : from + count;
-    return NULL;
-}
-
-static void begin_roots(const struct rpc_event *ev, struct serving *s)
-{
-    s->n_roots = ev->data.n / 32; /* a bare list of roots, checked by its type */
-    s->roots = mem_zalloc_array(s->n_roots, sizeof *s->roots);
-    for (size_t i = 0; i < s->n_roots; i++) {
-        memcpy(s->roots[i].root, ev->data.p + 32 * i, 32);
-    }
-}
-
-static void begin_column_roots(const struct node *n, const struct rpc_event *ev, struct serving *s)
-{
-    struct ssz_value list = {n->methods[ev->method].request_type, ev->data}, one, columns;
-
-    s->n_roots = (size_t)ssz_count(&list);
-    s->roots = mem_zalloc_array(s->n_roots, sizeof *s->roots);
-    for (size_t i = 0; i < s->n_roots; i++) {
-        if (ssz_element(&list, i, &one) == E_OK &&
-            ssz_get(one.type, one.bytes, "columns", &columns) == E_OK) {
-            memcpy(s->roots[i].root, ssz_bytes(one.type, one.bytes, "block_root").p, 32);
-            add_columns(&columns, &s->roots[i].columns);
+        if (e != E_OK) {
+            if (e == E_CLOSED) {
+                finish(n, s);
+            } else {
+                refuse(n, s, RR_SERVER_ERROR, "an object cannot be read");
+            }
+            return;
         }
     }
 }
 
 void serve_on_call(struct node *n, const struct rpc_event *ev, struct now now)
 {
-    struct serving *s = find_serving(n, 0);
-    const char *wrong = NULL;
+    struct serving **slot = map_put(&n->servings.all, &ev->call, NULL);
 
-    (void)now;
-    if (s == NULL) {
+    if (slot == NULL) {
         rpc_reply_error(n->rpc, ev->call, RR_SERVER_ERROR, "too many answers under way");
         return;
     }
-    *s = (struct serving){.call = ev->call, .method = ev->method};
-    if (serves_range(s)) {
-        wrong = begin_range(n, ev, s);
-    } else if (serves_columns(s)) {
-        begin_column_roots(n, ev, s);
-    } else {
-        begin_roots(ev, s);
+    struct serving *s = *slot = mem_zalloc(sizeof *s);
+    s->call = ev->call;
+    s->conn = ev->conn;
+    s->method = (enum method)ev->method;
+    s->server = servers[s->method];
+    s->left = n->methods[s->method].chunks_max;
+    s->refusal = RR_INVALID_REQUEST;
+    const char *wrong = NULL;
+    if (s->server->next == NULL) {
+        s->request = blob_copy(ev->data);
+    } else if (s->server->begin != NULL) {
+        wrong = s->server->begin(n, s, ev->data);
     }
     if (wrong != NULL) {
-        rpc_reply_error(n->rpc, ev->call, RR_INVALID_REQUEST, wrong);
-        finish(s);
-    } else if (serves_range(s) && n->chain.by_slot.n != 0 &&
-               s->end_slot <= chain_earliest_slot(n)) {
-        rpc_reply_error(n->rpc, ev->call, RR_UNAVAILABLE, "before our earliest available slot");
-        finish(s);
+        refuse(n, s, s->refusal, wrong);
     } else {
-        pour(n, s);
+        pour(n, s, now);
     }
 }
 
-void serve_on_writable(struct node *n, uint64_t call)
+void serve_on_writable(struct node *n, uint64_t call, struct now now)
 {
     struct serving *s = find_serving(n, call);
 
     if (s != NULL) {
-        pour(n, s);
+        pour(n, s, now);
     }
 }
 
@@ -240,6 +207,28 @@ void serve_on_dropped(struct node *n, uint64_t call)
     struct serving *s = find_serving(n, call);
 
     if (s != NULL) {
-        finish(s);
+        finish(n, s);
     }
+}
+
+void serve_tick(struct node *n, struct now now)
+{
+    if (now.mono_ns < n->servings.due_ns) {
+        return;
+    }
+    n->servings.due_ns = NEVER;
+    MAP_EACH(&n->servings.all, struct serving *, slot) {
+        struct serving *s = *slot;
+
+        if (s->due_ns != 0 && s->due_ns <= now.mono_ns) {
+            pour(n, s, now); /* may free it: the current entry */
+        } else if (s->due_ns != 0) {
+            n->servings.due_ns = earlier(n->servings.due_ns, s->due_ns);
+        }
+    }
+}
+
+uint64_t serve_deadline(const struct node *n)
+{
+    return n->servings.due_ns;
 }

@@ -4,8 +4,6 @@
  */
 #include "node_internal.h"
 
-#include <codec/snappy.h>
-
 #define PENDING_MAX     128u /* blocks waiting for a parent; 16 MiB of large ones */
 #define BATCH_SLOTS     64u  /* what all clients serve at once */
 #define NEAR_SLOTS      4u   /* gaps up to this are closed by root */
@@ -280,7 +278,7 @@ static enum err take_range(struct node *n, const struct rpc_event *ev, struct no
     memcpy(s->last_root, b.root, 32);
     s->have_last = true;
     s->next_slot = b.slot + 1;
-    b.packed = snappy_block_pack(ev->data);
+    b.packed = ev->packed.n != 0 ? blob_copy(ev->packed) : reqresp_pack(ev->data);
     enum err e = chain_add(n, &b, now);
     if (e == E_OK) {
         s->fetched++;
@@ -302,7 +300,7 @@ static enum err take_root(struct node *n, const struct rpc_event *ev, struct now
     if (memcmp(b.root, s->root_wanted, 32) != 0) {
         return E_BLOCK_UNASKED;
     }
-    b.packed = snappy_block_pack(ev->data);
+    b.packed = ev->packed.n != 0 ? blob_copy(ev->packed) : reqresp_pack(ev->data);
     s->fetched++;
     sync_take(n, &b, ev->conn, now);
     blob_unref(b.packed);

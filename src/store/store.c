@@ -303,6 +303,22 @@ bool store_has(struct store *s, enum store_kind kind, const uint8_t root[static 
     return pending_find(s, &key) != NULL || s->ops->header(s->backend, &key, &h) == E_OK;
 }
 
+enum err store_slot(struct store *s, enum store_kind kind, const uint8_t root[static 32],
+                    uint64_t index, uint64_t *ret)
+{
+    struct object_key key = key_of(kind, root, index);
+    const struct op *op = pending_find(s, &key);
+    struct store_header h;
+
+    if (op != NULL) {
+        *ret = op->slot;
+        return E_OK;
+    }
+    TRY(s->ops->header(s->backend, &key, &h));
+    *ret = h.slot;
+    return E_OK;
+}
+
 static void header_of(const struct op *op, struct store_header *ret)
 {
     ret->slot = op->slot;

@@ -28,6 +28,7 @@ struct reqresp {
     uint32_t n_chunks;
     struct snappy_reader snappy;
     struct buf plain;
+    struct buf packed; /* keep_packed: length and frames */
 };
 
 struct reqresp *reqresp_new(const struct reqresp_config *cfg, struct budget *mem)
@@ -44,6 +45,7 @@ static void drop_payload(struct reqresp *r)
 {
     snappy_reader_done(&r->snappy);
     buf_done(&r->plain);
+    buf_done(&r->packed);
     budget_give(r->mem, r->charged);
     r->charged = 0;
 }
@@ -59,7 +61,7 @@ void reqresp_free(struct reqresp *r)
 /* Have the memory that is held charged. */
 static enum err charge(struct reqresp *r)
 {
-    size_t held = r->plain.cap + r->snappy.frame.cap;
+    size_t held = r->plain.cap + r->packed.cap + r->snappy.frame.cap;
 
     if (held > r->charged) {
         enum err e = budget_take(r->mem, held - r->charged);
@@ -154,17 +156,50 @@ static enum err take_length(struct reqresp *r, struct view *in)
     if (n < min || n > max) {
         return E_REQRESP_LENGTH;
     }
-    r->n_head = 0;
-    r->state = AT_PAYLOAD;
     snappy_reader_init(&r->snappy, (size_t)n);
     buf_init(&r->plain, (size_t)n);
+    buf_init(&r->packed, sizeof r->head + r->snappy.eat_max);
+    if (r->cfg.keep_packed) {
+        TRY(buf_append(&r->packed, r->head, r->n_head));
+    }
+    r->n_head = 0;
+    r->state = AT_PAYLOAD;
     return E_OK;
+}
+
+/*
+ * Is a payload packed as all clients do: one identifier, frames of 64 KiB but for the last? Others
+ * are as valid, but who keeps and serves them as they are would carry on one peer's oddities.
+ */
+static bool is_common(struct view packed, size_t n)
+{
+    struct view v = packed;
+    uint64_t declared;
+
+    if (varint_take(&v, &declared) != E_OK || v.n < SNAPPY_IDENTIFIER_SIZE || n == 0) {
+        return false;
+    }
+    for (v = view_skip(v, SNAPPY_IDENTIFIER_SIZE); v.n > 8; n -= n < 65536 ? n : 65536) {
+        size_t body = (size_t)v.p[1] | (size_t)v.p[2] << 8 | (size_t)v.p[3] << 16;
+        size_t plain = body - 4, want = n < 65536 ? n : 65536;
+
+        if (v.p[0] > 1 || body < 4 || body + 4 > v.n ||
+            (v.p[0] == 0 && snappy_block_length(view_of(v.p + 8, body - 4), &plain) != E_OK) ||
+            plain != want) {
+            return false;
+        }
+        v = view_skip(v, body + 4);
+    }
+    return n == 0 && v.n == 0;
 }
 
 static void on_payload(struct reqresp *r, struct reqresp_event *ev)
 {
     *ev = (struct reqresp_event){.kind = RR_CHUNK, .code = r->code, .data = buf_view(&r->plain)};
     memcpy(ev->context, r->context, sizeof ev->context);
+    if (r->cfg.keep_packed && is_common(buf_view(&r->packed), r->plain.n)) {
+        ev->packed = buf_view(&r->packed);
+    }
     r->empty_before = r->plain.n == 0;
     r->n_head = 0;
     r->state = AT_CODE;
@@ -186,8 +221,11 @@ static enum err take_payload(struct reqresp *r, struct view *in, struct reqresp_
     bool done;
     enum err e = snappy_reader_feed(&r->snappy, &slice, &r->plain, &done);
 
-    *in = view_skip(*in, n - slice.n);
     TRY(e);
+    if (r->cfg.keep_packed) { /* eat_max bounds it */
+        TRY(buf_append(&r->packed, in->p, n - slice.n));
+    }
+    *in = view_skip(*in, n - slice.n);
     TRY(charge(r));
     if (done) {
         on_payload(r, ev);

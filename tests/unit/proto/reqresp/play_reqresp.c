@@ -22,6 +22,13 @@ static void note_event(struct transcript *t, const struct reqresp_event *ev)
     t->chunks += ev->kind == RR_CHUNK;
     note(t, "%s %u %08x %zu %08x, ", names[ev->kind], ev->code, load_be32(ev->context), ev->data.n,
          crc32c(ev->data));
+    if (ev->packed.n != 0) { /* what is kept packed opens to the same */
+        struct blob *opened = NULL;
+
+        assert(reqresp_open(ev->packed, ev->data.n, &opened) == E_OK);
+        assert(view_eq(blob_view(opened), ev->data));
+        blob_unref(opened);
+    }
     buf_done(&t->last);
     buf_init(&t->last, SIZE_MAX);
     IGNORE(buf_append_view(&t->last, ev->data), "it has no limit");
@@ -58,7 +65,10 @@ void reqresp_play(struct transcript *t, const struct reqresp_config *cfg, struct
 
     budget_init(&all, NULL, "test", SIZE_MAX);
     struct budget *b = mem == NULL ? &all : mem;
-    struct reqresp *r = reqresp_new(cfg, b);
+    struct reqresp_config keeping = *cfg;
+
+    keeping.keep_packed = true;
+    struct reqresp *r = reqresp_new(&keeping, b);
 
     *t = (struct transcript){.n = 0};
     t->error = play(t, r, in, piece);
