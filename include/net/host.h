@@ -87,6 +87,7 @@ struct host_config {
     uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns;
     uint64_t idle_ping_ns; /* silence after which a connection is probed; NEVER: not at all */
     bool yamux, mplex, early_muxer;
+    bool bare; /* for simulations of thousands: TCP without encryption; see src/net/bare.c */
     /* Whom we speak with, either way: none of `deny`; one of `allow` unless it is empty. Borrowed
      * for the host's life. */
     const struct addr_range *allow, *deny;

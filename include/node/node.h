@@ -14,12 +14,22 @@
 #include <base/rng.h>
 #include <codec/multiaddr.h>
 #include <crypto/ident.h>
-#include <eth/network.h>
+#include <eth/topic.h>
 #include <io/port.h>
-#include <net/host.h>
+#include <net/pubsub.h>
 #include <node/limits.h>
 #include <proto/enr.h>
 #include <store/store.h>
+
+/*
+ * A laboratory's hand on the node's verdicts: told of each message that the stateless checks have
+ * passed or ignored, and gives the verdict that counts. NULL in the daemon.
+ */
+struct node_tap {
+    enum gossip_verdict (*message)(struct node_tap *self, const struct topic *t,
+                                   const struct pubsub_event *ev, enum gossip_verdict verdict,
+                                   struct now now);
+};
 
 enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE };
 
@@ -49,6 +59,8 @@ struct node_config {
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
     enum node_validation validation;
     struct serve_limit limits[METHOD_COUNT]; /* of what one peer is given */
+    bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
+    struct node_tap *tap;
 };
 
 void node_config_default(struct node_config *cfg);
@@ -61,7 +73,13 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
 void node_free(struct node *n);
 struct port_sink *node_sink(struct node *n);
 
+/* Publish on a topic of the current fork, joined or not; a PORT_TURN must follow. E_TOPIC: there is
+ * none such; E_LIMIT; E_EXISTS; E_NOT_FOUND: no peer takes it. */
+CHECKED enum err node_publish(struct node *n, enum topic_kind kind, uint32_t subnet,
+                              struct view ssz, struct now now);
+
 /* ---- looking in (the API) ---- */
+struct pubsub *node_pubsub(struct node *n);
 const struct enr *node_record(const struct node *n);
 const struct peer_id *node_peer_id(const struct node *n);
 const struct network *node_network(const struct node *n);

@@ -91,6 +91,20 @@ static void on_log(void *self, enum log_level level, struct view line)
     }
 }
 
+/* Asking for the head costs a walk over its peers: only when it can have changed. */
+static bool has_new_block(struct lab_node *n)
+{
+    uint64_t blocks = 0;
+
+    for (unsigned via = 0; node_block_via(via) != NULL; via++) {
+        blocks += metric_get(n->metrics, M_BLOCKS, via);
+    }
+    bool is_new = blocks != n->blocks;
+
+    n->blocks = blocks;
+    return is_new;
+}
+
 static void on_event(struct port_sink *self, const struct port_event *ev, struct now now)
 {
     struct lab_node *n = (struct lab_node *)self;
@@ -98,7 +112,7 @@ static void on_event(struct port_sink *self, const struct port_event *ev, struct
 
     log_set_time(n->log, now.wall_ns);
     n->inner->on(n->inner, ev, now);
-    if (ev->kind != PORT_TURN) {
+    if (ev->kind != PORT_TURN || !has_new_block(n)) {
         return;
     }
     node_head(n->node, &head);
@@ -135,6 +149,7 @@ static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg
     cfg->target_peers = l->sc.target_peers;
     cfg->make_blocks = n->number >= l->sc.producer_first && n->number <= l->sc.producer_last;
     cfg->validation = VALIDATE_STRUCTURAL;
+    cfg->bare = l->sc.bare;
     find_boot(l, n, cfg);
 }
 
@@ -177,7 +192,7 @@ static void born(struct sim_maker *self, uint32_t number, struct port *port, str
     n->inner = port->sink;
     n->sink.on = on_event;
     port->sink = &n->sink;
-    n->head_slot = 0;
+    n->head_slot = n->blocks = 0;
     n->peers = n->found = n->mesh = 0;
     result_life(l, number, "start");
 }

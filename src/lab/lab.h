@@ -20,7 +20,7 @@ struct lab_node {
     struct log *log;
     struct metrics *metrics;
     unsigned peers, found, mesh;
-    uint64_t head_slot;
+    uint64_t head_slot, blocks; /* blocks: had in this life, as its metrics say */
     uint8_t head_root[32];
 };
 

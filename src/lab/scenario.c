@@ -179,6 +179,13 @@ static bool read_peers(struct scenario *sc, struct line *l)
     return read_u32(l, 1, 1000, &sc->target_peers);
 }
 
+static bool read_bare(struct scenario *sc, struct line *l)
+{
+    (void)l;
+    sc->bare = true;
+    return true;
+}
+
 static bool read_producer(struct scenario *sc, struct line *l)
 {
     return take_range(l, 1, &sc->producer_first, &sc->producer_last);
@@ -385,7 +392,7 @@ static const struct {
     {"slot", 2, read_slot},       {"genesis", 2, read_genesis},     {"spread", 2, read_spread},
     {"run", 2, read_run},         {"latency", 3, read_latency},     {"jitter", 2, read_jitter},
     {"loss", 2, read_loss},       {"bandwidth", 3, read_bandwidth}, {"at", 0, read_at},
-    {"expect", 0, read_expect},
+    {"expect", 0, read_expect},   {"bare", 1, read_bare},
 };
 
 /* ---- text ---- */

@@ -9,9 +9,14 @@
 
 #define STAGGER_NS MILLIS(250) /* Spec: RFC 8305 "Summary of Configurable Values" */
 
-static const struct transport *const transports[HOST_TRANSPORTS] = {
-    [HOST_TCP] = &transport_tcp,
-};
+static const struct transport *row(const struct host *h, enum host_transport t)
+{
+    static const struct transport *const transports[HOST_TRANSPORTS] = {
+        [HOST_TCP] = &transport_tcp,
+    };
+
+    return t == HOST_TCP ? tcp_row(h) : transports[t];
+}
 
 struct attempts {
     struct attempt {
@@ -37,7 +42,7 @@ static struct attempt *find(const struct conn *c, const struct transport *via, u
 {
     for (size_t i = 0; i < c->attempts->next; i++) {
         struct attempt *a = &c->attempts->all[i];
-        if (a->number == number && transports[a->to.transport] == via) {
+        if (a->number == number && row(c->host, a->to.transport) == via) {
             return a;
         }
     }
@@ -47,7 +52,7 @@ static struct attempt *find(const struct conn *c, const struct transport *via, u
 static enum err begin(struct conn *c, struct attempt *a)
 {
     TRY(limits_address(c->host, &a->to.addr));
-    c->via = transports[a->to.transport];
+    c->via = row(c->host, a->to.transport);
     enum err e = c->via->dial(c, &a->to.addr, &a->number);
     a->number = e == E_OK ? a->number : 0;
     return e;
@@ -77,7 +82,7 @@ void dial_drop(struct conn *c)
     for (size_t i = 0; c->attempts != NULL && i < c->attempts->next; i++) {
         struct attempt *a = &c->attempts->all[i];
         if (a->number != 0) {
-            transports[a->to.transport]->give_up(c, a->number);
+            row(c->host, a->to.transport)->give_up(c, a->number);
         }
     }
     mem_free(c->attempts);

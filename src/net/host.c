@@ -58,7 +58,7 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
         add_muxer(h, &mplex_ops);
     }
     h->events_end = &h->events;
-    h->seal = mem_alloc(NOISE_RECORD_MAX + 2u);
+    h->seal = cfg->bare ? NULL : mem_alloc(NOISE_RECORD_MAX + 2u);
     h->record_seq = now.wall_ns / MILLIS(1); /* grows over restarts */
     identify_register(h);
     ping_register(h);

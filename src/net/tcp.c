@@ -38,6 +38,11 @@ static void tcp_give_up(struct conn *c, uint64_t attempt)
     p->ops->close(p, attempt, true);
 }
 
+const struct transport *tcp_row(const struct host *h)
+{
+    return h->cfg.bare ? &transport_bare : &transport_tcp;
+}
+
 static void begin(struct conn *c, uint64_t port_conn)
 {
     struct host *h = c->host;
@@ -46,10 +51,14 @@ static void begin(struct conn *c, uint64_t port_conn)
     t->port_conn = port_conn;
     buf_init(&t->in, RECORD_MAX);
     buf_init(&t->out, 2 * RECORD_MAX);
-    c->via = &transport_tcp;
+    c->via = tcp_row(h);
     c->tcp = t;
     c->state = CONN_UPGRADING;
     timer_set(&h->timers, &c->timer, h->now.mono_ns + h->cfg.upgrade_timeout_ns);
+    if (h->cfg.bare) {
+        bare_begin(c);
+        return;
+    }
     enum err e = upgrade_start(c);
     if (e != E_OK) {
         conn_fault(c, e);
@@ -73,7 +82,7 @@ static void on_closed(struct conn *c, const struct port_event *ev)
 {
     if (c->state == CONN_DIALING) {
         map_remove(&c->host->by_port, &ev->conn);
-        dial_closed(c, &transport_tcp, ev->conn, ev->error_text);
+        dial_closed(c, tcp_row(c->host), ev->conn, ev->error_text);
     } else {
         conn_end(c, ev->error == E_OK ? E_CLOSED : ev->error, ev->error_text, true);
     }
@@ -90,7 +99,7 @@ void tcp_on_port(struct host *h, const struct port_event *ev)
     } else if (c == NULL) {
         return;
     } else if (ev->kind == PORT_CONNECTED) {
-        dial_connected(c, &transport_tcp, ev->conn);
+        dial_connected(c, tcp_row(h), ev->conn);
         begin(c, ev->conn);
     } else if (ev->kind == PORT_BYTES) {
         on_bytes(c, ev->bytes, ev->n);
@@ -240,7 +249,7 @@ static void on_bytes(struct conn *c, uint8_t *p, size_t n)
 {
     c->bytes_in += n;
     metric_add(c->host->metrics, M_BYTES_IN, 0, n);
-    enum err e = take(c, p, n);
+    enum err e = c->host->cfg.bare ? bare_bytes(c, view_of(p, n)) : take(c, p, n);
     if (e != E_OK) {
         conn_fault(c, e);
     }
@@ -348,6 +357,26 @@ const struct transport transport_tcp = {
     .pause = tcp_pause,
     .go_away = tcp_go_away,
     .flush = tcp_flush,
+    .close = tcp_close,
+    .free = tcp_free,
+};
+
+/* The same connections of the port; what is said on them is bare.c's. */
+const struct transport transport_bare = {
+    .name = "bare",
+    .dial = tcp_dial,
+    .give_up = tcp_give_up,
+    .step = bare_step,
+    .words = bare_words,
+    .muxer = bare_muxer,
+    .open = bare_open,
+    .end = bare_end,
+    .reset = bare_reset,
+    .consumed = bare_consumed,
+    .ping = bare_ping,
+    .pause = tcp_pause,
+    .go_away = bare_go_away,
+    .flush = bare_flush,
     .close = tcp_close,
     .free = tcp_free,
 };

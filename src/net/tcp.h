@@ -25,6 +25,13 @@ struct tcp {
     struct mux *mux; /* NULL until up */
     struct buf in;   /* a record that is not whole yet */
     struct buf out;  /* sealed bytes that the socket had no room for */
+
+    /* bare.c: no upgrade, Noise or muxer, but frames of its own */
+    uint8_t head[8]; /* of the frame under way */
+    uint32_t head_n, left;
+    uint32_t next_sid;
+    uint64_t ping_ns;
+    bool full;
 };
 
 /* tcp.c */
@@ -35,6 +42,20 @@ void tcp_up(struct conn *c, const struct mux_ops *muxer);
 /* tcp_out.c */
 void tcp_send(struct conn *c, struct view sealed); /* now, or when there is room */
 void tcp_flush(struct conn *c);
+
+/* bare.c: the same port's connections, without the engines */
+void bare_begin(struct conn *c);
+CHECKED enum err bare_bytes(struct conn *c, struct view in);
+const char *bare_step(const struct conn *c);
+void bare_words(const struct conn *c, enum err why, char out[static TRANSPORT_WORDS_MAX]);
+const char *bare_muxer(const struct conn *c);
+CHECKED enum err bare_open(struct conn *c, uint32_t *ret_sid);
+void bare_end(struct conn *c, uint32_t sid);
+void bare_reset(struct conn *c, uint32_t sid);
+void bare_consumed(struct conn *c, uint32_t sid, size_t n);
+bool bare_ping(struct conn *c);
+void bare_go_away(struct conn *c, uint32_t code);
+void bare_flush(struct conn *c);
 
 /* upgrade.c */
 CHECKED enum err upgrade_start(struct conn *c);

@@ -58,5 +58,8 @@ struct transport {
 };
 
 extern const struct transport transport_tcp;
+extern const struct transport transport_bare; /* host_config.bare: in the place of TCP */
+/* The row of HOST_TCP, as the host's config has it. */
+const struct transport *tcp_row(const struct host *h);
 
 #endif

@@ -80,11 +80,21 @@ static enum err first_record(struct node *n, struct now now)
         n->store); /* a seq that others have seen must not come again after kill -9 */
 }
 
+/* Of a node among thousands in one process: what a few dozen peers and their lookups need. */
+#define SMALL_SESSIONS   192u
+#define SMALL_CHALLENGES 64u
+#define SMALL_REQUESTS   96u
+
 static void engine_config(const struct node *n, struct discv5_config *cfg)
 {
     discv5_config_default(cfg);
     if (n->cfg.local_network) {
         discv5_config_local(cfg);
+    }
+    if (n->cfg.bare) {
+        cfg->sessions_max = SMALL_SESSIONS;
+        cfg->challenges_max = SMALL_CHALLENGES;
+        cfg->requests_max = SMALL_REQUESTS;
     }
     cfg->allow_private |= n->cfg.private_discovery;
     cfg->ipv4 = n->port->udp4.family != 0;

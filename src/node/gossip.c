@@ -75,7 +75,8 @@ static void topic_config(const struct topic *t, struct view name, struct gossip_
     };
 }
 
-static void want(struct node *n, const struct topic *t, struct now now)
+/* Its number in the engine; registered now if it was not. UINT32_MAX: too many. */
+static uint32_t number_of(struct node *n, const struct topic *t)
 {
     char text[TOPIC_TEXT_MAX];
     struct view name = view_str(topic_text(t, text));
@@ -83,8 +84,7 @@ static void want(struct node *n, const struct topic *t, struct now now)
     struct gossip_topic_config cfg;
 
     if (number != UINT32_MAX) {
-        n->gossip.topics[number].wanted = true;
-        return;
+        return number;
     }
     struct topic *copy = mem_alloc(sizeof *copy);
     *copy = *t;
@@ -93,11 +93,25 @@ static void want(struct node *n, const struct topic *t, struct now now)
     if (gossipsub_add_topic(engine(n), &cfg, &number) != E_OK) {
         LOG(n->log, LOG_ERROR, "gossip", "topic cannot be joined: too many", L_STR("topic", text));
         mem_free(copy);
+        return UINT32_MAX;
+    }
+    n->gossip.topics[number] = (struct gossip_topic){.topic = copy};
+    return number;
+}
+
+static void want(struct node *n, const struct topic *t, struct now now)
+{
+    char text[TOPIC_TEXT_MAX];
+    uint32_t number = number_of(n, t);
+
+    if (number == UINT32_MAX) {
         return;
     }
-    n->gossip.topics[number] = (struct gossip_topic){.topic = copy, .wanted = true};
-    gossipsub_join(engine(n), number, now);
-    LOG(n->log, LOG_DEBUG, "gossip", "joined", L_STR("topic", text));
+    n->gossip.topics[number].wanted = true;
+    if (!gossipsub_joined(engine(n), number)) {
+        gossipsub_join(engine(n), number, now);
+        LOG(n->log, LOG_DEBUG, "gossip", "joined", L_STR("topic", topic_text(t, text)));
+    }
 }
 
 static void want_span(struct node *n, const struct fork_span *span, uint64_t epoch, struct now now)
@@ -268,6 +282,9 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
         break;
     }
     metric_add(n->metrics, M_GOSSIP_MESSAGES, t->kind, 1);
+    if (n->cfg.tap != NULL) {
+        verdict = n->cfg.tap->message(n->cfg.tap, t, ev, verdict, now);
+    }
     gossipsub_verdict(engine(n), ev->g.message, verdict, now);
 }
 
@@ -302,19 +319,34 @@ void gossip_pump(struct node *n, struct now now)
     pubsub_pump(n->gossip.pubsub, now);
 }
 
+/* A topic that is not joined is registered until the next slot, and its message goes to a fanout.
+ */
 enum err gossip_publish(struct node *n, const struct fork_span *span, enum topic_kind kind,
                         uint64_t subnet, struct view ssz, struct now now)
 {
-    char text[TOPIC_TEXT_MAX];
     struct topic t;
 
     TRY(topic_make(n->cfg.network, span, kind, (uint32_t)subnet, &t));
-    uint32_t number = gossipsub_find_topic(engine(n), view_str(topic_text(&t, text)));
+    uint32_t number = number_of(n, &t);
     if (number == UINT32_MAX) {
-        return E_TOPIC;
+        return E_LIMIT;
     }
     struct blob *packed = snappy_block_pack(ssz);
     enum err e = gossipsub_publish(engine(n), number, blob_view(packed), now);
     blob_unref(packed);
     return e;
+}
+
+enum err node_publish(struct node *n, enum topic_kind kind, uint32_t subnet, struct view ssz,
+                      struct now now)
+{
+    const struct fork_span *span =
+        network_span_at_slot(n->cfg.network, slot_now(n->cfg.network, now.wall_ns));
+
+    return gossip_publish(n, span, kind, subnet, ssz, now);
+}
+
+struct pubsub *node_pubsub(struct node *n)
+{
+    return n->gossip.pubsub;
 }

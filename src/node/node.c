@@ -85,6 +85,7 @@ static void make_host(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.conns_per_ip_max = cfg.conns_max;
     }
+    cfg.bare = n->cfg.bare;
     cfg.allow = n->cfg.allow;
     cfg.n_allow = n->cfg.n_allow;
     cfg.deny = n->cfg.deny;

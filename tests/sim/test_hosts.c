@@ -42,6 +42,8 @@ struct mesh_world {
 
 static struct mesh_world w;
 
+static bool bare; /* the hosts have no Noise and no muxer */
+
 /* The message id is its hash; data is what it is, nothing is compressed here. */
 static enum err open_message(void *self, void *topic_user, struct view topic, struct view data,
                              struct blob **ret_data, uint8_t ret_id[static GOSSIP_ID_MAX])
@@ -196,6 +198,7 @@ static void born(struct sim_maker *self, uint32_t node, struct port *port, struc
     host_config_default(&hc);
     hc.ident = &m->ident;
     hc.agent = "sim";
+    hc.bare = bare;
     gossip_config_eth2(&gc);
     gc.open = open_message;
     m->port = port;
@@ -233,6 +236,20 @@ static void begin(const struct sim_config *cfg, size_t message_bytes)
         ident_random(&keys.base, &w.hosts[i].ident);
         sim_add(w.sim, NULL, &w.maker, SIM_EPOCH_NS + MILLIS(i));
     }
+}
+
+static int over_tcp(void **state)
+{
+    (void)state;
+    bare = false;
+    return 0;
+}
+
+static int over_bare(void **state)
+{
+    (void)state;
+    bare = true;
+    return 0;
 }
 
 static int end_world(void **state)
@@ -387,9 +404,12 @@ static void the_same_seed_gives_the_same_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(each_message_arrives_once_everywhere, end_world),
-        cmocka_unit_test_teardown(storms_lose_nothing, end_world),
-        cmocka_unit_test_teardown(the_same_seed_gives_the_same_bytes, end_world),
+        cmocka_unit_test_setup_teardown(each_message_arrives_once_everywhere, over_tcp, end_world),
+        cmocka_unit_test_setup_teardown(storms_lose_nothing, over_tcp, end_world),
+        cmocka_unit_test_setup_teardown(the_same_seed_gives_the_same_bytes, over_tcp, end_world),
+        cmocka_unit_test_setup_teardown(each_message_arrives_once_everywhere, over_bare, end_world),
+        cmocka_unit_test_setup_teardown(storms_lose_nothing, over_bare, end_world),
+        cmocka_unit_test_setup_teardown(the_same_seed_gives_the_same_bytes, over_bare, end_world),
     };
 
     if (crypto_start() != E_OK) {

@@ -11,6 +11,8 @@
 
 /* ---- router ---- */
 
+#define TOPICS_FIRST 16u /* places of the first allocation */
+
 static void init_limits(struct gossipsub *g, struct now now)
 {
     /* Partial RPCs may take half of the memory, so that messages always have the rest. */
@@ -47,7 +49,6 @@ struct gossipsub *gossipsub_new(const struct gossip_config *cfg, struct budget *
     g->seqno = now.wall_ns; /* larger than in any earlier life of this identity */
     g->peer_words = (cfg->peers_max + 63) / 64;
     g->topic_words = (cfg->topics_max + 63) / 64;
-    g->topics = mem_zalloc_array(cfg->topics_max, sizeof *g->topics);
     g->peers = mem_zalloc_array(cfg->peers_max, sizeof(struct peer *));
     g->live = mem_zalloc_array(g->peer_words, sizeof *g->live);
     g->to = mem_zalloc_array(g->peer_words, sizeof *g->to);
@@ -90,7 +91,7 @@ void gossipsub_free(struct gossipsub *g)
     BIT_EACH(g->live, g->peer_words, p) {
         gossipsub_remove_peer(g, p, now);
     }
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < g->topics_end; t++) {
         gossipsub_remove_topic(g, t);
     }
     cache_done(g);
@@ -188,6 +189,16 @@ static void adopt_subs(struct gossipsub *g, uint32_t topic)
     }
 }
 
+/* Most nodes have a few dozen topics, however many they may have. */
+static void one_more_topic(struct gossipsub *g)
+{
+    if (g->topics_end == g->topics_cap) {
+        g->topics_cap = g->topics_cap == 0 ? TOPICS_FIRST : g->topics_cap * 2;
+        g->topics = mem_realloc(g->topics, g->topics_cap * sizeof *g->topics);
+    }
+    g->topics[g->topics_end++] = (struct topic){.used = false};
+}
+
 enum err gossipsub_add_topic(struct gossipsub *g, const struct gossip_topic_config *cfg,
                              uint32_t *ret_topic)
 {
@@ -200,11 +211,14 @@ enum err gossipsub_add_topic(struct gossipsub *g, const struct gossip_topic_conf
     if (map_get(&g->topic_by_name, &hash) != NULL) {
         return E_EXISTS;
     }
-    while (i < g->cfg.topics_max && g->topics[i].used) {
+    while (i < g->topics_end && g->topics[i].used) {
         i++;
     }
     if (i == g->cfg.topics_max) {
         return E_LIMIT;
+    }
+    if (i == g->topics_end) {
+        one_more_topic(g);
     }
     struct topic *t = &g->topics[i];
     *t = (struct topic){.used = true, .hash = hash, .name = blob_copy(cfg->name), .cfg = *cfg};
@@ -356,7 +370,7 @@ void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_versi
     if (p == NULL) {
         return;
     }
-    for (uint32_t t = 0; t < g->cfg.topics_max && version == GOSSIP_FLOODSUB; t++) {
+    for (uint32_t t = 0; t < g->topics_end && version == GOSSIP_FLOODSUB; t++) {
         if (g->topics[t].used && bit_get(g->topics[t].mesh, peer)) {
             mesh_remove(g, t, peer, 0, false); /* floodsub knows no meshes */
         }

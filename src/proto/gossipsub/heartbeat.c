@@ -179,7 +179,7 @@ void heartbeat(struct gossipsub *g)
     score_tick(g);
     gossip_tick(g);
     stream_tick(g);
-    for (uint32_t i = 0; i < g->cfg.topics_max; i++) {
+    for (uint32_t i = 0; i < g->topics_end; i++) {
         const struct topic *t = &g->topics[i];
 
         if (!t->used) {

@@ -275,7 +275,7 @@ void mesh_on_sub(struct gossipsub *g, uint32_t peer, struct view name, bool subs
 
 void topic_forget_peer(struct gossipsub *g, uint32_t peer)
 {
-    for (uint32_t i = 0; i < g->cfg.topics_max; i++) {
+    for (uint32_t i = 0; i < g->topics_end; i++) {
         struct topic *t = &g->topics[i];
 
         if (!t->used) {

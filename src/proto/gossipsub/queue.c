@@ -178,7 +178,7 @@ static enum err put_subs(struct gossipsub *g, struct peer *p, struct buf *out)
     }
     TRY(buf_append_view(out, buf_view(&p->gone)));
     buf_done(&p->gone);
-    for (uint32_t t = 0; t < g->cfg.topics_max && n < SUBS_ANNOUNCE_MAX; t++) {
+    for (uint32_t t = 0; t < g->topics_end && n < SUBS_ANNOUNCE_MAX; t++) {
         const struct topic *topic = &g->topics[t];
 
         if (!topic->used || topic->joined == bit_get(p->announced, t)) {

@@ -174,7 +174,8 @@ struct record {
     bool dirty;
     bool listed;                 /* in the map of records: the first connection of this peer id */
     struct record *prev, *next;  /* of the idle list, oldest first */
-    struct topic_stats **topics; /* by number; NULL until needed */
+    struct topic_stats **topics; /* by number, below topics_n; NULL until needed */
+    uint32_t topics_n;
 };
 
 /* ---- peers ---- */
@@ -252,7 +253,8 @@ struct gossipsub {
     uint32_t tick;                   /* heartbeats so far */
     uint64_t heartbeat_ns, decay_ns; /* the next ones */
 
-    struct topic *topics;
+    struct topic *topics; /* as many as were ever in use at once, of topics_max */
+    uint32_t topics_end, topics_cap;
     uint32_t n_topics; /* in use */
     size_t topic_words, peer_words;
     struct map topic_by_name; /* hash -> uint32_t */
@@ -295,7 +297,7 @@ static inline struct peer *peer_at(const struct gossipsub *g, uint32_t p)
 
 static inline struct topic *topic_at(const struct gossipsub *g, uint32_t t)
 {
-    return t < g->cfg.topics_max && g->topics[t].used ? &g->topics[t] : NULL;
+    return t < g->topics_end && g->topics[t].used ? &g->topics[t] : NULL;
 }
 
 uint64_t topic_hash(const struct gossipsub *g, struct view name);
@@ -352,6 +354,13 @@ struct record *record_attach(struct gossipsub *g, uint32_t peer, const struct pe
                              const struct addr *from);
 void record_detach(struct gossipsub *g, struct record *r);
 void records_done(struct gossipsub *g);
+
+static inline struct topic_stats *stats_get(const struct record *r, uint32_t topic)
+{
+    return topic < r->topics_n ? r->topics[topic] : NULL;
+}
+
+/* Made when there are none. */
 struct topic_stats *stats_of(struct gossipsub *g, struct record *r, uint32_t topic);
 double score_of(const struct gossipsub *g, uint32_t peer);
 void score_graft(struct gossipsub *g, uint32_t peer, uint32_t topic);

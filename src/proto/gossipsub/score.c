@@ -52,7 +52,7 @@ static void record_free(struct gossipsub *g, struct record *r)
     if (r->listed) {
         map_remove(&g->records, &r->id);
     }
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < r->topics_n; t++) {
         mem_free(r->topics[t]);
     }
     mem_free(r->topics);
@@ -72,7 +72,6 @@ static struct record *record_new(struct gossipsub *g, const struct peer_id *id)
     struct record *r = mem_zalloc(sizeof *r);
 
     r->id = *id;
-    r->topics = mem_zalloc_array(g->cfg.topics_max, sizeof(struct topic_stats *));
     if (map_get(&g->records, id) == NULL) { /* else a second connection of the same peer */
         struct record **at = map_put(&g->records, id, NULL);
         *at = r;
@@ -102,7 +101,12 @@ struct record *record_attach(struct gossipsub *g, uint32_t peer, const struct pe
 
 struct topic_stats *stats_of(struct gossipsub *g, struct record *r, uint32_t topic)
 {
-    (void)g;
+    if (topic >= r->topics_n) { /* to all there are now: they are added at start and at forks */
+        r->topics = mem_realloc(r->topics, g->topics_end * sizeof(struct topic_stats *));
+        memset(r->topics + r->topics_n, 0,
+               (g->topics_end - r->topics_n) * sizeof(struct topic_stats *));
+        r->topics_n = g->topics_end;
+    }
     if (r->topics[topic] == NULL) {
         r->topics[topic] = mem_zalloc(sizeof(struct topic_stats));
     }
@@ -116,8 +120,10 @@ static struct topic_stats *peer_stats(struct gossipsub *g, uint32_t peer, uint32
 
 static void forget_stats(struct record *r, uint32_t topic)
 {
-    mem_free(r->topics[topic]);
-    r->topics[topic] = NULL;
+    if (topic < r->topics_n) {
+        mem_free(r->topics[topic]);
+        r->topics[topic] = NULL;
+    }
 }
 
 void score_forget_topic(struct gossipsub *g, uint32_t topic)
@@ -134,7 +140,7 @@ void score_forget_topic(struct gossipsub *g, uint32_t topic)
 
 uint64_t backoff_of(const struct gossipsub *g, uint32_t peer, uint32_t topic)
 {
-    const struct topic_stats *s = g->peers[peer]->rec->topics[topic];
+    const struct topic_stats *s = stats_get(g->peers[peer]->rec, topic);
 
     return s == NULL ? 0 : s->backoff_ns;
 }
@@ -185,7 +191,7 @@ static double compute(const struct gossipsub *g, const struct record *r)
 {
     double sum = 0;
 
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < r->topics_n; t++) {
         if (r->topics[t] != NULL && g->topics[t].used) {
             sum += topic_score(g, r->topics[t], &g->topics[t].cfg.score);
         }
@@ -226,7 +232,7 @@ static bool worth_keeping(const struct gossipsub *g, const struct record *r)
     if ((g->cfg.scoring && compute(g, r) < 0) || r->behaviour > 0) {
         return true;
     }
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < r->topics_n; t++) {
         if (r->topics[t] != NULL && r->topics[t]->backoff_ns > g->now_ns) {
             return true;
         }
@@ -242,7 +248,7 @@ void record_detach(struct gossipsub *g, struct record *r)
         record_free(g, r);
         return;
     }
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < r->topics_n; t++) {
         if (r->topics[t] != NULL) { /* as the reference: what was earned goes, what is owed stays */
             r->topics[t]->first = 0;
         }
@@ -330,7 +336,7 @@ static double decayed(const struct gossipsub *g, double x, double factor)
 
 static void decay(struct gossipsub *g, struct record *r)
 {
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < r->topics_n; t++) {
         struct topic_stats *s = r->topics[t];
         const struct gossip_topic_score *p = &g->topics[t].cfg.score;
 

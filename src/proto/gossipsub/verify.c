@@ -7,7 +7,7 @@ static void verify_member(const struct gossipsub *g, uint32_t topic, uint32_t pe
 {
     const struct topic *t = &g->topics[topic];
     const struct peer *p = peer_at(g, peer);
-    const struct topic_stats *s = p == NULL ? NULL : p->rec->topics[topic];
+    const struct topic_stats *s = p == NULL ? NULL : stats_get(p->rec, topic);
 
     assert(p != NULL && t->joined);
     assert(p->version != GOSSIP_FLOODSUB && !p->direct);
@@ -23,7 +23,7 @@ static void verify_topics(const struct gossipsub *g)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < g->cfg.topics_max; i++) {
+    for (uint32_t i = 0; i < g->topics_end; i++) {
         const struct topic *t = &g->topics[i];
 
         if (!t->used) {
@@ -52,7 +52,7 @@ static size_t verify_peer(const struct gossipsub *g, const struct peer *p)
         }
     }
     assert(bytes == p->out_bytes);
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < g->topics_end; t++) {
         bool joined = g->topics[t].used && g->topics[t].joined;
         assert(p->subs_changed || joined == bit_get(p->announced, t));
         (void)joined;
@@ -60,7 +60,7 @@ static size_t verify_peer(const struct gossipsub *g, const struct peer *p)
     assert(p->subs_changed || p->gone.n == 0);
     assert(p->in.n <= g->cfg.rpc_max + 10);
     assert(p->mem.used == p->in_charged + (size_t)p->unknown.n * UNKNOWN_SUB_COST);
-    for (uint32_t t = 0; t < g->cfg.topics_max; t++) {
+    for (uint32_t t = 0; t < p->rec->topics_n; t++) {
         const struct topic_stats *s = p->rec->topics[t];
         assert(s == NULL || !s->in_mesh || bit_get(g->topics[t].mesh, p->rec->peer));
         (void)s;
