@@ -52,7 +52,7 @@ struct scenario {
     uint32_t adversaries[ADVERSARY_KINDS];  /* numbered after the honest nodes */
     uint32_t nat_ppm;                       /* of honest nodes cannot be dialled */
     unsigned target_peers;
-    bool bare; /* nodes from streams upward: no Noise, no muxer */
+    bool bare;                    /* nodes from streams upward: no Noise, no muxer */
     uint64_t slot_ns, genesis_ns; /* genesis: after the start */
     uint64_t spread_ns;           /* nodes start one by one over this time */
     uint64_t run_ns;
