@@ -19,6 +19,7 @@
 #include <net/pubsub.h>
 #include <node/limits.h>
 #include <proto/enr.h>
+#include <proto/enrtree.h>
 #include <store/store.h>
 
 /*
@@ -42,6 +43,8 @@ struct node_config {
     const char *agent;
     const struct enr *boot;
     size_t n_boot;
+    const struct enrtree_url *lists; /* of nodes in DNS: EIP-1459 */
+    size_t n_lists;
     const struct multiaddr *boot_addrs; /* boot nodes without a record: dialled like found ones */
     size_t n_boot_addrs;
     const struct multiaddr *static_peers; /* dialled until connected, never pruned */

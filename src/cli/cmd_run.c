@@ -40,6 +40,7 @@ struct run {
     struct api *api;
     struct node_config cfg;
     struct enr *boot;
+    struct enrtree_url *lists;
     struct multiaddr *boot_addrs, *static_peers;
     struct peer_id *trusted;
     struct addr_range *allow, *deny;
@@ -176,9 +177,14 @@ static bool read_boot_one(struct run *r, const char *text, bool built_in)
         r->cfg.n_boot_addrs++;
         return true;
     }
+    if (r->cfg.n_lists < ENRTREE_TREES_MAX &&
+        enrtree_url_parse(view_str(text), &r->lists[r->cfg.n_lists]) == E_OK) {
+        r->cfg.n_lists++;
+        return true;
+    }
     return built_in || fail(r, EXIT_USAGE,
-                            "--boot-nodes %s: neither an ENR nor a multiaddr with an IP or "
-                            "a name, /tcp and /p2p",
+                            "--boot-nodes %s: neither an ENR nor enrtree://KEY@DOMAIN nor a "
+                            "multiaddr with an IP or a name, /tcp and /p2p",
                             text);
 }
 
@@ -190,12 +196,14 @@ static bool read_boot(struct run *r)
 
     r->boot = mem_zalloc_array(n, sizeof *r->boot);
     r->boot_addrs = mem_zalloc_array(n, sizeof *r->boot_addrs);
+    r->lists = mem_zalloc_array(ENRTREE_TREES_MAX, sizeof *r->lists);
     for (size_t i = 0; i < n; i++) {
         if (!read_boot_one(r, built_in ? r->network->bootnodes[i] : l.values[i], built_in)) {
             return false;
         }
     }
     r->cfg.boot = r->boot;
+    r->cfg.lists = r->lists;
     r->cfg.boot_addrs = r->boot_addrs;
     return true;
 }
@@ -490,6 +498,7 @@ static void close_all(struct run *r)
     network_free(r->network);
     mem_free(r->boot);
     mem_free(r->boot_addrs);
+    mem_free(r->lists);
     mem_free(r->static_peers);
     mem_free(r->trusted);
     mem_free(r->allow);

@@ -124,6 +124,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
         return NULL;
     }
     named_init(n, now);
+    lists_init(n, now);
     port->sink = &n->sink;
     return n;
 }
@@ -134,6 +135,7 @@ void node_free(struct node *n)
         return;
     }
     named_done(n);
+    lists_done(n);
     discovery_done(n);
     serve_done(n);
     kept_done(n);
@@ -337,6 +339,7 @@ static void tick(struct node *n, struct now now)
         status_line(n);
     }
     named_tick(n, now);
+    lists_tick(n, now);
     peers_tick(n, now);
     sync_tick(n, now);
     serve_tick(n, now);
@@ -366,7 +369,7 @@ static void turn(struct node *n, struct now now)
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));
     at = earlier(at, discovery_deadline(n));
-    at = earlier(at, named_deadline(n));
+    at = earlier(at, earlier(named_deadline(n), lists_deadline(n)));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
     at = earlier(at, earlier(ask_deadline(n), serve_deadline(n)));
@@ -426,7 +429,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
         host_on_port(n->host, ev, now);
         break;
     case PORT_NAMES:
-        if (!named_on_port(n, ev, now)) {
+        if (!named_on_port(n, ev, now) && !lists_on_port(n, ev, now)) {
             host_on_port(n->host, ev, now);
         }
         break;

@@ -50,7 +50,7 @@ enum goodbye {
     GOODBYE_BANNED = 251,
 };
 
-enum peer_source { SOURCE_INBOUND, SOURCE_DISCV5, SOURCE_BOOT, SOURCE_STATIC };
+enum peer_source { SOURCE_INBOUND, SOURCE_DISCV5, SOURCE_BOOT, SOURCE_STATIC, SOURCE_DNS };
 
 struct eth_status { /* both versions; v1 has no earliest slot */
     uint8_t fork_digest[4];
@@ -102,6 +102,12 @@ struct named_peer {
 struct named {
     struct named_peer *all;
     size_t n;
+};
+
+/* Lists of nodes in DNS. */
+struct lists {
+    struct enrtree *engine; /* NULL: none given */
+    uint64_t request;       /* the port's, 0 while none is under way */
 };
 
 struct discovery {
@@ -206,6 +212,7 @@ struct node {
     struct peers peers;
     struct names *names;
     struct named named;
+    struct lists lists;
     struct discovery discovery;
     struct chain chain;
     struct sync sync;
@@ -230,6 +237,7 @@ void peers_done(struct node *n);
 struct peer *peer_by_conn(const struct node *n, conn_id c);
 struct peer *peer_by_id(const struct node *n, const struct peer_id *id);
 /* A record that discovery found: a candidate to dial when it is of our fork. */
+bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now);
 void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now);
 /* All addresses, 1 to HOST_ADDRS_MAX, of a peer that the user named. False: it is us. */
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
@@ -252,6 +260,14 @@ bool named_on_port(struct node *n, const struct port_event *ev,
                    struct now now); /* false: not its */
 void named_tick(struct node *n, struct now now);
 uint64_t named_deadline(const struct node *n);
+
+/* lists.c */
+void lists_init(struct node *n, struct now now);
+void lists_done(struct node *n);
+bool lists_on_port(struct node *n, const struct port_event *ev,
+                   struct now now); /* false: not its */
+void lists_tick(struct node *n, struct now now);
+uint64_t lists_deadline(const struct node *n);
 
 /* discovery.c */
 CHECKED enum err discovery_init(struct node *n, struct now now);

@@ -15,10 +15,8 @@
 #define CANDIDATES_SEEN     64u /* candidates drawn from at random in one tick */
 
 static const char *const source_names[] = {
-    [SOURCE_INBOUND] = "inbound",
-    [SOURCE_DISCV5] = "discv5",
-    [SOURCE_BOOT] = "boot",
-    [SOURCE_STATIC] = "static",
+    [SOURCE_INBOUND] = "inbound", [SOURCE_DISCV5] = "discv5", [SOURCE_BOOT] = "boot",
+    [SOURCE_STATIC] = "static",   [SOURCE_DNS] = "dns",
 };
 
 const char *peer_source_name(enum peer_source s)
@@ -136,17 +134,23 @@ bool peers_may_dial(const struct node *n, const struct addr *a)
            (a->family == 4 ? n->port->tcp4.family != 0 : n->port->tcp6.family != 0);
 }
 
-void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now)
+bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now)
 {
     struct enr_fork_id fork;
     struct view eth2;
-    struct addr at;
-    struct peer_id id;
     const struct fork_span *ours =
         network_span_at(n->cfg.network, epoch_now(n->cfg.network, now.wall_ns));
 
-    if (!enr_get(e, "eth2", &eth2) || !enr_fork_id_decode(eth2, &fork) ||
-        memcmp(fork.digest, ours->digest, sizeof fork.digest) != 0) {
+    return enr_get(e, "eth2", &eth2) && enr_fork_id_decode(eth2, &fork) &&
+           memcmp(fork.digest, ours->digest, sizeof fork.digest) == 0;
+}
+
+void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now)
+{
+    struct addr at;
+    struct peer_id id;
+
+    if (!peers_of_our_fork(n, e, now)) {
         return;
     }
     if (!(enr_endpoint(e, 4, "tcp", &at) && peers_may_dial(n, &at)) &&
@@ -166,7 +170,6 @@ void peers_found(struct node *n, const struct enr *e, enum peer_source source, s
         p->addr = p->state == PEER_DISCONNECTED ? at : p->addr;
     }
     n->peers.tick_ns = 0;
-    (void)now;
 }
 
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
