@@ -9,9 +9,11 @@ P2PD_BUILD_PACKAGES=(
     libyaml-dev libjansson-dev libmicrohttpd-dev libcmocka-dev
 )
 
-# To test it: a second compiler with its fuzzer, the source checks, valgrind, what the peers' native parts build with.
+# To test it: a second compiler with its fuzzer, the source checks, valgrind, what the peers' native parts build with, and
+# tshark for the dissector.
 P2PD_TEST_PACKAGES=(
     clang libclang-rt-14-dev clang-format codespell shellcheck valgrind binutils git python3 g++ make curl
+    tshark
 )
 
 say() { printf "== %s\n" "$*" >&2; }

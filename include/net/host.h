@@ -17,6 +17,7 @@
 #include <base/budget.h>
 #include <base/clock.h>
 #include <base/err.h>
+#include <base/keylog.h>
 #include <base/log.h>
 #include <base/metric.h>
 #include <base/rng.h>
@@ -92,6 +93,7 @@ struct host_config {
      * for the host's life. */
     const struct addr_range *allow, *deny;
     size_t n_allow, n_deny;
+    struct keylog *keylog; /* NULL: secrets are told to nobody */
 };
 
 /* Ethereum's defaults; ident stays NULL, agent and protocol_version are placeholders. */

@@ -64,6 +64,7 @@ struct node_config {
     struct serve_limit limits[METHOD_COUNT]; /* of what one peer is given */
     bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
     struct node_tap *tap;
+    struct keylog *keylog; /* NULL: secrets are told to nobody */
 };
 
 void node_config_default(struct node_config *cfg);

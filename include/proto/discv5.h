@@ -44,6 +44,7 @@ struct discv5_config {
     bool ipv4, ipv6;         /* the families that the caller's sockets have; both */
     bool allow_private;      /* talk to loopback, private and link-local addresses */
     bool fixed_address;      /* no votes are counted: never DISCV5_ADDRESS */
+    bool tell_keys;          /* DISCV5_KEYS for each session: for a key log */
 };
 
 void discv5_config_default(struct discv5_config *cfg);
@@ -66,6 +67,8 @@ enum discv5_kind {
     DISCV5_PONG,        /* to our discv5_ping(); ev.from is our address as they see it */
     DISCV5_NODES,       /* to our discv5_find_node(): one event a record with ev.enr; then one
                            without, ev.count as many */
+    DISCV5_KEYS,        /* cfg.tell_keys: of a new session with ev.id; ev.data: the initiator's key,
+                           then the recipient's; ev.count 1: we are the initiator */
 };
 
 struct discv5_event {

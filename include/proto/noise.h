@@ -35,6 +35,14 @@ struct noise_config {
     struct peer_id expected;
     const struct view *muxers; /* offered early, our order; n_muxers 0: no extension sent */
     size_t n_muxers;
+    bool keep_secrets; /* for noise_secrets() */
+};
+
+/* What opens a captured connection. A key that was not reached is all zeros. */
+struct noise_secrets {
+    uint8_t ephemeral[32];       /* public, the initiator's: how the connection is found */
+    uint8_t handshake[3][32];    /* after ee, es, se */
+    uint8_t forth[32], back[32]; /* of the records: the initiator's, the responder's */
 };
 
 struct noise;
@@ -49,6 +57,9 @@ const struct peer_id *noise_peer(const struct noise *n);
 struct view noise_peer_key(const struct noise *n); /* PublicKey protobuf */
 /* The muxer agreed in the handshake: an index into cfg.muxers, or SIZE_MAX: none, negotiate. */
 size_t noise_early_muxer(const struct noise *n);
+
+/* NULL unless they were kept. */
+const struct noise_secrets *noise_secrets(const struct noise *n);
 
 /* Open the record at the front of p[0..n), 2-byte length included, in place. E_MORE when it is
  * not whole. *ret_plain lies inside p; *ret_eaten counts the whole record. */

@@ -1,6 +1,7 @@
 /* The main job: options into a node on libuv. Nothing is opened before all options are checked. */
 #define _GNU_SOURCE
 #include "commands.h"
+#include "keylog.h"
 #include "options.h"
 
 #include <api/http.h>
@@ -445,10 +446,28 @@ static bool open_io(struct run *r)
                 error);
 }
 
+static bool open_keylog(struct run *r)
+{
+    const char *path = option_text(&r->o, OPT_KEYLOG);
+
+    if (path == NULL) {
+        return true;
+    }
+    r->cfg.keylog = keylog_open(path);
+    if (r->cfg.keylog == NULL) {
+        return fail(r, EXIT_FAILED, "--keylog %s: %s", path, strerror(errno));
+    }
+    LOG(r->log, LOG_WARN, "node", "session keys are written to a file", L_STR("file", path));
+    return true;
+}
+
 static bool open_node(struct run *r)
 {
     char error[API_ERROR_MAX];
 
+    if (!open_keylog(r)) {
+        return false;
+    }
     r->metrics = metrics_new();
     log_set_time(r->log, io_now(r->io).wall_ns);
     r->cfg.log = r->log;
@@ -490,6 +509,7 @@ static void close_all(struct run *r)
     api_free(r->api);
     node_free(r->node);
     io_free(r->io);
+    keylog_close(r->cfg.keylog);
     if (r->store != NULL && store_close(r->store) != E_OK) {
         fail(r, EXIT_FAILED, "the last blocks could not be written to %s", r->datadir);
     }

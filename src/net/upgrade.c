@@ -8,6 +8,8 @@
  */
 #include "tcp.h"
 
+#include <codec/base.h>
+#include <crypto/aead.h>
 #include <stdio.h>
 
 #define OUT_MAX (4 * NOISE_HANDSHAKE_MAX) /* gathered between two sends: a few small messages */
@@ -53,6 +55,7 @@ enum err upgrade_start(struct conn *c)
         .expected = c->expected,
         .muxers = h->muxer_ids,
         .n_muxers = h->cfg.early_muxer ? h->n_muxers : 0,
+        .keep_secrets = h->cfg.keylog != NULL,
     };
 
     buf_init(&u->out, OUT_MAX);
@@ -103,12 +106,34 @@ static enum err muxer_begin(struct conn *c)
     return send_sealed(c);
 }
 
+/* The line of docs/keylog.md. */
+static void tell_secrets(const struct conn *c)
+{
+    const struct noise_secrets *s = noise_secrets(c->tcp->noise);
+    const uint8_t *const keys[] = {s->ephemeral,    s->handshake[0], s->handshake[1],
+                                   s->handshake[2], s->forth,        s->back};
+    char line[sizeof "LIBP2P_NOISE" + ARRAY_LEN(keys) * 65] = "LIBP2P_NOISE";
+    size_t n = strlen(line);
+
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        line[n++] = ' ';
+        hex_put(view_of(keys[i], 32), line + n);
+        n += 64;
+    }
+    c->host->cfg.keylog->line(c->host->cfg.keylog, line);
+    secret_wipe(line, sizeof line);
+}
+
 static enum err take_handshake(struct conn *c, struct view in)
 {
     struct host *h = c->host;
     bool done;
 
-    TRY(noise_handshake(c->tcp->noise, &in, &c->tcp->upgrade->out, &done));
+    enum err e = noise_handshake(c->tcp->noise, &in, &c->tcp->upgrade->out, &done);
+    if (h->cfg.keylog != NULL && (e != E_OK || done)) {
+        tell_secrets(c); /* of a failure too: its reason may be in the payload */
+    }
+    TRY(e);
     send_plain(c);
     if (!done) {
         return E_OK;

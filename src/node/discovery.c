@@ -3,6 +3,10 @@
  */
 #include "node_internal.h"
 
+#include <codec/base.h>
+#include <crypto/aead.h>
+#include <stdio.h>
+
 #define LOOKUP_WANTING_NS SECONDS(5)  /* between lookups while below the target */
 #define LOOKUP_LOCAL_NS   SECONDS(1)  /* on a network of our own */
 #define LOOKUP_SATED_NS   SECONDS(60) /* at the target: new nodes still become known */
@@ -100,6 +104,7 @@ static void engine_config(const struct node *n, struct discv5_config *cfg)
     cfg->ipv4 = n->port->udp4.family != 0;
     cfg->ipv6 = n->port->udp6.family != 0;
     cfg->fixed_address = n->cfg.advertised4.family != 0 || n->cfg.advertised6.family != 0;
+    cfg->tell_keys = n->cfg.keylog != NULL;
 }
 
 enum err discovery_init(struct node *n, struct now now)
@@ -158,6 +163,22 @@ static void on_address(struct node *n, const struct discv5_event *ev, struct now
     }
 }
 
+/* The line of docs/keylog.md. */
+static void tell_keys(const struct node *n, const struct discv5_event *ev)
+{
+    const struct node_id *own = &discv5_record(n->discovery.engine)->id;
+    const struct node_id *a = ev->count == 1 ? own : &ev->id, *b = ev->count == 1 ? &ev->id : own;
+    char ids[2][65], keys[65], line[2 * 65 + 2 * 33 + sizeof "DISCV5"];
+
+    hex_put(view_of(a->b, sizeof a->b), ids[0]);
+    hex_put(view_of(b->b, sizeof b->b), ids[1]);
+    hex_put(ev->data, keys);
+    snprintf(line, sizeof line, "DISCV5 %s %s %.32s %.32s", ids[0], ids[1], keys, keys + 32);
+    n->cfg.keylog->line(n->cfg.keylog, line);
+    secret_wipe(keys, sizeof keys);
+    secret_wipe(line, sizeof line);
+}
+
 static void on_event(struct node *n, const struct discv5_event *ev, struct now now)
 {
     struct discovery *d = &n->discovery;
@@ -181,6 +202,9 @@ static void on_event(struct node *n, const struct discv5_event *ev, struct now n
         break;
     case DISCV5_TALKREQ: /* no protocol is registered: an empty answer says so */
         discv5_talk_answer(d->engine, ev->request, view_of(NULL, 0), now);
+        break;
+    case DISCV5_KEYS:
+        tell_keys(n, ev);
         break;
     case DISCV5_TALKRESP:
     case DISCV5_FAILED:

@@ -90,6 +90,7 @@ static void make_host(struct node *n, struct now now)
     cfg.n_allow = n->cfg.n_allow;
     cfg.deny = n->cfg.deny;
     cfg.n_deny = n->cfg.n_deny;
+    cfg.keylog = n->cfg.keylog;
     n->host = host_new(&cfg, n->port, n->rng, n->log, n->metrics, now);
 }
 

@@ -8,5 +8,5 @@ for path in src include cmake docs tests run test README.md CONTRIBUTING.md CHAN
     [ ! -e "$path" ] || paths+=("$path")
 done
 codespell --ignore-words "$here/spelling.txt" \
-    --skip '*/vectors/*,*/corpus/*,*/node_modules/*,*.json,*.ssz,*.svg,*.yaml,*/spec/*,__pycache__' "${paths[@]}"
+    --skip '*/vectors/*,*/corpus/*,*/node_modules/*,*.json,*.ssz,*.svg,*.yaml,*.lock,*/spec/*,__pycache__' "${paths[@]}"
 echo "note: ${#paths[@]} places"

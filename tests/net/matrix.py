@@ -5,7 +5,7 @@ Each row runs our scriptable peer (tests/net/peer.c) with a go-libp2p, rust-libp
 both ways round, and lets the other side's books decide: connected with the wanted muxer, identified,
 pinged, requests answered, every byte of every stream echoed. The peers are made by
 tests/interop/peers.sh (node and js, go, or rust). ROW: only rows whose name has this text."""
-import json, queue, shutil, subprocess, sys, threading, time
+import json, os, queue, shutil, subprocess, sys, threading, time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -168,7 +168,7 @@ def row(net, kind, muxer, early, we_dial, ip6, long):
             requests(ours, theirs, up["peer"])
         if kind.storms and muxer == "yamux":  # go-mplex waits five seconds for each stream that nobody reads
             storm(ours, theirs, up["peer"], 20_000 if long else 1000)
-        abandon(ours, 50 if long else 2)
+        abandon(ours, 50 if long and muxer == "yamux" else 2)
         last = check_streams(ours, theirs, up["peer"], kind.many, long)
         if we_dial:
             ours.say("close")
@@ -199,7 +199,7 @@ def rows(kind):
 
 
 def main():
-    net, long = sys.argv[1], "--long" in sys.argv
+    net, long = sys.argv[1], "--long" in sys.argv or bool(os.environ.get("P2PD_LONG"))
     named = [a for a in sys.argv[3:] if a != "--long"]
     kind = Js() if sys.argv[2] == "js" else (Rust if "rustpeer" in sys.argv[2] else Go)(sys.argv[2])
     bad = 0

@@ -2,7 +2,7 @@
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
  * a line in on stdin: connect IP PORT | churn N IP PORT | ping | req NAME [hex] |
  * echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) | close | quit
- * net_peer [--muxers yamux,mplex] [--noearly] [--ip6]
+ * net_peer [--muxers yamux,mplex] [--noearly] [--ip6] [--keylog FILE]
  */
 #define _GNU_SOURCE
 #include <base/mem.h>
@@ -48,6 +48,8 @@ static const char *const names[] = {"status/2", "ping/1", "metadata/3"};
 
 struct peer {
     struct port_sink sink;
+    struct keylog keylog;
+    FILE *keys;
     struct io *io;
     struct port *port;
     struct host *host;
@@ -386,7 +388,16 @@ static void on_event(struct port_sink *sink, const struct port_event *ev, struct
     p->port->ops->arm(p->port, host_deadline(p->host));
 }
 
-static void options(int argc, char **argv, struct host_config *cfg, struct io_config *io)
+static void keylog_line(struct keylog *k, const char *text)
+{
+    struct peer *p = (struct peer *)(void *)((char *)k - offsetof(struct peer, keylog));
+
+    fprintf(p->keys, "%s\n", text);
+    fflush(p->keys);
+}
+
+static void options(struct peer *p, int argc, char **argv, struct host_config *cfg,
+                    struct io_config *io)
 {
     const char *ip = "127.0.0.1";
 
@@ -395,6 +406,10 @@ static void options(int argc, char **argv, struct host_config *cfg, struct io_co
             cfg->early_muxer = false;
         } else if (strcmp(argv[i], "--ip6") == 0) {
             ip = "::1";
+        } else if (strcmp(argv[i], "--keylog") == 0 && i + 1 < argc) {
+            p->keys = fopen(argv[++i], "a");
+            p->keylog.line = keylog_line;
+            cfg->keylog = p->keys == NULL ? NULL : &p->keylog;
         } else if (strcmp(argv[i], "--muxers") == 0 && i + 1 < argc) {
             i++;
             cfg->yamux = strstr(argv[i], "yamux") != NULL;
@@ -430,7 +445,7 @@ int main(int argc, char **argv)
     cfg.streams_per_conn_max = 1200;
     cfg.conns_max = 4096;
     cfg.conns_per_ip_max = 0; /* all peers are on this machine */
-    options(argc, argv, &cfg, &io);
+    options(&p, argc, argv, &cfg, &io);
     if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
         fprintf(stderr, "%s\n", error);
         return 1;
@@ -446,7 +461,7 @@ int main(int argc, char **argv)
                                       .n_ids = 1,
                                       .accept = true,
                                       .klass = SEND_BULK,
-                                      .queue_max = 1024 * MIB,
+                                      .queue_max = 2048 * MIB,
                                       .ops = &echo_ops,
                                       .self = &p};
     host_register(p.host, &p.echo);

@@ -29,6 +29,17 @@ static struct session *session_make(struct discv5 *d, const struct peer *p)
     return s;
 }
 
+static void tell_keys(struct discv5 *d, const struct node_id *other, const struct keys *keys,
+                      bool initiator)
+{
+    if (d->cfg.tell_keys) {
+        d5_out_event(d, &(struct discv5_event){.kind = DISCV5_KEYS,
+                                               .id = *other,
+                                               .count = initiator ? 1 : 0,
+                                               .data = view_of(keys, sizeof *keys)});
+    }
+}
+
 /* ---- they do not know us: we are the initiator ---- */
 
 enum err d5_handshake_answer(struct discv5 *d, const struct packet *p, const struct addr *from,
@@ -52,6 +63,7 @@ enum err d5_handshake_answer(struct discv5 *d, const struct packet *p, const str
     x.b = po.dest = &r->to.id;
     x.ephemeral = h.ephemeral = ephemeral.public;
     TRY(d5_keys_derive(&x, ephemeral.secret, r->to.public, &keys));
+    tell_keys(d, &r->to.id, &keys, true);
     d5_exchange_sign(&x, &d->ident, signature);
     if (p->enr_seq < d->own.seq) {
         h.record = enr_view(&d->own);
@@ -174,6 +186,7 @@ enum err d5_handshake_finish(struct discv5 *d, const struct packet *p, const str
     d5_cache_remove(&d->challenges, &c->head);
     TRY(signer(d, p, &asked, &enr, &has_enr, peer.public));
     TRY(derive_and_open(d, p, asked.data, peer.public, &keys, ret_plain));
+    tell_keys(d, &peer.id, &keys, false);
     s = session_make(d, &peer);
     s->newest = s->reply = (uint8_t)place_for_keys(s);
     store_keys(&s->sets[s->newest], KEYS_LIVE, keys.initiator, keys.recipient, now.mono_ns);

@@ -68,7 +68,8 @@ void d5_out_event(struct discv5 *d, const struct discv5_event *ev)
 
     /* Reports may be lost when nobody takes them; answers that somebody waits for may not. They
      * are as many as the requests, lookups and talks. */
-    if (d->events_n >= EVENTS_MAX && (ev->kind == DISCV5_FOUND || ev->kind == DISCV5_LIVE)) {
+    if (d->events_n >= EVENTS_MAX &&
+        (ev->kind == DISCV5_FOUND || ev->kind == DISCV5_LIVE || ev->kind == DISCV5_KEYS)) {
         return;
     }
     h = mem_zalloc(sizeof *h);

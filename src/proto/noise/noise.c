@@ -26,7 +26,8 @@ struct noise {
     struct rng *rng;
     enum step step;
     enum err broken_by;
-    struct handshake *hs; /* NULL once done */
+    struct handshake *hs;          /* NULL once done */
+    struct noise_secrets *secrets; /* NULL: not kept */
     struct aead *tx, *rx;
     uint64_t tx_nonce, rx_nonce;
     struct peer_id peer;
@@ -56,6 +57,10 @@ struct noise *noise_new(const struct noise_config *cfg, struct rng *rng)
     n->early_muxer = SIZE_MAX;
     n->hs = mem_zalloc(sizeof *n->hs);
     symmetric_init(&n->hs->sym, view_str(PROTOCOL_NAME), (struct view){NULL, 0});
+    if (cfg->keep_secrets) {
+        n->secrets = mem_zalloc(sizeof *n->secrets);
+        n->hs->sym.kept = n->secrets->handshake; /* XX mixes three keys */
+    }
     return n;
 }
 
@@ -78,6 +83,10 @@ void noise_free(struct noise *n)
     aead_free(n->tx);
     aead_free(n->rx);
     mem_free(n->peer_key);
+    if (n->secrets != NULL) {
+        secret_wipe(n->secrets, sizeof *n->secrets);
+        mem_free(n->secrets);
+    }
     mem_free(n);
 }
 
@@ -92,6 +101,9 @@ static void write_e(struct noise *n, struct wr *w)
     x25519_public(hs->e_secret, public);
     wr_bytes(w, public, sizeof public);
     symmetric_mix_hash(&hs->sym, view_of(public, sizeof public));
+    if (n->secrets != NULL && n->cfg.initiator) {
+        memcpy(n->secrets->ephemeral, public, sizeof public);
+    }
 }
 
 static void write_payload(struct noise *n, struct wr *w)
@@ -113,6 +125,9 @@ static enum err read_e(struct noise *n, uint8_t **at, const uint8_t *end)
         return E_NOISE_FRAME;
     }
     memcpy(n->hs->remote_e, *at, KEY_BYTES);
+    if (n->secrets != NULL && !n->cfg.initiator) {
+        memcpy(n->secrets->ephemeral, *at, KEY_BYTES);
+    }
     symmetric_mix_hash(&n->hs->sym, view_of(*at, KEY_BYTES));
     *at += KEY_BYTES;
     return E_OK;
@@ -191,6 +206,10 @@ static void split(struct noise *n)
     symmetric_split(&n->hs->sym, first, second);
     n->tx = aead_new(n->cfg.initiator ? first : second);
     n->rx = aead_new(n->cfg.initiator ? second : first);
+    if (n->secrets != NULL) {
+        memcpy(n->secrets->forth, first, sizeof first);
+        memcpy(n->secrets->back, second, sizeof second);
+    }
     secret_wipe(first, sizeof first);
     secret_wipe(second, sizeof second);
     handshake_done(n);
@@ -342,6 +361,11 @@ struct view noise_peer_key(const struct noise *n)
 size_t noise_early_muxer(const struct noise *n)
 {
     return n->early_muxer;
+}
+
+const struct noise_secrets *noise_secrets(const struct noise *n)
+{
+    return n->secrets;
 }
 
 /* ---- records ---- */

@@ -43,6 +43,9 @@ void symmetric_mix_key(struct symmetric *s, const uint8_t key[static 32])
     aead_free(s->cipher);
     s->cipher = aead_new(out + 32);
     s->nonce = 0;
+    if (s->kept != NULL) {
+        memcpy(*s->kept++, out + 32, 32);
+    }
     secret_wipe(out, sizeof out);
 }
 

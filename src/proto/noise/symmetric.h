@@ -12,6 +12,7 @@ struct symmetric {
     uint8_t chain[32], hash[32];
     struct aead *cipher; /* NULL until the first key: plaintext then */
     uint64_t nonce;
+    uint8_t (*kept)[32]; /* where the next key is to be kept too; NULL: nowhere */
 };
 
 /* `name` has at most 32 bytes. */

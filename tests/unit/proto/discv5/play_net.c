@@ -185,6 +185,7 @@ static void take_event(struct net *net, struct net_node *n, const struct discv5_
     case DISCV5_TALKRESP:
         snprintf(n->data, sizeof n->data, "%.*s", (int)ev->data.n, (const char *)ev->data.p);
         break;
+    case DISCV5_KEYS:
     case DISCV5_NODES:
         n->finds += ev->enr != NULL;
         break;

@@ -96,6 +96,38 @@ static void records_of_every_edge_length_pass(void **state)
     }
 }
 
+static void kept_secrets_open_what_was_sealed_and_are_the_same_at_both_ends(void **state)
+{
+    const struct view hello = view_str("hello"), none = {NULL, 0};
+    uint8_t record[64], zero[32] = {0};
+    struct aead *aead;
+    size_t n;
+
+    (void)state;
+    play_run(&a, &b, SIZE_MAX);
+    assert_null(noise_secrets(a.noise)); /* unless asked for */
+    play_end_start(&a, (struct noise_config){.initiator = true, .keep_secrets = true});
+    play_end_start(&b, (struct noise_config){.keep_secrets = true});
+    play_step(&a);
+    assert_true(a.out.n >= 2 + 32);
+    assert_memory_equal(noise_secrets(a.noise)->ephemeral, a.out.p + a.out.n - 32, 32);
+    play_run(&a, &b, SIZE_MAX);
+    const struct noise_secrets *s = noise_secrets(a.noise);
+    assert_memory_equal(s, noise_secrets(b.noise), sizeof *s);
+    for (size_t i = 0; i < ARRAY_LEN(s->handshake); i++) {
+        assert_memory_not_equal(s->handshake[i], zero, 32);
+    }
+    assert_int_equal(noise_seal(a.noise, &hello, 1, record, &n), E_OK);
+    aead = aead_new(s->forth);
+    assert_int_equal(aead_open(aead, 0, none, record + 2, n - 2), E_OK);
+    assert_memory_equal(record + 2, hello.p, hello.n);
+    aead_free(aead);
+    assert_int_equal(noise_seal(b.noise, &hello, 1, record, &n), E_OK);
+    aead = aead_new(s->back);
+    assert_int_equal(aead_open(aead, 0, none, record + 2, n - 2), E_OK);
+    aead_free(aead);
+}
+
 static void bytes_behind_the_handshake_stay_for_the_records(void **state)
 {
     uint8_t record[64];
@@ -382,6 +414,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, two_ends, two_ends_done)
         T(cutting_the_bytes_anywhere_changes_nothing),
         T(records_of_every_edge_length_pass),
+        T(kept_secrets_open_what_was_sealed_and_are_the_same_at_both_ends),
         T(bytes_behind_the_handshake_stay_for_the_records),
         T(the_dialled_peer_id_is_enforced),
         T(early_muxers_are_chosen_by_the_initiators_order),
