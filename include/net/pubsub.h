@@ -31,5 +31,6 @@ void pubsub_tick(struct pubsub *p, struct now now);
 void pubsub_pump(struct pubsub *p, struct now now);
 bool pubsub_next(struct pubsub *p, struct pubsub_event *ret); /* borrowed until the next call */
 uint32_t pubsub_peer(const struct pubsub *p, conn_id c);      /* UINT32_MAX: none */
+conn_id pubsub_conn(const struct pubsub *p, uint32_t peer);   /* 0: none */
 
 #endif

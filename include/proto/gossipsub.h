@@ -74,6 +74,7 @@ typedef enum err gossip_open(void *self, void *topic_user, struct view topic, st
                              struct blob **ret_data, uint8_t ret_id[static GOSSIP_ID_MAX]);
 
 struct gossip_config {
+    enum gossip_version version_min, version_max;      /* what streams are offered and taken */
     unsigned d, d_low, d_high, d_score, d_out, d_lazy; /* 8 6 12 4 2 6 */
     double gossip_factor;                              /* 0.25 */
     uint64_t heartbeat_ns, prune_backoff_ns, unsubscribe_backoff_ns, fanout_ttl_ns, seen_ttl_ns;
@@ -201,6 +202,7 @@ const struct gossip_ledger *gossipsub_peer_ledger(const struct gossipsub *g, uin
 const struct gossip_ledger *gossipsub_topic_ledger(const struct gossipsub *g, uint32_t topic);
 
 /* Looking in. */
+enum gossip_version gossipsub_version(const struct gossipsub *g, uint32_t peer);
 double gossipsub_score(const struct gossipsub *g, uint32_t peer);
 void gossipsub_set_app_score(struct gossipsub *g, uint32_t peer, double score);
 size_t gossipsub_mesh_size(const struct gossipsub *g, uint32_t topic);

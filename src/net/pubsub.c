@@ -40,17 +40,20 @@ struct pubsub {
     uint32_t *dirty;        /* a queue of n_peers places */
     uint32_t dirty_at, dirty_n;
     struct stream_protocol protocol;
+    enum gossip_version version_max; /* of the first id offered */
 };
 
+/* Newest first, one for each version. */
 static const struct view ids[] = {
-    {(const uint8_t *)"/meshsub/1.2.0", 14},
-    {(const uint8_t *)"/meshsub/1.1.0", 14},
-    {(const uint8_t *)"/meshsub/1.0.0", 14},
+    {(const uint8_t *)"/meshsub/1.3.0", 14},  {(const uint8_t *)"/meshsub/1.2.0", 14},
+    {(const uint8_t *)"/meshsub/1.1.0", 14},  {(const uint8_t *)"/meshsub/1.0.0", 14},
     {(const uint8_t *)"/floodsub/1.0.0", 15},
 };
 
-static const enum gossip_version versions[ARRAY_LEN(ids)] = {GOSSIP_1_2, GOSSIP_1_1, GOSSIP_1_0,
-                                                             GOSSIP_FLOODSUB};
+static enum gossip_version version_of(const struct pubsub *p, size_t index)
+{
+    return (enum gossip_version)((size_t)p->version_max - index);
+}
 
 static const enum send_class classes[] = {
     [GOSSIP_CONTROL] = SEND_CONTROL,     [GOSSIP_BLOCK] = SEND_BLOCK,
@@ -173,7 +176,7 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
         return;
     }
     if (!inbound) {
-        peer->version = versions[index];
+        peer->version = version_of(p, index);
         if (peer->engaged) { /* by its stream, which came first and may be of another version */
             gossipsub_set_version(p->engine, number_of(p, peer), peer->version);
         } else {
@@ -191,7 +194,7 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
         gossipsub_remove_peer(p->engine, number_of(p, peer), now);
         engage(p, peer, now);
     } else if (!peer->engaged) {
-        peer->version = versions[index];
+        peer->version = version_of(p, index);
         if (peer->known) { /* heard even if it never takes a stream of ours */
             engage(p, peer, now);
         } else {
@@ -274,14 +277,15 @@ struct pubsub *pubsub_new(struct host *h, const struct gossip_config *cfg, struc
 
     key.k1 = rng_u64(rng);
     p->host = h;
+    p->version_max = cfg->version_max;
     p->n_peers = cfg->peers_max;
     p->peers = mem_zalloc_array(p->n_peers, sizeof *p->peers);
     p->dirty = mem_zalloc_array(p->n_peers, sizeof *p->dirty);
     map_init(&p->by_conn, sizeof(conn_id), sizeof(uint32_t), p->n_peers, key);
     p->engine = gossipsub_new(cfg, host_budget(h, 0), rng, now);
     p->protocol = (struct stream_protocol){
-        .ids = ids,
-        .n_ids = ARRAY_LEN(ids),
+        .ids = ids + (GOSSIP_1_3 - cfg->version_max),
+        .n_ids = (size_t)(cfg->version_max - cfg->version_min) + 1,
         .accept = true,
         .klass = SEND_CONTROL,
         .inbound_max = 2, /* one, and a new one while the old one ends */
@@ -377,4 +381,9 @@ uint32_t pubsub_peer(const struct pubsub *p, conn_id c)
     const struct peer *peer = peer_of(p, c);
 
     return peer == NULL || !peer->engaged ? UINT32_MAX : number_of(p, peer);
+}
+
+conn_id pubsub_conn(const struct pubsub *p, uint32_t peer)
+{
+    return peer < p->n_peers && p->peers[peer].engaged ? p->peers[peer].conn : 0;
 }

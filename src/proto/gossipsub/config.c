@@ -6,6 +6,8 @@
 void gossip_config_eth2(struct gossip_config *cfg)
 {
     *cfg = (struct gossip_config){
+        .version_min = GOSSIP_FLOODSUB,
+        .version_max = GOSSIP_1_3,
         /* Spec: consensus-specs specs/phase0/p2p-interface.md "The gossip domain: gossipsub" */
         .d = 8,
         .d_low = 6,

@@ -247,10 +247,7 @@ static void disown_sub(struct gossipsub *g, uint32_t peer, uint32_t topic)
         p->subs_changed = true;
         queue_wake(g, peer);
     }
-    bit_clear(p->graft, topic);
-    bit_clear(p->prune, topic);
-    bit_clear(p->leave, topic);
-    queue_forget_topic(p, topic);
+    queue_forget_topic(g, p, topic);
     if (bit_get(t->subs, peer) && budget_take(&p->mem, UNKNOWN_SUB_COST) == E_OK &&
         map_put(&p->unknown, &t->hash, NULL) == NULL) {
         budget_give(&p->mem, UNKNOWN_SUB_COST);
@@ -312,6 +309,7 @@ static void init_buffers(struct gossipsub *g, struct peer *p)
 
     buf_init(&p->in, g->cfg.rpc_max + VARINT_MAX);
     buf_init(&p->gone, ids_max);
+    buf_init(&p->farewell, ids_max);
     buf_init(&p->ihave, 2 * ids_max); /* of many topics */
     buf_init(&p->iwant, ids_max);
     buf_init(&p->dont, ids_max);
@@ -350,6 +348,7 @@ static void peer_free(struct gossipsub *g, struct peer *p)
     queue_done(g, p);
     buf_done(&p->in);
     buf_done(&p->gone);
+    buf_done(&p->farewell);
     buf_done(&p->ihave);
     buf_done(&p->iwant);
     buf_done(&p->dont);
@@ -411,6 +410,11 @@ void gossipsub_tick(struct gossipsub *g, struct now now)
         heartbeat(g);
         g->heartbeat_ns = now.mono_ns + g->cfg.heartbeat_ns; /* never two to catch up */
     }
+}
+
+enum gossip_version gossipsub_version(const struct gossipsub *g, uint32_t peer)
+{
+    return peer_at(g, peer) == NULL ? GOSSIP_FLOODSUB : g->peers[peer]->version;
 }
 
 double gossipsub_score(const struct gossipsub *g, uint32_t peer)

@@ -144,8 +144,28 @@ void queue_wake(struct gossipsub *g, uint32_t peer)
     }
 }
 
-void queue_forget_topic(struct peer *p, uint32_t topic)
+static uint64_t seconds_up(uint64_t ns)
 {
+    return (ns + SECONDS(1) - 1) / SECONDS(1);
+}
+
+static enum err put_prune(struct gossipsub *g, struct peer *p, uint32_t topic, struct buf *out)
+{
+    uint64_t ns =
+        bit_get(p->leave, topic) ? g->cfg.unsubscribe_backoff_ns : g->cfg.prune_backoff_ns;
+
+    bit_clear(p->prune, topic);
+    bit_clear(p->leave, topic);
+    return gossip_put_prune(out, blob_view(g->topics[topic].name),
+                            p->version >= GOSSIP_1_1 ? seconds_up(ns) : 0);
+}
+
+void queue_forget_topic(struct gossipsub *g, struct peer *p, uint32_t topic)
+{
+    if (bit_get(p->prune, topic)) { /* still owed */
+        IGNORE(put_prune(g, p, topic, &p->farewell), "full: the peer has not read for long");
+    }
+    bit_clear(p->graft, topic);
     for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
         for (uint32_t i = 0; i < p->out[c].n; i++) {
             struct queue_item *item = &p->out[c].items[(p->out[c].first + i) % p->out[c].cap];
@@ -192,28 +212,26 @@ static enum err put_subs(struct gossipsub *g, struct peer *p, struct buf *out)
     return E_OK;
 }
 
-static uint64_t seconds_up(uint64_t ns)
-{
-    return (ns + SECONDS(1) - 1) / SECONDS(1);
-}
-
 static enum err put_mesh(struct gossipsub *g, struct peer *p, struct buf *out)
 {
-    bool with_backoff = p->version >= GOSSIP_1_1;
-
+    TRY(buf_append_view(out, buf_view(&p->farewell)));
+    buf_done(&p->farewell);
     BIT_EACH(p->graft, g->topic_words, t) {
         TRY(gossip_put_graft(out, blob_view(g->topics[t].name)));
         bit_clear(p->graft, t);
     }
     BIT_EACH(p->prune, g->topic_words, t) {
-        uint64_t ns =
-            bit_get(p->leave, t) ? g->cfg.unsubscribe_backoff_ns : g->cfg.prune_backoff_ns;
-
-        TRY(gossip_put_prune(out, blob_view(g->topics[t].name), with_backoff ? seconds_up(ns) : 0));
-        bit_clear(p->prune, t);
-        bit_clear(p->leave, t);
+        TRY(put_prune(g, p, t, out));
     }
     return E_OK;
+}
+
+/* A PRUNE for a topic that we leave goes in an RPC before the unsubscription's: rust-libp2p reads
+ * an RPC's subscriptions first, and takes an unsubscription of a mesh member for a PRUNE with its
+ * own, longer backoff. */
+static bool leaving(const struct gossipsub *g, const struct peer *p)
+{
+    return p->farewell.n != 0 || bit_next(p->leave, g->topic_words, 0) != UINT32_MAX;
 }
 
 /* Move the encoded entries of `from` into `out`. */
@@ -239,7 +257,9 @@ static struct blob *encode_control(struct gossipsub *g, struct peer *p)
     uint8_t head[2 * VARINT_MAX];
 
     buf_clear(s);
-    IGNORE(put_subs(g, p, s), "the scratch buffer has no maximum in reach");
+    if (!leaving(g, p)) {
+        IGNORE(put_subs(g, p, s), "the scratch buffer has no maximum in reach");
+    }
     size_t n_subs = s->n;
     IGNORE(put_control(g, p, s), "the scratch buffer has no maximum in reach");
     size_t n_control = s->n - n_subs;

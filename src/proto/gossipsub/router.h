@@ -212,7 +212,7 @@ struct peer {
     struct map idontwant; /* id fingerprint -> last tick */
     /* By topic: what the peer was told, and what it shall be told. */
     uint64_t *announced, *graft, *prune, *leave;
-    struct buf gone;               /* unsubscriptions of topics that were removed */
+    struct buf gone, farewell;     /* unsubscriptions and PRUNEs of topics that were removed */
     struct buf ihave, iwant, dont; /* control entries, encoded */
     struct queue out[GOSSIP_CLASSES];
     size_t out_bytes;
@@ -427,8 +427,9 @@ void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
                    enum gossip_cause cause);
 /* The peer no longer wants it: drop it where it is not begun. */
 void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp);
-void queue_wake(struct gossipsub *g, uint32_t peer);     /* there is something to send */
-void queue_forget_topic(struct peer *p, uint32_t topic); /* its number may serve another */
+void queue_wake(struct gossipsub *g, uint32_t peer); /* there is something to send */
+/* Its number may serve another; what is owed for it is kept. */
+void queue_forget_topic(struct gossipsub *g, struct peer *p, uint32_t topic);
 void queue_done(struct gossipsub *g, struct peer *p);
 
 #endif

@@ -1,5 +1,6 @@
 //! The Rust peer of the tests: `rustpeer MODE ...`; JSON lines out, one command a line in. A module a mode.
 
+mod gossip;
 mod stack;
 
 fn main() {
@@ -8,6 +9,7 @@ fn main() {
     let args: Vec<String> = args.collect();
     match mode.as_str() {
         "stack" => stack::main(args),
+        "gossip" => gossip::run(args), // a row for each mode
         _ => {
             eprintln!("rustpeer: no mode {mode:?}");
             std::process::exit(2);
