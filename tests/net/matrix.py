@@ -138,17 +138,19 @@ def abandon(ours, rounds):
         ours.wait("echo", 60)
 
 
-def row(net, kind, muxer, early, we_dial, ip6, long):
+def row(net, kind, muxer, early, we_dial, where, long):
+    """where: ip4, ip6, or the kind of name that localhost is dialled by."""
+    ip6 = where == "ip6"
     ours = Peer("ours", [net, "--muxers", muxer] + ([] if early else ["--noearly"]) + (["--ip6"] if ip6 else []))
     theirs = Peer(kind.name, kind.argv(muxer, early, ip6))
     try:
         up, other = ours.wait("up"), theirs.wait("up")
-        family = "ip6" if ip6 else "ip4"
+        host = "localhost" if where.startswith("dns") else up["ip"]
         if we_dial:
             port = other["addrs"][0].split("/")[4]
-            ours.say(f"connect {up['ip']} {port}")
+            ours.say(f"connect /{where}/{host}/tcp/{port}/p2p/{other['peer']}")
         else:
-            theirs.say(f"connect /{family}/{up['ip']}/tcp/{up['port']}/p2p/{up['peer']}")
+            theirs.say(f"connect /{where}/{host}/tcp/{up['port']}/p2p/{up['peer']}")
         e = ours.wait("connected")
         assert e["mux"] == f"/{muxer}/" + ("1.0.0" if muxer == "yamux" else "6.7.0"), e
         assert e["peer"] == other["peer"], (e, other)
@@ -185,17 +187,17 @@ def row(net, kind, muxer, early, we_dial, ip6, long):
 
 
 def rows(kind):
-    """(name, kind of peer, muxer, early, we dial, ip6)"""
+    """(name, kind of peer, muxer, early, we dial, where)"""
     for muxer in ("yamux", "mplex"):
         for early in (True, False):
             for we_dial in (True, False):
-                for ip6 in (False, True) if early else (False,):
-                    who, family = "we dial" if we_dial else kind.name + " dials", "ip6" if ip6 else "ip4"
-                    yield f"{muxer} early={early} {who} {family}", kind, muxer, early, we_dial, ip6
+                for where in ("ip4", "ip6", "dns4" if muxer == "yamux" else "dns") if early else ("ip4",):
+                    who = "we dial" if we_dial else kind.name + " dials"
+                    yield f"{muxer} early={early} {who} {where}", kind, muxer, early, we_dial, where
     for key in kind.keys:
         for we_dial in (True, False):
             peer = Js(key) if isinstance(kind, Js) else type(kind)(kind.program, key)
-            yield f"{key} {'we dial' if we_dial else kind.name + ' dials'}", peer, "yamux", True, we_dial, False
+            yield f"{key} {'we dial' if we_dial else kind.name + ' dials'}", peer, "yamux", True, we_dial, "ip4"
 
 
 def main():

@@ -1,8 +1,8 @@
 /*
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
- * a line in on stdin: connect IP PORT | churn N IP PORT | ping | req NAME [hex] |
- * echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) | close | quit
- * net_peer [--muxers yamux,mplex] [--noearly] [--ip6] [--keylog FILE]
+ * a line in on stdin: connect IP PORT | connect MULTIADDR (a name too) | churn N IP PORT | ping |
+ * req NAME [hex] | echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) |
+ * close | quit net_peer [--muxers yamux,mplex] [--noearly] [--ip6] [--keylog FILE]
  */
 #define _GNU_SOURCE
 #include <base/mem.h>
@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <io/io.h>
 #include <net/host.h>
+#include <net/names.h>
 #include <net/rpc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,7 @@ struct peer {
     struct port *port;
     struct host *host;
     struct rpc *rpc;
+    struct names *names;
     struct io_watch *input;
     struct ident ident;
     conn_id conn;
@@ -199,6 +201,45 @@ static void dial(struct peer *p, const struct addr *to, struct now now)
     }
 }
 
+static void dial_name(struct peer *p, const char *text)
+{
+    struct multiaddr m;
+    struct multiaddr_parts parts;
+    uint64_t task;
+    enum err e = multiaddr_parse(view_str(text), &m);
+
+    e = e == E_OK ? multiaddr_split(&m, &parts) : e;
+    e = e == E_OK ? names_start(p->names, &parts, &task) : e;
+    if (e != E_OK) {
+        printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
+    }
+}
+
+static void pull_names(struct peer *p, struct now now)
+{
+    struct host_addr to[HOST_ADDRS_MAX];
+    struct names_event ev;
+    conn_id c;
+
+    while (names_next(p->names, &ev)) {
+        size_t n = 0;
+        for (size_t i = 0; i < ev.n_found && n < HOST_ADDRS_MAX; i++) {
+            if (ev.found[i].transport == TRANSPORT_TCP) {
+                to[n++] = (struct host_addr){ev.found[i].addr, HOST_TCP};
+            }
+        }
+        enum err e = ev.error;
+        if (e == E_OK) {
+            const struct multiaddr_parts *f = &ev.found[0];
+            e = host_dial_any(p->host, to, n, f->has_peer ? &f->peer : NULL, now, &c);
+        }
+        if (e != E_OK) {
+            printf("{\"ev\":\"connect\",\"err\":\"%s\",\"text\":\"%s\"}\n", err_table[e].name,
+                   ev.text);
+        }
+    }
+}
+
 static void churn_next(struct peer *p, struct now now)
 {
     if (p->churn_left == 0) {
@@ -219,7 +260,9 @@ static void command(struct peer *p, char *line, struct now now)
     if (sscanf(line, "%511s %511s %511s %511s", word[0], word[1], word[2], word[3]) < 1) {
         return;
     }
-    if (strcmp(word[0], "connect") == 0) {
+    if (strcmp(word[0], "connect") == 0 && word[1][0] == '/') {
+        dial_name(p, word[1]);
+    } else if (strcmp(word[0], "connect") == 0) {
         if (addr_parse(word[1], &to) == E_OK) {
             to.port = (uint16_t)strtoul(word[2], NULL, 10);
             dial(p, &to, now);
@@ -370,9 +413,12 @@ static void on_event(struct port_sink *sink, const struct port_event *ev, struct
 
     if (ev->kind == PORT_TICK) {
         host_tick(p->host, now);
+    } else if (ev->kind == PORT_NAMES) {
+        names_on_port(p->names, ev);
     } else {
         host_on_port(p->host, ev, now);
     }
+    pull_names(p, now);
     pull_host(p, now);
     pull_rpc(p);
     if (ev->kind == PORT_TURN) {
@@ -456,6 +502,7 @@ int main(int argc, char **argv)
     p.port = io_port(p.io);
     p.port->sink = &p.sink;
     p.host = host_new(&cfg, p.port, random_system(), NULL, NULL, io_now(p.io));
+    p.names = names_new(p.port);
     p.rpc = rpc_new(p.host, methods, ARRAY_LEN(methods), random_system());
     p.echo = (struct stream_protocol){.ids = echo_ids,
                                       .n_ids = 1,
@@ -474,6 +521,7 @@ int main(int argc, char **argv)
         return 1;
     }
     bool calm = io_run(p.io);
+    names_free(p.names);
     rpc_free(p.rpc);
     host_free(p.host);
     io_watch_free(p.input);
