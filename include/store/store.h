@@ -1,5 +1,6 @@
 /*
- * What a node keeps over restarts: blocks by root and slot, sidecars, peers, small values. LMDB in
+ * What a node keeps over restarts: blocks by root and slot, what belongs to them, light-client
+ * objects, peers, small values. LMDB in
  * a directory, or memory (dir NULL: the simulator, tests).
  *
  * Threads  Puts gather in the store and become one job at a time: hand store_work() to the port,
@@ -7,7 +8,8 @@
  *          job's run(). Reads are synchronous, see what was put before, and copy: no read
  *          transaction outlives the call.
  * Bounds   pending_max bytes wait for the disk; more is E_FULL (the caller drops or waits)
- * Failure  E_STORE_FULL: map or disk is full; the batch is not kept, reads go on
+ * Failure  E_STORE_FULL: map or disk is full; the batch is not kept (store_next_lost() tells what
+ *          was in it), reads go on
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -17,7 +19,7 @@
 #include <base/rng.h>
 #include <io/port.h>
 
-#define STORE_FORMAT    2u    /* raise on a change; newer ones are refused by E_STORE_VERSION */
+#define STORE_FORMAT    3u    /* older ones are migrated; newer ones are E_STORE_VERSION */
 #define STORE_FAULT_MAX 256u  /* bytes of a fault text */
 #define STORE_META_MAX  4096u /* bytes of a small value */
 
@@ -45,7 +47,7 @@ CHECKED enum err store_open(const struct store_config *cfg, struct store **ret,
 CHECKED enum err store_close(struct store *s);
 
 /* ---- writing ---- */
-/* A kind of object that belongs to a block; `index` tells those of one block apart. */
+/* A kind of object; `index` tells those of one root apart. On disk: never renumber. */
 enum store_kind {
     STORE_BLOCK,
     STORE_BLOB,
@@ -58,7 +60,7 @@ enum store_kind {
 
 struct store_object {
     enum store_kind kind;
-    uint64_t slot;
+    uint64_t slot;      /* light client: of the header that it is about */
     uint8_t root[32];   /* of the block */
     uint64_t index;     /* blob, column: index; else 0 */
     uint8_t parent[32]; /* STORE_BLOCK only: of the block */
@@ -73,12 +75,17 @@ CHECKED enum err store_put_meta(struct store *s, const char *key, struct view va
 CHECKED enum err store_put_peer(struct store *s, struct view id, struct view value);
 /* Remove every object of `kind` below `slot`, and of all branches. */
 CHECKED enum err store_prune(struct store *s, enum store_kind kind, uint64_t below_slot);
+/* Remove one block and all that belongs to it. */
+CHECKED enum err store_remove(struct store *s, uint64_t slot, const uint8_t root[static 32]);
 
 /* The next job, or NULL: nothing is pending, or one is in flight. */
 struct port_job *store_work(struct store *s);
 /* The job came back: its result. After E_STORE_FULL the batch is lost and the store stays usable.
  */
 CHECKED enum err store_done(struct store *s, struct port_job *job);
+/* The objects of the batch whose failure store_done() or store_flush() told last; the data is not
+ * there any more. Walk: *at from 0. Good until the next job. */
+bool store_next_lost(const struct store *s, size_t *at, struct store_object *ret);
 /* Run what is pending now, in this thread (start, stop, tests). */
 CHECKED enum err store_flush(struct store *s);
 size_t store_pending(const struct store *s); /* bytes */

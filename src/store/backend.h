@@ -12,14 +12,14 @@
 
 #define STORE_KEY_MAX 96u /* bytes of a small value's name or a peer id; ids have 42 at most */
 
-enum op_kind { OP_OBJECT, OP_META, OP_PEER, OP_PRUNE };
+enum op_kind { OP_OBJECT, OP_META, OP_PEER, OP_PRUNE, OP_REMOVE };
 
 struct op {
     enum op_kind kind;
     enum store_kind object; /* OP_OBJECT, OP_PRUNE */
     uint8_t key_n;
     uint8_t key[STORE_KEY_MAX]; /* OP_META, OP_PEER */
-    uint64_t slot;              /* OP_PRUNE: below it */
+    uint64_t slot;              /* OP_PRUNE: below it; OP_REMOVE: the block's */
     uint64_t index;
     uint8_t root[32], parent[32];
     struct blob *data; /* OP_PEER: NULL removes */

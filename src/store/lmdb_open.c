@@ -55,7 +55,7 @@ void lmdb_slot_key(uint8_t out[static SLOT_KEY], uint64_t kind, const uint8_t ro
 static enum err fault_of(char fault[static STORE_FAULT_MAX], const char *path, const char *what,
                          const char *why, enum err e)
 {
-    (void)snprintf(fault, STORE_FAULT_MAX, "%.140s: %.40s: %.60s", path, what, why);
+    (void)snprintf(fault, STORE_FAULT_MAX, "%.120s: %.40s: %.80s", path, what, why);
     return e;
 }
 
@@ -128,11 +128,53 @@ void lmdb_env_close(struct lmdb *l)
     }
 }
 
-/* Format: written once, read ever after. A later format gets its migration here. */
-static enum err format_check(struct lmdb *l, char fault[static STORE_FAULT_MAX])
+static int move_value(struct lmdb *l, MDB_txn *t, const char *from, const char *to)
+{
+    MDB_val key = lmdb_val(from, strlen(from)), value;
+    uint8_t copy[STORE_META_MAX];
+    int rc = mdb_get(t, l->meta, &key, &value);
+
+    if (rc != 0 || value.mv_size > sizeof copy) {
+        return rc == MDB_NOTFOUND ? 0 : rc == 0 ? MDB_CORRUPTED : rc;
+    }
+    memcpy(copy, value.mv_data, value.mv_size);
+    value = lmdb_val(copy, value.mv_size);
+    rc = mdb_del(t, l->meta, &key, NULL);
+    key = lmdb_val(to, strlen(to));
+    return rc == 0 ? mdb_put(t, l->meta, &key, &value, 0) : rc;
+}
+
+/* Format 2 had one record of the chain's begin, "anchor"; since 3 the tree's begin is "base", and
+ * what is missing below is told by "gaps". */
+static int migrate_2(struct lmdb *l, MDB_txn *t)
+{
+    return move_value(l, t, "anchor", "base");
+}
+
+#define FIRST_FORMAT 2u /* format 1 kept objects packed otherwise; it was never released */
+
+/* From the format of the index to the one after. */
+static int (*const migrations[STORE_FORMAT])(struct lmdb *l, MDB_txn *t) = {[2] = migrate_2};
+
+static int migrate(struct lmdb *l, MDB_txn *t, uint32_t format)
 {
     MDB_val key = lmdb_val("format", 6), value;
     uint8_t number[4];
+    int rc = 0;
+
+    for (uint32_t f = format; f != 0 && f < STORE_FORMAT && rc == 0; f++) {
+        rc = migrations[f](l, t);
+    }
+    store_be32(number, STORE_FORMAT);
+    value = lmdb_val(number, sizeof number);
+    return rc == 0 ? mdb_put(t, l->meta, &key, &value, 0) : rc;
+}
+
+/* A new store gets our number, an older one is brought up to it in the same transaction. */
+static enum err format_check(struct lmdb *l, char fault[static STORE_FAULT_MAX])
+{
+    MDB_val key = lmdb_val("format", 6), value;
+    uint32_t format = 0;
     MDB_txn *t = NULL;
     int rc = mdb_txn_begin(l->env, NULL, 0, &t);
 
@@ -140,16 +182,20 @@ static enum err format_check(struct lmdb *l, char fault[static STORE_FAULT_MAX])
         return fault_of(fault, l->path, "cannot be written", mdb_strerror(rc), lmdb_err(rc));
     }
     rc = mdb_get(t, l->meta, &key, &value);
-    if (rc == 0 && (value.mv_size != 4 || load_be32(value.mv_data) != STORE_FORMAT)) {
+    if (rc == 0) {
+        format = value.mv_size == 4 ? load_be32(value.mv_data) : UINT32_MAX;
+    }
+    if (format > STORE_FORMAT || (rc == 0 && format < FIRST_FORMAT)) {
         mdb_txn_abort(t);
         return fault_of(fault, l->path, "has another format",
-                        "a newer beacon-p2pd wrote it; use that, or another --datadir",
+                        format > STORE_FORMAT
+                            ? "a newer beacon-p2pd wrote it; use that, or another --datadir"
+                            : "an early beacon-p2pd wrote it; remove it, or use another --datadir",
                         E_STORE_VERSION);
     }
-    if (rc == MDB_NOTFOUND) {
-        store_be32(number, STORE_FORMAT);
-        value = lmdb_val(number, sizeof number);
-        rc = mdb_put(t, l->meta, &key, &value, 0);
+    rc = rc == MDB_NOTFOUND ? 0 : rc;
+    if (rc == 0 && format < STORE_FORMAT) {
+        rc = migrate(l, t, format);
     }
     if (rc != 0) {
         mdb_txn_abort(t);

@@ -55,22 +55,18 @@ static int remove_object(struct lmdb *l, MDB_txn *t, MDB_cursor *c, const MDB_va
     return rc == 0 || rc == MDB_NOTFOUND ? mdb_cursor_del(c, 0) : rc;
 }
 
-static int write_prune(struct lmdb *l, MDB_txn *t, const struct op *op, bool *ret_more)
+/* Remove the objects of [first, last), PRUNE_AT_ONCE of them at most. */
+static int remove_between(struct lmdb *l, MDB_txn *t, const uint8_t first[static OBJECT_KEY],
+                          const uint8_t last[static OBJECT_KEY], bool *ret_more)
 {
-    static const uint8_t zero[32];
-    uint8_t first[OBJECT_KEY] = {0};
-    MDB_val key = lmdb_val(first, sizeof first), value;
+    MDB_val key = lmdb_val(first, OBJECT_KEY), value;
     MDB_cursor *c = NULL;
     unsigned removed = 0;
     int rc = mdb_cursor_open(t, l->objects, &c);
 
-    lmdb_object_key(first, op->object, 0, zero, 0);
     rc = rc == 0 ? mdb_cursor_get(c, &key, &value, MDB_SET_RANGE) : rc;
     while (rc == 0) {
-        const uint8_t *k = key.mv_data;
-
-        if (key.mv_size != OBJECT_KEY || k[0] != (uint8_t)op->object ||
-            load_be64(k + 1) >= op->slot) {
+        if (key.mv_size != OBJECT_KEY || memcmp(key.mv_data, last, OBJECT_KEY) >= 0) {
             break;
         }
         if (removed++ == PRUNE_AT_ONCE) {
@@ -89,6 +85,30 @@ static int write_prune(struct lmdb *l, MDB_txn *t, const struct op *op, bool *re
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+static int write_prune(struct lmdb *l, MDB_txn *t, const struct op *op, bool *ret_more)
+{
+    static const uint8_t zero[32];
+    uint8_t first[OBJECT_KEY] = {0}, last[OBJECT_KEY] = {0};
+
+    lmdb_object_key(first, op->object, 0, zero, 0);
+    lmdb_object_key(last, op->object, op->slot, zero, 0);
+    return remove_between(l, t, first, last, ret_more);
+}
+
+static int write_remove(struct lmdb *l, MDB_txn *t, const struct op *op)
+{
+    uint8_t first[OBJECT_KEY] = {0}, last[OBJECT_KEY] = {0};
+    bool more = false; /* a block has at most 128 of a kind */
+    int rc = 0;
+
+    for (int kind = 0; kind < STORE_KIND_COUNT && rc == 0; kind++) {
+        lmdb_object_key(first, (enum store_kind)kind, op->slot, op->root, 0);
+        lmdb_object_key(last, (enum store_kind)kind, op->slot, op->root, UINT64_MAX);
+        rc = remove_between(l, t, first, last, &more);
+    }
+    return rc;
+}
+
 static int write_op(struct lmdb *l, MDB_txn *t, struct batch *b, const struct op *op)
 {
     switch (op->kind) {
@@ -100,6 +120,8 @@ static int write_op(struct lmdb *l, MDB_txn *t, struct batch *b, const struct op
         return write_small(t, l->peers, op);
     case OP_PRUNE:
         return write_prune(l, t, op, &b->more);
+    case OP_REMOVE:
+        return write_remove(l, t, op);
     }
     return EINVAL;
 }

@@ -134,10 +134,9 @@ static enum err object_put(struct memory *m, const struct op *op)
     return E_OK;
 }
 
-static void prune(struct memory *m, const struct op *op)
+static void remove_between(struct memory *m, const struct object *first, const struct object *last)
 {
-    struct object first = {.kind = op->object}, last = {.kind = op->object, .slot = op->slot};
-    size_t from = lower_bound(m, &first), to = lower_bound(m, &last);
+    size_t from = lower_bound(m, first), to = lower_bound(m, last);
 
     for (size_t i = from; i < to; i++) {
         struct object_key key = key_of(&m->all[i]);
@@ -149,6 +148,25 @@ static void prune(struct memory *m, const struct op *op)
     if (to > from) {
         memmove(&m->all[from], &m->all[to], (m->n - to) * sizeof *m->all);
         m->n -= to - from;
+    }
+}
+
+static void prune(struct memory *m, const struct op *op)
+{
+    struct object first = {.kind = op->object}, last = {.kind = op->object, .slot = op->slot};
+
+    remove_between(m, &first, &last);
+}
+
+static void remove_block(struct memory *m, const struct op *op)
+{
+    for (int kind = 0; kind < STORE_KIND_COUNT; kind++) {
+        struct object first = {.kind = (enum store_kind)kind, .slot = op->slot}, last = first;
+
+        memcpy(first.root, op->root, 32);
+        memcpy(last.root, op->root, 32);
+        last.index = UINT64_MAX;
+        remove_between(m, &first, &last);
     }
 }
 
@@ -219,6 +237,9 @@ static enum err memory_done(void *self, struct batch *b)
             break;
         case OP_PRUNE:
             prune(m, op);
+            break;
+        case OP_REMOVE:
+            remove_block(m, op);
             break;
         }
     }

@@ -17,6 +17,7 @@ struct store {
     struct batch *gathering; /* NULL: nothing */
     struct batch *waiting;   /* to be handed out again: the map grew */
     struct batch *flying;    /* the job that the port has */
+    struct batch *lost;      /* the last one that failed, without its bytes */
     struct hash_key hash;
     uint64_t batches, failed;
 };
@@ -93,6 +94,7 @@ enum err store_close(struct store *s)
     e = store_flush(s);
     batch_free(s->gathering);
     batch_free(s->waiting);
+    batch_free(s->lost);
     s->ops->close(s->backend);
     mem_free(s);
     return e;
@@ -194,6 +196,19 @@ enum err store_prune(struct store *s, enum store_kind kind, uint64_t below_slot)
     return E_OK;
 }
 
+enum err store_remove(struct store *s, uint64_t slot, const uint8_t root[static 32])
+{
+    struct op *op = op_new(s, 0);
+
+    if (op == NULL) {
+        return E_FULL;
+    }
+    op->kind = OP_REMOVE;
+    op->slot = slot;
+    memcpy(op->root, root, 32);
+    return E_OK;
+}
+
 struct port_job *store_work(struct store *s)
 {
     if (s->flying != NULL) {
@@ -206,7 +221,38 @@ struct port_job *store_work(struct store *s)
         s->flying = s->gathering;
         s->gathering = NULL;
     }
-    return s->flying == NULL ? NULL : &s->flying->job;
+    if (s->flying == NULL) {
+        return NULL;
+    }
+    batch_free(s->lost);
+    s->lost = NULL;
+    return &s->flying->job;
+}
+
+/* Its bytes go at once; what it was made of can be asked for. */
+static void keep_lost(struct store *s, struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        blob_unref(b->ops[i].data);
+        b->ops[i].data = NULL;
+    }
+    batch_free(s->lost);
+    s->lost = b;
+}
+
+bool store_next_lost(const struct store *s, size_t *at, struct store_object *ret)
+{
+    while (s->lost != NULL && *at < s->lost->n) {
+        const struct op *op = &s->lost->ops[(*at)++];
+
+        if (op->kind == OP_OBJECT) {
+            *ret = (struct store_object){.kind = op->object, .slot = op->slot, .index = op->index};
+            memcpy(ret->root, op->root, 32);
+            memcpy(ret->parent, op->parent, 32);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A prune that stopped at its share goes on with the next batch. */
@@ -237,7 +283,11 @@ enum err store_done(struct store *s, struct port_job *job)
     if (e == E_OK && b->more) {
         prune_again(s, b);
     }
-    batch_free(b);
+    if (e != E_OK) {
+        keep_lost(s, b);
+    } else {
+        batch_free(b);
+    }
     return e;
 }
 

@@ -207,6 +207,36 @@ static void pruning_removes_a_kind_below_a_slot_however_many(void **state)
     both(prune_and_look);
 }
 
+static void remove_and_look(struct store *s)
+{
+    struct store_object block = object(4, 20), other = object(5, 20);
+    struct store_object column = block, beside = other;
+
+    column.kind = STORE_COLUMN;
+    beside.slot = block.slot; /* another branch's, at the same slot */
+    assert_int_equal(store_put(s, &block), E_OK);
+    assert_int_equal(store_put(s, &beside), E_OK);
+    for (column.index = 0; column.index < 128; column.index++) {
+        assert_int_equal(store_put(s, &column), E_OK);
+    }
+    assert_int_equal(store_flush(s), E_OK);
+    assert_int_equal(store_remove(s, block.slot, block.root), E_OK);
+    assert_int_equal(store_flush(s), E_OK);
+    assert_false(store_has(s, STORE_BLOCK, block.root, 0));
+    for (uint64_t i = 0; i < 128; i++) {
+        assert_false(store_has(s, STORE_COLUMN, block.root, i));
+    }
+    assert_true(store_has(s, STORE_BLOCK, beside.root, 0));
+    blob_unref(block.data);
+    blob_unref(other.data);
+}
+
+static void a_block_leaves_with_all_that_belongs_to_it(void **state)
+{
+    (void)state;
+    both(remove_and_look);
+}
+
 static void peers_round(struct store *s)
 {
     struct view id, value;
@@ -319,12 +349,38 @@ static void a_second_daemon_and_a_newer_format_are_refused(void **state)
     s = open_with(p.dir, 0, 0);
     assert_int_equal(store_open(&cfg, &second, fault), E_STORE_LOCKED);
     assert_non_null(strstr(fault, p.dir));
-    assert_int_equal(store_put_meta(s, "format", view_of("\0\0\0\2", 4)), E_OK);
+    assert_int_equal(store_put_meta(s, "format", view_of("\0\0\0\x7f", 4)), E_OK);
     assert_int_equal(store_close(s), E_OK);
     assert_int_equal(store_open(&cfg, &second, fault), E_STORE_VERSION);
     place_remove(&p);
     cfg.dir = "/proc/no/such/place";
     assert_int_equal(store_open(&cfg, &second, fault), E_IO);
+}
+
+static void a_store_of_format_2_is_brought_up_to_date(void **state)
+{
+    uint8_t anchor[40] = {1, 2, 3}, got[STORE_META_MAX];
+    struct store *s;
+    struct place p;
+    size_t n = 0;
+    (void)state;
+
+    place_make(&p);
+    s = open_with(p.dir, 0, 0);
+    assert_int_equal(put(s, 7, 60), E_OK);
+    assert_int_equal(store_put_meta(s, "anchor", view_of(anchor, sizeof anchor)), E_OK);
+    assert_int_equal(store_put_meta(s, "format", view_of("\0\0\0\2", 4)), E_OK);
+    assert_int_equal(store_close(s), E_OK);
+    s = open_with(p.dir, 0, 0);
+    assert_int_equal(store_get_meta(s, "anchor", got, &n), E_NOT_FOUND);
+    assert_int_equal(store_get_meta(s, "base", got, &n), E_OK);
+    assert_int_equal(n, sizeof anchor);
+    assert_memory_equal(got, anchor, sizeof anchor);
+    assert_int_equal(store_get_meta(s, "format", got, &n), E_OK);
+    assert_int_equal(load_be32(got), STORE_FORMAT);
+    assert_true(holds(s, 7, 60));
+    assert_int_equal(store_close(s), E_OK);
+    place_remove(&p);
 }
 
 static void a_file_that_is_no_store_is_named(void **state)
@@ -442,6 +498,13 @@ static void a_full_disk_loses_the_batch_and_nothing_else(void **state)
     assert_int_equal(e, E_STORE_FULL);
     assert_true(i > 2 && holds(s, i - 2, 100 * KIB));
     assert_false(holds(s, i - 1, 100 * KIB));
+    size_t at = 0;
+    struct store_object lost, want = object(i - 1, 1);
+    assert_true(store_next_lost(s, &at, &lost));
+    assert_int_equal(lost.slot, want.slot);
+    assert_memory_equal(lost.root, want.root, 32);
+    assert_false(store_next_lost(s, &at, &lost));
+    blob_unref(want.data);
     assert_int_equal(put(s, i, 100 * KIB), E_OK); /* the operator made room */
     assert_int_equal(store_flush(s), E_OK);
     assert_true(holds(s, i, 100 * KIB));
@@ -524,7 +587,7 @@ static void nothing_acknowledged_is_lost_by_kill_9(void **state)
 /* The two kinds of store answer alike whatever is done to them. */
 static void random_operation(struct store *disk, struct store *memory)
 {
-    uint64_t i = rng_below(&seeded.base, 60), what = rng_below(&seeded.base, 10);
+    uint64_t i = rng_below(&seeded.base, 60), what = rng_below(&seeded.base, 11);
     uint8_t name[8] = {(uint8_t)('a' + i % 5)}, value[8];
 
     store_be64(value, rng_u64(&seeded.base));
@@ -537,6 +600,12 @@ static void random_operation(struct store *disk, struct store *memory)
     } else if (what < 8) {
         assert_int_equal(store_put_meta(disk, (char *)name, view_of(value, 8)), E_OK);
         assert_int_equal(store_put_meta(memory, (char *)name, view_of(value, 8)), E_OK);
+    } else if (what == 10) {
+        struct store_object o = object(i, 50);
+
+        assert_int_equal(store_remove(disk, o.slot, o.root), E_OK);
+        assert_int_equal(store_remove(memory, o.slot, o.root), E_OK);
+        blob_unref(o.data);
     } else {
         struct view v = view_of(value, what == 8 ? 8 : 0);
 
@@ -606,6 +675,8 @@ int main(void)
         cmocka_unit_test(what_was_put_is_read_before_and_after_its_commit),
         cmocka_unit_test(headers_come_in_order_of_slots_from_disk_and_waiting),
         cmocka_unit_test(pruning_removes_a_kind_below_a_slot_however_many),
+        cmocka_unit_test(a_block_leaves_with_all_that_belongs_to_it),
+        cmocka_unit_test(a_store_of_format_2_is_brought_up_to_date),
         cmocka_unit_test(peers_are_walked_and_removed),
         cmocka_unit_test(more_than_may_wait_is_refused_and_taken_later),
         cmocka_unit_test(one_job_flies_at_a_time),
