@@ -34,6 +34,19 @@ struct node_tap {
 
 enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE };
 
+enum node_serve {
+    SERVE_WINDOW, /* what the spec asks for */
+    SERVE_NONE,
+    SERVE_FULL, /* nothing is pruned, the chain is fetched down to genesis */
+};
+
+/* A block that the user trusts to be final. */
+struct node_checkpoint {
+    uint8_t root[32];
+    struct blob *block; /* SignedBeaconBlock's SSZ; NULL: fetched from peers by its root */
+    uint64_t slot;      /* of block */
+};
+
 struct node_config {
     const struct network *network; /* borrowed, as all pointers here, for the node's life */
     const struct ident *ident;
@@ -57,6 +70,10 @@ struct node_config {
     bool has_anchor; /* the chain begins behind this block; else genesis, or the first block seen */
     uint8_t anchor_root[32];
     uint64_t anchor_slot;
+    const struct node_checkpoint *checkpoint; /* NULL: none */
+    enum node_serve serve;
+    uint64_t retain_epochs;  /* 0: by `serve` */
+    unsigned backfill_slots; /* a second, at most */
     unsigned target_peers;
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;

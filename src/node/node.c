@@ -18,6 +18,7 @@ void node_config_default(struct node_config *cfg)
         .target_peers = 100,
         .custody_groups = 4, /* CUSTODY_REQUIREMENT */
         .discovery = true,
+        .backfill_slots = 64, /* a month of mainnet in an hour, 6 MB/s */
         .validation = VALIDATE_OBSERVE,
     };
     serve_limits_default(cfg->limits);
@@ -404,16 +405,10 @@ static void stop(struct node *n, struct now now)
     }
 }
 
-static void store_done_event(struct node *n, struct port_job *job)
+static void store_done_event(struct node *n, struct port_job *job, struct now now)
 {
-    enum err e = store_done(n->store, job);
-
     n->store_busy = false;
-    if (e != E_OK) {
-        metric_add(n->metrics, M_FAULTS, e, 1);
-        LOG(n->log, LOG_ERROR, "store", "blocks could not be kept",
-            L_STR("reason", err_table[e].name), L_STR("why", err_text(e)));
-    }
+    keep_on_store(n, store_done(n->store, job), now);
 }
 
 static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now)
@@ -441,7 +436,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
         tick(n, now);
         break;
     case PORT_WORK:
-        store_done_event(n, ev->job);
+        store_done_event(n, ev->job, now);
         break;
     case PORT_START:
         start(n, now);

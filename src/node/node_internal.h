@@ -77,6 +77,8 @@ struct peer {
     struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
     unsigned blame;         /* points for answers of no use: see ask_blame() */
     struct eth_status status;
+    uint8_t vote_root[32]; /* the newest block that it told us of, by status or gossip */
+    uint64_t vote_slot;
     struct node_metadata metadata;
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
     char agent[AGENT_MAX], why[WHY_MAX];
@@ -121,10 +123,23 @@ struct discovery {
     uint64_t sent, answered;
 };
 
-/* A block that is linked to the anchor; its bytes are in the store. */
+/* A block of the tree; its bytes are in the store. */
 struct chain_block {
     uint8_t parent[32];
     uint64_t slot;
+    uint32_t weight; /* scratch of chain_pick_head() */
+    uint16_t n_blobs;
+};
+
+#define CHAIN_TIPS_MAX 64u /* branches that may become the head; more are kept, but not chosen */
+#define CHAIN_GAPS_MAX 16u /* one for each start behind the last run's head, and each full disk */
+
+/* Slots below `above` whose blocks are not here: down to `floor`, beginning with `root`. What we
+ * have above it is whole up to the next gap. */
+struct chain_gap {
+    uint8_t root[32]; /* the next block wanted: the parent of the one above the gap */
+    uint64_t above;   /* from this slot on nothing is missing */
+    uint64_t floor;   /* 0: as far as blocks are kept */
 };
 
 #define CHAIN_READ_MAX 8u /* blocks whose bids are kept at hand: gossip asks for the newest few */
@@ -135,24 +150,37 @@ struct chain_read {
 };
 
 struct chain {
-    struct map blocks;  /* root -> struct chain_block */
-    struct map by_slot; /* canonical: slot -> root */
+    struct map blocks;  /* the tree: root -> struct chain_block; above the anchor */
+    struct map by_slot; /* of it, the canonical chain: slot -> root */
+    struct map tips;    /* blocks of the tree without a child: root -> slot */
     bool anchored; /* anchor_root is known: genesis, a checkpoint or the first block's parent */
-    uint8_t anchor_root[32];
-    uint64_t anchor_slot; /* no block at or before it is served */
+    uint8_t anchor_root[32]; /* the tree's begin: follows what peers agree to be final */
+    uint64_t anchor_slot;
     uint64_t head_slot;
     uint8_t head_root[32];
+    bool rivals;         /* the head may have to be chosen anew: several tips */
+    uint64_t picked_ns;  /* when that was done last */
+    bool has_checkpoint; /* the user's word for what is final */
+    uint8_t checkpoint_root[32];
+    uint64_t checkpoint_slot;              /* UINT64_MAX: its block has not been fetched yet */
+    struct chain_gap gaps[CHAIN_GAPS_MAX]; /* the highest first */
+    size_t n_gaps;
+    uint64_t kept_from; /* blocks below are pruned */
+    bool stopped;       /* the store does not take any more: it is tried again now and then */
+    uint64_t stopped_from, stopped_retry_ns;
+    struct chain_block looked; /* chain_block()'s answer from the disk */
     struct chain_read read[CHAIN_READ_MAX];
     unsigned read_next;
 };
 
 /* How a block came to us; the label of M_BLOCKS. */
-enum block_via { VIA_GOSSIP, VIA_RANGE, VIA_ROOT, VIA_MADE };
+enum block_via { VIA_GOSSIP, VIA_RANGE, VIA_ROOT, VIA_MADE, VIA_BACKFILL };
 
 /* A SignedBeaconBlock and what it says of itself. */
 struct block_in {
     uint8_t root[32], parent[32];
     uint64_t slot;
+    uint16_t n_blobs; /* commitments to blobs */
     struct blob *packed; /* as the store keeps it: reqresp_pack(); borrowed */
     enum block_via via;
 };
@@ -292,19 +320,23 @@ CHECKED enum err handshake_goodbye(struct node *n, struct peer *p, enum goodbye 
 /* chain.c */
 CHECKED enum err chain_init(struct node *n);
 void chain_done(struct node *n);
-bool chain_has(const struct node *n, const uint8_t root[static 32]); /* the anchor included */
+bool chain_has(const struct node *n, const uint8_t root[static 32]); /* in the tree or its begin */
 /* Fill all of *ret but packed. The bytes have been checked. */
 void block_identify(const struct ssz_type *signed_block, struct view ssz, struct block_in *ret);
 /* A block whose parent is known; without an anchor its parent becomes it. Kept in the store.
  * E_BLOCK_LINK, E_EXISTS. */
 CHECKED enum err chain_add(struct node *n, const struct block_in *b, struct now now);
+/* The checkpoint's block has come: the tree begins with it. */
+CHECKED enum err chain_begin(struct node *n, const struct block_in *b, struct now now);
+/* The tree begins at this block of the canonical chain from now on; what leaves it behind goes. */
+void chain_rebase(struct node *n, const uint8_t root[static 32]);
 bool chain_root_at(const struct node *n, uint64_t slot, uint8_t ret[static 32]);
-const struct chain_block *chain_block(const struct node *n, const uint8_t root[static 32]);
+/* In the tree or on the disk; good until the next call. */
+const struct chain_block *chain_block(struct node *n, const uint8_t root[static 32]);
 bool chain_is_canonical(const struct node *n, const uint8_t root[static 32]);
 /* An object's SSZ: a new reference, NULL when it cannot be read. */
 struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_t root[static 32],
                         uint64_t index);
-uint64_t chain_earliest_slot(const struct node *n);
 void chain_status(const struct node *n, struct now now, struct eth_status *ret);
 const char *block_via_name(unsigned via); /* NULL out of range */
 bool chain_known(void *self, const uint8_t root[static 32], struct check_block *ret);
@@ -320,6 +352,28 @@ void ask_quota_measure(struct ask_quota *q, uint32_t chunks, uint64_t took_ns);
 void ask_quota_refused(struct ask_quota *q, uint32_t chunks, struct now now);
 bool ask_is_limiter(const struct rpc_event *ev);
 uint64_t ask_quota_cost(const struct ask_quota *q, uint32_t chunks); /* NULL: nothing known */
+
+/* head.c: which tip, by what peers say */
+void chain_pick_head(struct node *n); /* among several tips */
+/* Make it the head: the canonical chain follows. */
+void chain_set_head(struct chain *c, const uint8_t root[static 32], uint64_t slot);
+void chain_on_epoch(struct node *n); /* what most peers call final leaves the tree */
+/* The peer knows of this block. */
+void chain_vote(struct peer *p, const uint8_t root[static 32], uint64_t slot);
+
+/* keep.c: what is on the disk, what is missing, what is let go */
+/* Put an object; E_STORE_FULL while the store does not take any more. */
+CHECKED enum err keep_put(struct node *n, const struct store_object *o, struct now now);
+void keep_on_store(struct node *n, enum err e, struct now now); /* a batch's result */
+void keep_load(struct node *n);
+void keep_add_gap(struct node *n, const uint8_t root[static 32], uint64_t above, uint64_t floor);
+void keep_save_gaps(struct node *n);
+/* Lower the highest gap over what is on the disk already, and close it where it ends. True: there
+ * is something to fetch. */
+bool keep_walk_gap(struct node *n);
+void keep_on_epoch(struct node *n);                              /* prune */
+uint64_t keep_floor(const struct node *n, enum store_kind kind); /* no slot below is kept */
+uint64_t chain_earliest_slot(const struct node *n);
 
 /* sync.c */
 void sync_init(struct node *n);
