@@ -140,7 +140,11 @@ struct node_head {
     uint64_t current_slot;
     uint64_t sync_distance;
     bool syncing;
-    bool started; /* after PORT_START */
+    uint64_t earliest_slot; /* all from here on is here and given to peers */
+    uint64_t slots_left,
+        slots_per_second;  /* up to the peers' heads and down to the window's begin */
+    uint64_t seconds_left; /* 0: done, or not known */
+    bool started;          /* after PORT_START */
 };
 
 void node_head(const struct node *n, struct node_head *ret);

@@ -101,6 +101,8 @@ bool range_doubts(const struct range *b, conn_id c);
 CHECKED enum err range_add(struct ranges *r, struct range *b, const struct range_block *block);
 void range_clear(struct range *b); /* another peer begins the answer anew */
 void range_answered(struct range *b, conn_id c);
+/* The answer ended early: what came is an answer to its slots, the rest becomes a batch. */
+void ranges_split(struct ranges *r, struct range *b, conn_id c);
 void range_failed(struct range *b, uint64_t not_before_ns); /* nobody had it */
 void ranges_shrink(struct ranges *r); /* what is not taken is cut anew; cancel before */
 

@@ -270,6 +270,7 @@ static void on_chunk(struct node *n, struct ask *a, const struct rpc_event *ev, 
                              .method = a->want.method,
                              .conn = a->conn,
                              .data = ev->data,
+                             .packed = ev->packed,
                              .count = ++a->count};
 
     if (q != NULL) {

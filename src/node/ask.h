@@ -62,6 +62,7 @@ struct ask_event {
     conn_id conn; /* who answered; 0: nobody was asked */
     uint8_t context[4];
     struct view data;
+    struct view packed; /* as in rpc_event; may be empty */
     uint32_t count;
     uint8_t code;
     enum err error;

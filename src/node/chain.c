@@ -268,17 +268,21 @@ static bool is_anchor(const struct chain *c, const uint8_t root[static 32])
     return c->anchored && memcmp(c->anchor_root, root, 32) == 0;
 }
 
-const struct chain_block *chain_block(struct node *n, const uint8_t root[static 32])
+bool chain_block(const struct node *n, const uint8_t root[static 32], struct chain_block *ret)
 {
     const struct chain_block *b = map_get(&n->chain.blocks, root);
     struct store_header h;
 
-    if (b != NULL || store_header(n->store, root, &h) != E_OK) {
-        return b;
+    if (b != NULL) {
+        *ret = *b;
+        return true;
     }
-    n->chain.looked = (struct chain_block){.slot = h.slot};
-    memcpy(n->chain.looked.parent, h.parent, 32);
-    return &n->chain.looked;
+    if (store_header(n->store, root, &h) != E_OK) {
+        return false;
+    }
+    *ret = (struct chain_block){.slot = h.slot};
+    memcpy(ret->parent, h.parent, 32);
+    return true;
 }
 
 bool chain_has(const struct node *n, const uint8_t root[static 32])
@@ -403,6 +407,9 @@ enum err chain_add(struct node *n, const struct block_in *b, struct now now)
         shrink(n);
     }
     TRY(link_block(c, b));
+    if (c->rivals && b->slot > c->head_slot) {
+        sync_wake(n, now); /* it may be the head */
+    }
     metric_set(n->metrics, M_HEAD_SLOT, 0, c->head_slot);
     metric_add(n->metrics, M_BLOCKS, b->via, 1);
     LOG(n->log, b->via == VIA_RANGE ? LOG_DEBUG : LOG_INFO, "chain", "block",

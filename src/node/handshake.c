@@ -185,6 +185,7 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
         return;
     }
     p->has_status = true;
+    chain_vote(p, p->status.head_root, p->status.head_slot);
     ask_wake(n);
     sync_wake(n, now);
     p->status_ns = now.mono_ns + STATUS_INTERVAL_NS;

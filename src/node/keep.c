@@ -190,6 +190,9 @@ void keep_on_store(struct node *n, enum err e, struct now now)
         keep_save_gaps(n);
     }
     metric_set(n->metrics, M_STORE_STOPPED, 0, c->stopped);
+    if (n->sync.up_runs || n->sync.down_runs) {
+        sync_wake(n, now); /* they may wait for the store */
+    }
 }
 
 /* ---- retention ---- */

@@ -99,6 +99,7 @@ void node_head(const struct node *n, struct node_head *ret)
         .started = n->started,
     };
     ret->syncing = ret->sync_distance > 1;
+    progress_look(n, ret);
     memcpy(ret->root, n->chain.head_root, 32);
 }
 
@@ -115,13 +116,15 @@ static enum err block_root(const struct node *n, const char *id, uint8_t ret[sta
 
     if (strcmp(id, "head") == 0) {
         memcpy(ret, n->chain.head_root, 32);
-        return n->chain.by_slot.n != 0 ? E_OK : E_NOT_FOUND;
+        return n->chain.anchored ? E_OK : E_NOT_FOUND;
     }
     if (strcmp(id, "genesis") == 0) {
         return chain_root_at(n, 0, ret) ? E_OK : E_NOT_FOUND;
     }
     if (strcmp(id, "finalized") == 0 || strcmp(id, "justified") == 0) {
-        return E_NOT_FOUND; /* nothing here proves finality yet */
+        /* nothing here proves finality but the user's word */
+        memcpy(ret, n->chain.checkpoint_root, 32);
+        return n->chain.has_checkpoint ? E_OK : E_NOT_FOUND;
     }
     if (strncmp(id, "0x", 2) == 0) {
         return hex_get(view_str(id), ret, 32, &got) == E_OK && got == 32 ? E_OK : E_INVALID;
@@ -141,13 +144,13 @@ static enum err block_root(const struct node *n, const char *id, uint8_t ret[sta
 enum err node_get_block(struct node *n, const char *id, struct node_block *ret)
 {
     struct node_block b = {.ssz = NULL};
+    struct chain_block known;
 
     TRY(block_root(n, id, b.root));
-    const struct chain_block *known = chain_block(n, b.root);
-    if (known == NULL) {
+    if (!chain_block(n, b.root, &known)) {
         return E_NOT_FOUND;
     }
-    b.slot = known->slot;
+    b.slot = known.slot;
     b.fork = network_fork_at_slot(n->cfg.network, b.slot);
     b.canonical = chain_is_canonical(n, b.root);
     b.ssz = chain_read(n, STORE_BLOCK, b.root, 0);

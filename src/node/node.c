@@ -203,6 +203,12 @@ static void on_slot(struct node *n, struct now now)
     }
     bool first = n->slot == SLOTS_NOT_YET, before = now.wall_ns < slot_start_ns(net, 0);
     n->slot = slot;
+    if (first || slot % net->slots_per_epoch == 0) {
+        chain_on_epoch(n);
+        keep_on_epoch(n);
+    } else if (n->chain.rivals) {
+        chain_pick_head(n);
+    }
     rotate_subnets(n, now);
     gossip_on_slot(n, now);
     if (!before && !first) {
@@ -253,16 +259,11 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
     }
     rpc_cancel(n->rpc, ev->request, now);
     refused.kind = RPC_FAILED;
-    if (servers[ev->method]->next != NULL) {
-        sync_on_end(n, &refused, now);
-    } else {
-        handshake_on_end(n, &refused, now);
-    }
+    handshake_on_end(n, &refused, now);
 }
 
 static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 {
-    bool objects = servers[ev->method]->next != NULL;
     enum err e = check_ssz(n, ev);
 
     if (e != E_OK) {
@@ -284,19 +285,11 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
         serve_on_dropped(n, ev->call);
         break;
     case RPC_CHUNK:
-        if (objects) {
-            sync_on_chunk(n, ev, now);
-        } else {
-            handshake_on_answer(n, ev, now);
-        }
+        handshake_on_answer(n, ev, now);
         break;
     case RPC_DONE:
     case RPC_FAILED:
-        if (objects) {
-            sync_on_end(n, ev, now);
-        } else {
-            handshake_on_end(n, ev, now);
-        }
+        handshake_on_end(n, ev, now);
         break;
     case RPC_REFUSED:
         request_refused(n, ev);
@@ -339,6 +332,7 @@ static void tick(struct node *n, struct now now)
     if (now.mono_ns >= n->told_ns) {
         n->told_ns = NEVER;
         status_line(n);
+        progress_on_slot(n, now);
     }
     named_tick(n, now);
     lists_tick(n, now);

@@ -9,6 +9,7 @@
 
 #include "ask.h"
 #include "serve.h"
+#include "sync.h"
 
 #include <base/map.h>
 #include <base/mem.h>
@@ -72,8 +73,7 @@ struct peer {
     size_t n_named;
     struct enr *enr; /* owned, or NULL */
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
-    unsigned failures; /* dials in a row, or sync answers of no use */
-    unsigned useless;
+    unsigned failures;      /* dials in a row, or sync answers of no use */
     struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
     unsigned blame;         /* points for answers of no use: see ask_blame() */
     struct eth_status status;
@@ -168,38 +168,8 @@ struct chain {
     uint64_t kept_from; /* blocks below are pruned */
     bool stopped;       /* the store does not take any more: it is tried again now and then */
     uint64_t stopped_from, stopped_retry_ns;
-    struct chain_block looked; /* chain_block()'s answer from the disk */
     struct chain_read read[CHAIN_READ_MAX];
     unsigned read_next;
-};
-
-/* How a block came to us; the label of M_BLOCKS. */
-enum block_via { VIA_GOSSIP, VIA_RANGE, VIA_ROOT, VIA_MADE, VIA_BACKFILL };
-
-/* A SignedBeaconBlock and what it says of itself. */
-struct block_in {
-    uint8_t root[32], parent[32];
-    uint64_t slot;
-    uint16_t n_blobs; /* commitments to blobs */
-    struct blob *packed; /* as the store keeps it: reqresp_pack(); borrowed */
-    enum block_via via;
-};
-
-struct pending_block {     /* its parent is unknown */
-    struct block_in block; /* packed: a reference */
-    conn_id from;
-};
-
-struct sync {
-    struct map pending; /* root -> struct pending_block */
-    bool range_running, root_running;
-    uint64_t range_request, root_request;
-    uint64_t range_from, range_count, range_got, next_slot;
-    uint8_t last_root[32], root_wanted[32];
-    bool have_last;
-    uint64_t back_off; /* slots to step back when a batch does not link to what we have */
-    uint64_t retry_ns;
-    uint64_t fetched; /* blocks by range and root, since start */
 };
 
 #define GOSSIP_SPANS_MAX \
@@ -331,8 +301,8 @@ CHECKED enum err chain_begin(struct node *n, const struct block_in *b, struct no
 /* The tree begins at this block of the canonical chain from now on; what leaves it behind goes. */
 void chain_rebase(struct node *n, const uint8_t root[static 32]);
 bool chain_root_at(const struct node *n, uint64_t slot, uint8_t ret[static 32]);
-/* In the tree or on the disk; good until the next call. */
-const struct chain_block *chain_block(struct node *n, const uint8_t root[static 32]);
+/* In the tree or on the disk; without weight and blobs when on the disk. */
+bool chain_block(const struct node *n, const uint8_t root[static 32], struct chain_block *ret);
 bool chain_is_canonical(const struct node *n, const uint8_t root[static 32]);
 /* An object's SSZ: a new reference, NULL when it cannot be read. */
 struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_t root[static 32],
@@ -374,19 +344,6 @@ bool keep_walk_gap(struct node *n);
 void keep_on_epoch(struct node *n);                              /* prune */
 uint64_t keep_floor(const struct node *n, enum store_kind kind); /* no slot below is kept */
 uint64_t chain_earliest_slot(const struct node *n);
-
-/* sync.c */
-void sync_init(struct node *n);
-void sync_done(struct node *n);
-void sync_on_chunk(struct node *n, const struct rpc_event *ev, struct now now);
-void sync_on_end(struct node *n, const struct rpc_event *ev, struct now now); /* done or failed */
-/* A checked block: into the chain, or kept until its parent is known. */
-void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now);
-void sync_tick(struct node *n, struct now now);
-uint64_t sync_deadline(const struct node *n);
-void sync_wake(struct node *n, struct now now); /* there may be something new to ask for */
-void sync_peer_gone(struct node *n, conn_id c);
-uint64_t sync_target(const struct node *n); /* the highest slot that connected peers tell of */
 
 /* gossip.c */
 CHECKED enum err gossip_init(struct node *n, struct now now);

@@ -282,6 +282,7 @@ static void disconnected(struct node *n, struct peer *p, struct now now)
     p->state = PEER_DISCONNECTED;
     p->conn = 0;
     p->since_ns = now.mono_ns;
+    p->vote_slot = 0;
     p->has_status = p->has_metadata = p->goodbye_sent = false;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
 }

@@ -211,6 +211,27 @@ bool ranges_next_asked(const struct ranges *r, size_t *at, uint64_t *ret_ask)
     return false;
 }
 
+void ranges_split(struct ranges *r, struct range *b, conn_id c)
+{
+    size_t at = (size_t)(b - r->all);
+    uint64_t middle = b->blocks[b->n - 1].slot + 1;
+    struct range rest = {.from = middle, .end = b->end, .state = RANGE_WANTED};
+
+    range_answered(b, c);
+    if (middle == b->end) {
+        return;
+    }
+    if (r->n == RANGES_BATCHES) {
+        range_failed(b, 0); /* no place for another: all of it once more */
+        return;
+    }
+    b->end = middle;
+    at += r->cfg.down ? 0 : 1; /* down, the higher slots are taken first */
+    memmove(&r->all[at + 1], &r->all[at], (r->n - at) * sizeof r->all[0]);
+    r->all[at] = rest;
+    r->n++;
+}
+
 void ranges_shrink(struct ranges *r)
 {
     uint64_t place = ranges_place(r);

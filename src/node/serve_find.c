@@ -149,11 +149,12 @@ static bool block_of_range(const struct node *n, struct serving *s)
 
 static bool block_of_roots(const struct node *n, struct serving *s)
 {
+    struct chain_block b;
+
     while (s->at < s->n_roots) {
         s->block = s->roots[s->at++];
-        const struct chain_block *b = chain_block(n, s->block.root);
-        if (b != NULL) {
-            s->block_slot = b->slot;
+        if (chain_block(n, s->block.root, &b)) {
+            s->block_slot = b.slot;
             return true;
         }
     }
@@ -162,14 +163,14 @@ static bool block_of_roots(const struct node *n, struct serving *s)
 
 static bool block_of_head(const struct node *n, struct serving *s)
 {
-    const struct chain_block *b = chain_block(n, s->head);
+    struct chain_block b;
 
-    if (b == NULL) {
+    if (!chain_block(n, s->head, &b)) {
         return false;
     }
     memcpy(s->block.root, s->head, 32);
-    s->block_slot = b->slot;
-    memcpy(s->head, b->parent, 32);
+    s->block_slot = b.slot;
+    memcpy(s->head, b.parent, 32);
     return true;
 }
 

@@ -1,37 +1,36 @@
 /*
- * Catching up: blocks by range from a peer that has them, one batch at a time, linked by parent
- * roots; and by root for a parent that is near. Blocks that cannot be linked yet wait here.
+ * Catching up forward: blocks by range from several peers at once, linked by parent roots.
  */
 #include "node_internal.h"
 
-#define PENDING_MAX     128u /* blocks waiting for a parent; 16 MiB of large ones */
-#define BATCH_SLOTS     64u  /* what all clients serve at once */
-#define NEAR_SLOTS      4u   /* gaps up to this are closed by root */
+#define BATCH_SLOTS     64u        /* what all clients serve at once */
+#define BATCHES_ASKED   8u         /* at once, both directions */
+#define HELD_MAX        (64 * MIB) /* blocks waiting for those before them, packed; each direction */
 #define RETRY_NS        SECONDS(1)
-#define STEP_BACK_SLOTS 16u /* first step when a peer's chain does not link to our head */
-#define USELESS_MAX     5u  /* answers of no use in a row before a peer is dropped */
+#define AGAIN_NS        SECONDS(10) /* peers tell of a head that none of them gave us */
+#define FIND_PEER_NS    SECONDS(3)
+#define PICK_NS         MILLIS(500) /* at least, between two looks at which branch is the head */
+#define STEP_BACK_SLOTS 16u         /* first step when the peers' chain does not link to our head */
 
 void sync_init(struct node *n)
 {
-    map_init(&n->sync.pending, 32, sizeof(struct pending_block), PENDING_MAX, node_hash_key(n));
-}
+    struct ranges_config cfg = {
+        .batch_slots = BATCH_SLOTS, .asked_max = BATCHES_ASKED, .bytes_max = HELD_MAX};
 
-static void drop_pending(struct sync *s, struct pending_block *p)
-{
-    blob_unref(p->block.packed);
-    map_remove(&s->pending, map_key_of(&s->pending, p));
+    ranges_init(&n->sync.up, &cfg);
+    lookup_init(n);
+    backfill_init(n);
 }
 
 void sync_done(struct node *n)
 {
-    MAP_EACH(&n->sync.pending, struct pending_block, p) {
-        blob_unref(p->block.packed);
-    }
-    map_done(&n->sync.pending);
+    ranges_done(&n->sync.up);
+    ranges_done(&n->sync.down);
+    lookup_done(n);
 }
 
 /* What a peer says of its head, without the future: that is a lie or a wrong clock. */
-static uint64_t head_of(const struct node *n, const struct peer *p)
+uint64_t sync_head_of(const struct node *n, const struct peer *p)
 {
     return p->status.head_slot < n->slot ? p->status.head_slot : n->slot;
 }
@@ -42,8 +41,8 @@ uint64_t sync_target(const struct node *n)
     uint32_t at = 0;
 
     for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (p->has_status && head_of(n, p) > best) {
-            best = head_of(n, p);
+        if (p->has_status && !p->goodbye_sent && sync_head_of(n, p) > best) {
+            best = sync_head_of(n, p);
         }
     }
     MAP_EACH(&n->sync.pending, struct pending_block, b) {
@@ -52,144 +51,248 @@ uint64_t sync_target(const struct node *n)
     return best;
 }
 
-/* ---- linking ---- */
+/* ---- answers, of both directions ---- */
 
-static struct pending_block *child_of(struct sync *s, const uint8_t root[static 32])
+void sync_read_block(const struct node *n, const struct ask_event *ev, struct block_in *ret)
 {
-    MAP_EACH(&s->pending, struct pending_block, p) {
-        if (memcmp(p->block.parent, root, 32) == 0) {
-            return p;
-        }
-    }
-    return NULL;
+    block_identify(method_chunk_type(&n->methods[ev->method], ev->context), ev->data, ret);
 }
 
-/* All that waited for `root`, and for those that follow from it. */
-static void link_waiting(struct node *n, const uint8_t root[static 32], struct now now)
+void sync_on_batch_chunk(struct node *n, struct ranges *r, const struct ask_event *ev,
+                         struct now now)
 {
-    struct sync *s = &n->sync;
-    uint8_t done[PENDING_MAX + 1][32];
-    size_t n_done = 1;
+    struct range *b = ranges_of(r, ev->id);
+    struct block_in in = {.via = VIA_RANGE};
+    struct range_block block = {.slot = 0};
 
-    memcpy(done[0], root, 32);
-    for (size_t i = 0; i < n_done; i++) {
-        for (struct pending_block *p; (p = child_of(s, done[i])) != NULL;) {
-            if (chain_add(n, &p->block, now) == E_OK && n_done <= PENDING_MAX) {
-                memcpy(done[n_done++], p->block.root, 32);
-            }
-            drop_pending(s, p);
-        }
+    if (b == NULL) {
+        return;
     }
-}
-
-static void keep_pending(struct node *n, const struct block_in *b, conn_id from)
-{
-    struct sync *s = &n->sync;
-    bool new;
-
-    if (s->pending.n >= PENDING_MAX) {
-        drop_pending(s, map_oldest(&s->pending));
+    if (ev->count == 1) {
+        range_clear(b); /* another peer begins anew */
     }
-    struct pending_block *p = map_put(&s->pending, b->root, &new);
-    if (p != NULL && new) {
-        p->block = *b;
-        p->block.packed = blob_ref(b->packed);
-        p->from = from;
+    sync_read_block(n, ev, &in);
+    block.slot = in.slot;
+    block.n_blobs = in.n_blobs;
+    memcpy(block.root, in.root, 32);
+    memcpy(block.parent, in.parent, 32);
+    block.packed = ev->packed.n != 0 ? blob_copy(ev->packed) : reqresp_pack(ev->data);
+    enum err e = range_add(r, b, &block);
+    blob_unref(block.packed);
+    if (e == E_FULL) {
+        sync_cancel(n, r, now);
+        ranges_shrink(r);
+    } else if (e != E_OK && !ask_refuse(n, ev->id, e, now)) {
+        range_failed(b, now.mono_ns + RETRY_NS);
     }
 }
 
-/* Who sends a block has it: that is newer than the head of its last status, which may be of before
- * genesis. It is asked for a status, and for the blocks before at once. */
-static void sender_has(struct node *n, uint64_t slot, conn_id from, struct now now)
+void sync_on_batch_end(struct ranges *r, const struct ask_event *ev, struct now now)
 {
-    struct peer *p = peer_by_conn(n, from);
+    struct range *b = ranges_of(r, ev->id);
 
-    if (p != NULL && p->has_status && slot > p->status.head_slot) {
-        handshake_ask_again(p, slot, now);
-        p->status.head_slot = slot;
+    if (b == NULL) {
+        return;
+    }
+    if (ev->kind == ASK_DONE) {
+        range_answered(b, ev->conn);
+    } else if (b->n != 0) {
+        ranges_split(r, b, ev->conn); /* what came stands; the rest is asked of others */
+    } else {
+        range_failed(b, now.mono_ns + RETRY_NS);
     }
 }
 
-void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now)
+void sync_cancel(struct node *n, const struct ranges *r, struct now now)
 {
-    /* Without an anchor only a range may begin the chain: a gossiped block is of the middle. */
-    enum err e = n->chain.anchored ? chain_add(n, b, now) : E_BLOCK_LINK;
+    size_t at = 0;
+    uint64_t ask;
 
-    if (e == E_OK) {
-        link_waiting(n, b->root, now);
-    } else if (e == E_BLOCK_LINK) {
-        keep_pending(n, b, from);
-        sender_has(n, b->slot, from, now);
-        sync_wake(n, now);
-    } else if (e != E_EXISTS) {
-        LOG(n->log, LOG_ERROR, "chain", "a block could not be kept", L_U64("slot", b->slot),
-            L_STR("why", err_text(e)));
+    while (ranges_next_asked(r, &at, &ask)) {
+        ask_cancel(n, ask, now);
     }
 }
 
-/* ---- asking ---- */
-
-/* A peer that says it has `slot`; one at random. */
-static struct peer *peer_with(struct node *n, uint64_t slot, uint64_t from)
+void sync_blame(struct node *n, struct ranges *r, struct now now)
 {
-    struct peer *chosen = NULL;
-    uint64_t seen = 0;
-    uint32_t at = 0;
+    struct ranges_blame b;
 
-    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (p->has_status && !p->goodbye_sent && head_of(n, p) >= slot &&
-            p->status.earliest_available_slot <= from && rng_below(n->rng, ++seen) == 0) {
-            chosen = p;
-        }
+    while (ranges_blame(r, &b)) {
+        ask_blame(n, b.conn, b.why, now);
     }
-    return chosen;
 }
 
-static void ask_root(struct node *n, const struct pending_block *p, struct now now)
-{
-    struct sync *s = &n->sync;
-
-    memcpy(s->root_wanted, p->block.parent, 32);
-    s->root_running =
-        rpc_request(n->rpc, p->from, METHOD_beacon_blocks_by_root_2, view_of(s->root_wanted, 32), 1,
-                    REQUEST_TIMEOUT_NS, NULL, now, &s->root_request) == E_OK;
-}
-
-static enum err range_request(const struct node *n, uint64_t from, uint64_t count, struct buf *out)
+enum err sync_range_request(const struct node *n, uint64_t from, uint64_t end, struct buf *out)
 {
     struct ssz_builder *b = ssz_build(n->methods[METHOD_beacon_blocks_by_range_2].request_type);
     enum err e = ssz_set_u64(b, "start_slot", from);
 
-    e = e == E_OK ? ssz_set_u64(b, "count", count) : e;
+    e = e == E_OK ? ssz_set_u64(b, "count", end - from) : e;
     e = e == E_OK ? ssz_set_u64(b, "step", 1) : e;
     e = e == E_OK ? ssz_build_end(b, out) : e;
     ssz_build_free(b);
     return e;
 }
 
-static void ask_range(struct node *n, uint64_t target, struct now now)
+/* ---- up ---- */
+
+static void pump(struct node *n, struct now now);
+
+static void told(struct node *n, const struct ask_event *ev, struct now now)
+{
+    if (ev->kind == ASK_CHUNK) {
+        sync_on_batch_chunk(n, &n->sync.up, ev, now);
+    } else {
+        sync_on_batch_end(&n->sync.up, ev, now);
+        pump(n, now);
+    }
+}
+
+static const struct range *batch_from(const struct ranges *r, uint64_t from)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        if (r->all[i].from == from) {
+            return &r->all[i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_slots(const struct node *n, const struct peer *p, const struct range *b)
+{
+    return p->has_status && !p->goodbye_sent && sync_head_of(n, p) >= b->from &&
+           p->status.earliest_available_slot <= b->from;
+}
+
+/* Somebody else has it whose answer is not in doubt. */
+static bool others(const struct node *n, const struct range *b)
+{
+    uint32_t at = 0;
+
+    for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        if (p->conn != b->conn && has_slots(n, p, b) && !range_doubts(b, p->conn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool fits(const struct node *n, const struct peer *p, const void *user)
+{
+    const struct range *b = batch_from(&n->sync.up, (uint64_t)(uintptr_t)user);
+
+    return b != NULL && has_slots(n, p, b) && (!range_doubts(b, p->conn) || !others(n, b));
+}
+
+static bool ask(struct node *n, struct range *b, struct now now)
+{
+    struct ask_want w = {.method = METHOD_beacon_blocks_by_range_2,
+                         .chunks_max = (uint32_t)(b->end - b->from),
+                         .told = told,
+                         .user = (void *)(uintptr_t)b->from,
+                         .fits = fits,
+                         .wait_ns = FIND_PEER_NS};
+    struct buf out;
+    uint64_t id;
+
+    buf_init(&out, 64);
+    enum err e = sync_range_request(n, b->from, b->end, &out);
+    w.ssz = buf_view(&out);
+    e = e == E_OK ? ask_begin(n, &w, now, &id) : e;
+    buf_done(&out);
+    if (e == E_OK) {
+        ranges_asked(b, id);
+    }
+    return e == E_OK;
+}
+
+/* Blocks of a batch whose first one links. False: the store is behind, later. */
+static bool link_batch(struct node *n, const struct range *b, struct now now)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        const struct range_block *r = &b->blocks[i];
+        struct block_in in = {
+            .slot = r->slot, .n_blobs = r->n_blobs, .packed = r->packed, .via = VIA_RANGE};
+
+        memcpy(in.root, r->root, 32);
+        memcpy(in.parent, r->parent, 32);
+        enum err e = chain_add(n, &in, now);
+        if (e == E_FULL) {
+            return false;
+        }
+        if (e == E_OK) {
+            n->sync.fetched++;
+            lookup_link(n, in.root, now);
+        }
+    }
+    return true;
+}
+
+static void stop(struct node *n, struct now now)
+{
+    sync_cancel(n, &n->sync.up, now);
+    ranges_done(&n->sync.up);
+    n->sync.up_runs = false;
+}
+
+/* Their chain leaves ours further below; when it never meets it, they are on another one. */
+static void step_back(struct node *n, conn_id from, struct now now)
 {
     struct sync *s = &n->sync;
-    uint64_t from = s->next_slot;
-    uint64_t count = target - from + 1 < BATCH_SLOTS ? target - from + 1 : BATCH_SLOTS;
-    struct peer *p = peer_with(n, from, from);
-    struct buf out;
+    uint64_t all = n->chain.head_slot - n->chain.anchor_slot;
 
-    s->retry_ns = now.mono_ns + RETRY_NS;
-    if (p == NULL) {
+    stop(n, now);
+    if (s->back_off >= all) {
+        s->back_off = 0;
+        s->up_again_ns = now.mono_ns + RETRY_NS;
+        ask_blame(n, from, E_BLOCK_LINK, now);
         return;
     }
-    buf_init(&out, 64);
-    if (range_request(n, from, count, &out) == E_OK) {
-        s->range_running =
-            rpc_request(n->rpc, p->conn, METHOD_beacon_blocks_by_range_2, buf_view(&out),
-                        (uint32_t)count, REQUEST_TIMEOUT_NS, NULL, now, &s->range_request) == E_OK;
+    s->back_off = s->back_off == 0 ? STEP_BACK_SLOTS : s->back_off * 2;
+    s->back_off = s->back_off < all ? s->back_off : all;
+    sync_wake(n, now);
+}
+
+static void take_ready(struct node *n, struct now now)
+{
+    struct sync *s = &n->sync;
+
+    for (struct range *b; (b = ranges_ready(&s->up)) != NULL;) {
+        bool links = b->n == 0 || !n->chain.anchored || chain_has(n, b->blocks[0].parent);
+
+        if (!links) {
+            conn_id from = b->conn;
+
+            if (!ranges_refused(&s->up, b, others(n, b), now.mono_ns)) {
+                step_back(n, from, now);
+            }
+            continue;
+        }
+        if (!link_batch(n, b, now)) {
+            return;
+        }
+        s->back_off = b->n != 0 ? 0 : s->back_off;
+        ranges_taken(&s->up, b);
     }
-    buf_done(&out);
-    s->range_from = from;
-    s->range_count = count;
-    s->range_got = 0;
-    s->have_last = false;
+}
+
+static void pump(struct node *n, struct now now)
+{
+    struct sync *s = &n->sync;
+    struct range *b;
+
+    take_ready(n, now);
+    sync_blame(n, &s->up, now);
+    while (s->up_runs && (b = ranges_want(&s->up, now.mono_ns)) != NULL) {
+        if (!ask(n, b, now)) {
+            break;
+        }
+    }
+    if (s->up_runs && ranges_over(&s->up)) {
+        stop(n, now);
+        /* Behind the last block the slots were empty, or are kept from us. */
+        s->up_again_ns = now.mono_ns + (sync_target(n) > n->chain.head_slot ? AGAIN_NS : 0);
+    }
 }
 
 /* Where a chain without anchor begins: at genesis while that is near, else a little behind now. */
@@ -200,203 +303,50 @@ static uint64_t first_slot(const struct node *n, uint64_t target)
     return target <= near ? 1 : target - 2 * n->cfg.network->slots_per_epoch;
 }
 
-static const struct pending_block *near_gap(struct node *n)
+static void go_up(struct node *n, struct now now)
 {
-    MAP_EACH(&n->sync.pending, struct pending_block, p) {
-        if (p->from != 0 && p->block.slot <= n->chain.head_slot + NEAR_SLOTS &&
-            map_get(&n->sync.pending, p->block.parent) == NULL) {
-            return p;
-        }
+    struct sync *s = &n->sync;
+    const struct chain *c = &n->chain;
+    uint64_t target = sync_target(n);
+
+    if (!c->anchored && c->has_checkpoint) {
+        return; /* its block is being asked for */
     }
-    return NULL;
+    if (!s->up_runs && target > c->head_slot && now.mono_ns >= s->up_again_ns) {
+        uint64_t from = c->anchored ? c->head_slot + 1 - s->back_off : first_slot(n, target);
+
+        ranges_begin(&s->up, from, target + 1);
+        s->up_runs = true;
+    }
+    if (s->up_runs) {
+        ranges_extend(&s->up, target + 1);
+        pump(n, now);
+    }
 }
 
 void sync_tick(struct node *n, struct now now)
 {
     struct sync *s = &n->sync;
-    uint64_t target = sync_target(n), head = n->chain.head_slot;
 
-    if (now.mono_ns < s->retry_ns || n->stopping) {
+    if (now.mono_ns < s->tick_ns || n->stopping) {
         return;
     }
-    s->retry_ns = now.mono_ns + RETRY_NS;
-    const struct pending_block *p = s->root_running ? NULL : near_gap(n);
-    if (p != NULL && n->chain.anchored) {
-        ask_root(n, p, now);
+    s->tick_ns = now.mono_ns + RETRY_NS;
+    if (n->chain.rivals && now.mono_ns >= n->chain.picked_ns + PICK_NS) {
+        n->chain.picked_ns = now.mono_ns;
+        chain_pick_head(n);
     }
-    if (s->range_running || target <= head) {
-        return;
-    }
-    uint64_t start = n->chain.anchored ? head + 1 : first_slot(n, target);
-    start -=
-        s->back_off < start - n->chain.anchor_slot ? s->back_off : start - n->chain.anchor_slot - 1;
-    /* Slots that came back empty are passed over, until the target moves on. */
-    if (s->next_slot <= start || s->next_slot > target || s->back_off != 0) {
-        s->next_slot = start;
-    }
-    ask_range(n, target, now);
+    lookup_tick(n, now);
+    go_up(n, now);
+    backfill_tick(n, now);
 }
 
 uint64_t sync_deadline(const struct node *n)
 {
-    return n->sync.retry_ns;
+    return n->sync.tick_ns;
 }
 
 void sync_wake(struct node *n, struct now now)
 {
-    n->sync.retry_ns = earlier(n->sync.retry_ns, now.mono_ns);
-}
-
-/* ---- answers ---- */
-
-/* The bytes have been checked by their type; here: is it of the fork that it says? */
-static enum err read_block(struct node *n, const struct rpc_event *ev, struct block_in *ret)
-{
-    const struct method_info *m = &n->methods[ev->method];
-    const struct ssz_type *t = method_chunk_type(m, ev->context);
-    const struct fork_span *span = network_span_of(n->cfg.network, ev->context);
-
-    if (t == NULL || span == NULL) {
-        return E_REQRESP_CONTEXT;
-    }
-    block_identify(t, ev->data, ret);
-    return network_span_at_slot(n->cfg.network, ret->slot) == span ? E_OK : E_REQRESP_CONTEXT;
-}
-
-static enum err take_range(struct node *n, const struct rpc_event *ev, struct now now)
-{
-    struct sync *s = &n->sync;
-    struct block_in b = {.via = VIA_RANGE};
-
-    TRY(read_block(n, ev, &b));
-    if (b.slot < s->next_slot || b.slot >= s->range_from + s->range_count) {
-        return E_BLOCK_UNASKED;
-    }
-    if (s->have_last && memcmp(b.parent, s->last_root, 32) != 0) {
-        return E_BLOCK_LINK;
-    }
-    memcpy(s->last_root, b.root, 32);
-    s->have_last = true;
-    s->next_slot = b.slot + 1;
-    b.packed = ev->packed.n != 0 ? blob_copy(ev->packed) : reqresp_pack(ev->data);
-    enum err e = chain_add(n, &b, now);
-    if (e == E_OK) {
-        s->fetched++;
-        s->range_got++;
-        s->back_off = 0;
-        link_waiting(n, b.root, now);
-    }
-    blob_unref(b.packed);
-    /* The batch links within itself, so this is its first block: their chain leaves ours below. */
-    return e == E_EXISTS ? E_OK : e == E_BLOCK_LINK ? E_NOT_FOUND : e;
-}
-
-static enum err take_root(struct node *n, const struct rpc_event *ev, struct now now)
-{
-    struct sync *s = &n->sync;
-    struct block_in b = {.via = VIA_ROOT};
-
-    TRY(read_block(n, ev, &b));
-    if (memcmp(b.root, s->root_wanted, 32) != 0) {
-        return E_BLOCK_UNASKED;
-    }
-    b.packed = ev->packed.n != 0 ? blob_copy(ev->packed) : reqresp_pack(ev->data);
-    s->fetched++;
-    sync_take(n, &b, ev->conn, now);
-    blob_unref(b.packed);
-    return E_OK;
-}
-
-static void of_no_use(struct node *n, conn_id c, enum err why, struct now now)
-{
-    struct peer *p = peer_by_conn(n, c);
-    char id[PEER_ID_TEXT_MAX];
-
-    if (p == NULL) {
-        return;
-    }
-    p->useless++;
-    metric_add(n->metrics, M_FAULTS, why, 1);
-    LOG(n->log, LOG_INFO, "sync", "answer of no use", L_STR("peer", peer_id_text(&p->id, id)),
-        L_STR("reason", err_table[why].name), L_STR("why", err_text(why)));
-    if (p->useless >= USELESS_MAX && !p->trusted) {
-        peer_drop(n, p, GOODBYE_FAULT, why, now);
-    }
-}
-
-/* Look for the place where their chain leaves ours; E_BLOCK_LINK when it never meets it. */
-static enum err step_back(struct node *n)
-{
-    struct sync *s = &n->sync;
-
-    s->back_off = s->back_off == 0 ? STEP_BACK_SLOTS : s->back_off * 2;
-    if (s->back_off / 2 > n->chain.head_slot - n->chain.anchor_slot) {
-        s->back_off = 0;
-        return E_BLOCK_LINK;
-    }
-    return E_OK;
-}
-
-void sync_on_chunk(struct node *n, const struct rpc_event *ev, struct now now)
-{
-    struct sync *s = &n->sync;
-    bool range = s->range_running && ev->request == s->range_request;
-
-    if (!range && !(s->root_running && ev->request == s->root_request)) {
-        return;
-    }
-    enum err e = range ? take_range(n, ev, now) : take_root(n, ev, now);
-    if (e == E_OK) {
-        return;
-    }
-    rpc_cancel(n->rpc, ev->request, now);
-    if (range) {
-        s->range_running = false;
-        e = e == E_NOT_FOUND ? step_back(n) : e;
-    } else {
-        s->root_running = false;
-    }
-    if (e != E_OK) {
-        of_no_use(n, ev->conn, e, now);
-    }
-}
-
-void sync_on_end(struct node *n, const struct rpc_event *ev, struct now now)
-{
-    struct sync *s = &n->sync;
-    struct peer *p = peer_by_conn(n, ev->conn);
-
-    if (s->root_running && ev->request == s->root_request) {
-        s->root_running = false;
-        if (ev->kind == RPC_FAILED) {
-            of_no_use(n, ev->conn, ev->error, now);
-        }
-        return;
-    }
-    if (!s->range_running || ev->request != s->range_request) {
-        return;
-    }
-    s->range_running = false;
-    if (ev->kind == RPC_FAILED) {
-        of_no_use(n, ev->conn, ev->error, now);
-        return;
-    }
-    if (p != NULL && s->range_got != 0) {
-        p->useless = 0;
-        s->retry_ns = now.mono_ns; /* the next batch at once */
-    }
-    if (s->range_got == 0) {
-        /* Empty slots, or nothing for us in them: go on behind them. */
-        s->next_slot = s->range_from + s->range_count;
-        if (p != NULL && head_of(n, p) < s->next_slot && head_of(n, p) >= s->range_from) {
-            of_no_use(n, ev->conn, E_NOT_FOUND, now); /* its own head is missing */
-        }
-    }
-}
-
-void sync_peer_gone(struct node *n, conn_id c)
-{
-    MAP_EACH(&n->sync.pending, struct pending_block, p) {
-        p->from = p->from == c ? 0 : p->from;
-    }
+    n->sync.tick_ns = earlier(n->sync.tick_ns, now.mono_ns);
 }

@@ -52,6 +52,7 @@ class Daemon:
             *(["--enable-private-discovery"] if private else []),
             "--log-format",
             "json",
+            *([] if "--log-level" in flags else ["--log-level", "info,chain=debug"]),  # each block by its way
             *flags,
         ]
         self.process = Process(name, argv, on_line=self._on_line)

@@ -1,0 +1,108 @@
+/*
+ * Catching up: forward by ranges from several peers, down into the past, single blocks by root, and
+ * what belongs to blocks. Requests go through ask.h; ranges are cut and judged by node/ranges.h.
+ *
+ * Reading order: lookup.c, sync.c, backfill.c, sidecars.c, progress.c
+ */
+#ifndef NODE_SYNC_H
+#define NODE_SYNC_H
+
+#include <base/map.h>
+#include <base/ratelim.h>
+#include <eth/custody.h>
+#include <net/rpc.h>
+#include <node/ranges.h>
+
+struct node;
+struct node_head;
+struct peer;
+struct ask_event;
+
+/* How a block came to us; the label of M_BLOCKS. */
+enum block_via { VIA_GOSSIP, VIA_RANGE, VIA_ROOT, VIA_MADE, VIA_BACKFILL };
+
+/* A SignedBeaconBlock and what it says of itself. */
+struct block_in {
+    uint8_t root[32], parent[32];
+    uint64_t slot;
+    uint16_t n_blobs;    /* commitments to blobs */
+    struct blob *packed; /* as the store keeps it: reqresp_pack(); borrowed */
+    enum block_via via;
+};
+
+struct pending_block {     /* its parent is unknown */
+    struct block_in block; /* packed: a reference */
+    conn_id from;
+};
+
+#define LOOKUPS_MAX 4u /* blocks asked for by root at once */
+
+struct lookup {
+    uint64_t ask; /* 0: free */
+    uint8_t root[32];
+};
+
+struct sync {
+    struct map pending; /* root -> struct pending_block */
+    struct lookup lookups[LOOKUPS_MAX];
+    struct ranges up, down;
+    bool up_runs, down_runs;
+    uint64_t back_off;      /* slots to begin below our head: their chain leaves ours there */
+    uint64_t tick_ns;       /* next look at what is wanted */
+    uint64_t up_again_ns;   /* after a round that brought nothing */
+    uint64_t down_again_ns; /* while nobody has what is missing below */
+    struct ratelim down_pace;
+    uint64_t fetched; /* blocks by range and root, since start */
+    bool told_over;
+    /* progress.c */
+    uint64_t rate_ns, rate_slot; /* the last sample */
+    uint64_t slots_per_second;   /* of the last samples, times 16 */
+};
+
+/* sync.c */
+void sync_init(struct node *n);
+void sync_done(struct node *n);
+void sync_tick(struct node *n, struct now now);
+uint64_t sync_deadline(const struct node *n);
+void sync_wake(struct node *n, struct now now); /* there may be something new to ask for */
+uint64_t sync_target(const struct node *n);     /* the highest slot that connected peers tell of */
+/* The block in a chunk of blocks by range or root. */
+void sync_read_block(const struct node *n, const struct ask_event *ev, struct block_in *ret);
+/* Request of blocks by range. */
+CHECKED enum err sync_range_request(const struct node *n, uint64_t from, uint64_t end,
+                                    struct buf *out);
+uint64_t sync_head_of(const struct node *n, const struct peer *p);
+/* An answer's chunk into its batch; refuses the answer when it is wrong. */
+void sync_on_batch_chunk(struct node *n, struct ranges *r, const struct ask_event *ev,
+                         struct now now);
+void sync_on_batch_end(struct ranges *r, const struct ask_event *ev, struct now now);
+void sync_cancel(struct node *n, const struct ranges *r, struct now now);
+void sync_blame(struct node *n, struct ranges *r, struct now now);
+
+/* lookup.c */
+void lookup_init(struct node *n);
+void lookup_done(struct node *n);
+/* A checked block: into the chain, or kept until its parent is known. */
+void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now);
+/* Ask for a block by its root, unless that is under way; `prefer` may be 0. */
+void lookup_root(struct node *n, const uint8_t root[static 32], conn_id prefer, struct now now);
+void lookup_tick(struct node *n, struct now now);
+void lookup_link(struct node *n, const uint8_t root[static 32], struct now now);
+void sync_peer_gone(struct node *n, conn_id c);
+
+/* backfill.c */
+void backfill_init(struct node *n);
+void backfill_tick(struct node *n, struct now now);
+/* A block that came by root: is it the one that a gap waits for? */
+bool backfill_take(struct node *n, const struct block_in *b, struct now now);
+
+/* sidecars.c */
+/* A block of the canonical chain has so many blobs: what we keep of them must come. */
+void sidecars_want(struct node *n, const uint8_t root[static 32], uint64_t slot, uint16_t n_blobs);
+uint64_t sidecars_earliest(const struct node *n);
+
+/* progress.c */
+void progress_on_slot(struct node *n, struct now now);
+void progress_look(const struct node *n, struct node_head *ret);
+
+#endif
