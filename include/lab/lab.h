@@ -10,6 +10,7 @@
 
 #include <base/buf.h>
 #include <lab/scenario.h>
+#include <proto/enr.h>
 #include <sim/record.h>
 
 struct lab;
@@ -32,6 +33,8 @@ bool lab_passed(const struct lab *l);
 /* ---- looking in, at any time ---- */
 struct lab_view {
     unsigned peers, found, mesh; /* as the node last told, once a slot */
+    unsigned connected;          /* now */
+    const struct enr *record;    /* NULL: not running */
     uint64_t head_slot;
     uint8_t head_root[32];
     bool running;

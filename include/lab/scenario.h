@@ -21,6 +21,9 @@ enum step_kind {
     STEP_START,
     STEP_LOSS,    /* ppm */
     STEP_LATENCY, /* value, value2: ns */
+    STEP_MOVE,    /* to another address */
+    STEP_AHEAD,   /* the wall clock steps by value ns */
+    STEP_BACK,
 };
 
 struct scenario_step {
@@ -50,6 +53,7 @@ struct scenario {
     uint32_t nodes, boot;                   /* honest ones; the first `boot` are boot nodes */
     uint32_t producer_first, producer_last; /* take turns at making blocks */
     uint32_t adversaries[ADVERSARY_KINDS];  /* numbered after the honest nodes */
+    uint32_t learn_first, learn_last;       /* not told their address: first > last, nobody */
     uint32_t nat_ppm;                       /* of honest nodes cannot be dialled */
     unsigned target_peers;
     bool bare;                    /* nodes from streams upward: no Noise, no muxer */

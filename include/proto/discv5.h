@@ -5,7 +5,8 @@
  * In       discv5_feed(datagram), discv5_tick(now), lookups and requests of the caller
  * Out      discv5_next_datagram(), discv5_next_event(): pull both until empty after each call in
  * Memory   fixed maxima: sessions, challenges, requests, table, lookups; an outbox of 1 MiB and
- *          4096 events that are not pulled, beyond which datagrams and FOUND events are dropped
+ *          4096 events that are not pulled, beyond which datagrams and reports (FOUND, LIVE,
+ *          ADDRESS, TALKREQ) are dropped and nothing new is begun for the caller
  * Not done topic advertisement (REGTOPIC and the like): a draft that no client speaks
  *
  * The engine looks after itself: it checks the liveness of its table, looks up its own id and stale
@@ -25,13 +26,15 @@
 #define DISCV5_DISTANCES_MAX   16u   /* of one discv5_find_node() */
 #define DISCV5_TALK_MAX        700u /* protocol and data of one discv5_talk(): fits a handshake packet */
 #define DISCV5_TALK_ANSWER_MAX 1100u
+#define DISCV5_WIDTH_MAX       64u /* nodes that a search asks */
 
 struct discv5_config {
     unsigned sessions_max;   /* 1000; each 200 bytes */
     unsigned challenges_max; /* 256; strangers fill these: one /24 or /64 can have 8 at a time */
     unsigned requests_max;   /* 512, in flight or waiting for a session; below 65535 */
     unsigned lookups_max;    /* 8 of the caller's at a time */
-    /* 1 s, 1 s, 300 s, 30 s. A request is sent twice before it fails. */
+    /* 1 s, 1 s, 300 s, 30 s. A request is sent twice before it fails. Both timeouts are the least:
+     * they follow the round trips that are measured, up to four times as long. */
     uint64_t request_timeout_ns, handshake_timeout_ns, liveness_interval_ns, lookup_timeout_ns;
     unsigned parallelism;                       /* 3 */
     unsigned per_bucket_group, per_table_group; /* nodes of one /24 or /64: 2 and 10; 0: no limit */
@@ -54,7 +57,8 @@ void discv5_config_local(struct discv5_config *cfg);
 
 enum discv5_kind {
     DISCV5_NONE,
-    DISCV5_FOUND,       /* a record seen, new or newer: ev.enr; not yet known to be live */
+    DISCV5_FOUND,       /* a record seen, new or newer: ev.enr; not yet known to be live. Of a
+                           search each record that it came across: ev.lookup is not 0 */
     DISCV5_LIVE,        /* a node answered, or completed a handshake: ev.id at ev.from; ev.enr is
                            its record, NULL when it is not known */
     DISCV5_LOOKUP_DONE, /* ev.lookup, ev.count nodes found */
@@ -116,6 +120,17 @@ bool discv5_next_event(struct discv5 *d, struct discv5_event *ret);
  */
 CHECKED enum err discv5_lookup(struct discv5 *d, const struct node_id *target, struct now now,
                                uint32_t *ret_lookup);
+/*
+ * A lookup for nodes of which more is wanted than to be near `target`. Who judges them is the
+ * caller: each record that the search comes across is an event, and discv5_lookup_stop() ends it
+ * when enough were good. `width` of the nearest are asked before it ends by itself: 16 as a lookup
+ * does, DISCV5_WIDTH_MAX at most. With a target that has the first bits of the wanted ids (see
+ * node_id_random()) nearly all that it finds are of that part of the id space.
+ */
+CHECKED enum err discv5_search(struct discv5 *d, const struct node_id *target, unsigned width,
+                               struct now now, uint32_t *ret_lookup);
+/* No DISCV5_LOOKUP_DONE follows. Its answers on the way are still read. */
+void discv5_lookup_stop(struct discv5 *d, uint32_t lookup);
 CHECKED enum err discv5_ping(struct discv5 *d, const struct enr *to, struct now now,
                              uint64_t *ret_request);
 CHECKED enum err discv5_find_node(struct discv5 *d, const struct enr *to, const uint16_t *distances,
@@ -128,6 +143,7 @@ void discv5_talk_answer(struct discv5 *d, uint64_t request, struct view data, st
 size_t discv5_table_size(const struct discv5 *d);
 size_t discv5_live_count(const struct discv5 *d); /* of the table: those that answered */
 size_t discv5_session_count(const struct discv5 *d);
+uint64_t discv5_timeout(const struct discv5 *d); /* ns: of a request, as measured now */
 /* Copies up to max live records of the table; returns how many. */
 size_t discv5_table(const struct discv5 *d, const struct enr **ret, size_t max);
 

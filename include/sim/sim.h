@@ -73,6 +73,10 @@ uint32_t sim_count(const struct sim *s);
 /* Only nodes of the same group reach each other; all begin in 0. A connection across waits, as
  * TCP does, and is given up after SIM_GIVE_UP_NS. */
 void sim_set_group(struct sim *s, uint32_t node, uint32_t group);
+/* It gets another address of the world's; what came from or goes to the old one is lost, open
+ * connections included: both ends wait until they are given up. */
+void sim_move(struct sim *s, uint32_t node);
+void sim_step_wall(struct sim *s, uint32_t node, int64_t by_ns); /* its wall clock jumps */
 void sim_set_loss(struct sim *s, uint32_t loss_ppm);
 void sim_set_latency(struct sim *s, uint64_t min_ns, uint64_t max_ns);
 /* A name for port_ops.resolve(). */

@@ -143,7 +143,9 @@ static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg
     cfg->log = n->log;
     cfg->metrics = n->metrics;
     cfg->agent = "beacon-p2pd/sim";
-    cfg->advertised4 = sim_addr(l->sim, n->number);
+    if (n->number < l->sc.learn_first || n->number > l->sc.learn_last) {
+        cfg->advertised4 = sim_addr(l->sim, n->number);
+    }
     cfg->has_anchor = true;
     memcpy(cfg->anchor_root, l->genesis_root, 32);
     cfg->target_peers = l->sc.target_peers;
@@ -226,6 +228,13 @@ static void partition(struct lab *l, const struct scenario_step *st)
     }
 }
 
+static void step_clocks(struct lab *l, const struct scenario_step *st)
+{
+    for (uint32_t i = st->first; i <= st->last; i++) {
+        sim_step_wall(l->sim, i, st->kind == STEP_AHEAD ? (int64_t)st->value : -(int64_t)st->value);
+    }
+}
+
 static void on_step(struct sim *s, void *self)
 {
     struct lab *l = self;
@@ -254,6 +263,13 @@ static void on_step(struct sim *s, void *self)
         break;
     case STEP_LATENCY:
         sim_set_latency(s, st->value, st->value2);
+        break;
+    case STEP_MOVE:
+        each(l, st, sim_move);
+        break;
+    case STEP_AHEAD:
+    case STEP_BACK:
+        step_clocks(l, st);
         break;
     }
     result_step(l, st);
@@ -407,6 +423,15 @@ void lab_look(const struct lab *l, uint32_t node, struct lab_view *ret)
                              .head_slot = n->head_slot,
                              .running = n->node != NULL};
     memcpy(ret->head_root, n->head_root, 32);
+    if (n->node != NULL) {
+        struct node_peer p;
+        uint32_t at = 0;
+
+        ret->record = node_record(n->node);
+        while (node_next_peer(n->node, &at, &p)) {
+            ret->connected += p.state == PEER_CONNECTED;
+        }
+    }
 }
 
 /* ---- recording ---- */

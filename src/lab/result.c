@@ -65,7 +65,8 @@ void result_step(struct lab *l, const struct scenario_step *st)
     static const char *const names[] = {
         [STEP_PARTITION] = "partition", [STEP_HEAL] = "heal",       [STEP_KILL] = "kill",
         [STEP_STOP] = "stop",           [STEP_START] = "start-now", [STEP_LOSS] = "loss",
-        [STEP_LATENCY] = "latency",
+        [STEP_LATENCY] = "latency",     [STEP_MOVE] = "move",       [STEP_AHEAD] = "clock-ahead",
+        [STEP_BACK] = "clock-back",
     };
 
     tell(l, "\"event\":\"%s\",\"first\":%" PRIu32 ",\"last\":%" PRIu32 "}", names[st->kind],

@@ -18,6 +18,7 @@ void scenario_default(struct scenario *sc)
         .nodes = 16,
         .boot = 1,
         .target_peers = 10,
+        .learn_first = 1,
         .slot_ns = SECONDS(4),
         .genesis_ns = SECONDS(16),
         .spread_ns = SECONDS(2),
@@ -191,6 +192,11 @@ static bool read_producer(struct scenario *sc, struct line *l)
     return take_range(l, 1, &sc->producer_first, &sc->producer_last);
 }
 
+static bool read_learn(struct scenario *sc, struct line *l)
+{
+    return take_range(l, 1, &sc->learn_first, &sc->learn_last);
+}
+
 static bool read_silent(struct scenario *sc, struct line *l)
 {
     return read_u32(l, 0, SCENARIO_NODES_MAX, &sc->adversaries[ADVERSARY_SILENT]);
@@ -270,6 +276,11 @@ static bool step_range(struct line *l, struct scenario_step *st)
     return take_range(l, 3, &st->first, &st->last);
 }
 
+static bool step_range_time(struct line *l, struct scenario_step *st)
+{
+    return take_range(l, 3, &st->first, &st->last) && take_time(l, 4, &st->value);
+}
+
 static bool step_none(struct line *l, struct scenario_step *st)
 {
     (void)l;
@@ -296,10 +307,16 @@ static bool read_at(struct scenario *sc, struct line *l)
         size_t words;
         bool (*read)(struct line *l, struct scenario_step *st);
     } kinds[] = {
-        {"partition", STEP_PARTITION, 4, step_range}, {"heal", STEP_HEAL, 3, step_none},
-        {"kill", STEP_KILL, 4, step_range},           {"stop", STEP_STOP, 4, step_range},
-        {"start", STEP_START, 4, step_range},         {"loss", STEP_LOSS, 4, step_ppm},
+        {"partition", STEP_PARTITION, 4, step_range},
+        {"heal", STEP_HEAL, 3, step_none},
+        {"kill", STEP_KILL, 4, step_range},
+        {"stop", STEP_STOP, 4, step_range},
+        {"start", STEP_START, 4, step_range},
+        {"loss", STEP_LOSS, 4, step_ppm},
         {"latency", STEP_LATENCY, 5, step_times},
+        {"move", STEP_MOVE, 4, step_range},
+        {"clock-ahead", STEP_AHEAD, 5, step_range_time},
+        {"clock-back", STEP_BACK, 5, step_range_time},
     };
     struct scenario_step *st = &sc->steps[sc->n_steps];
 
@@ -321,7 +338,8 @@ static bool read_at(struct scenario *sc, struct line *l)
             return kinds[i].read(l, st);
         }
     }
-    return wrong(l, "partition, heal, kill, stop, start, loss or latency after the time");
+    return wrong(l, "partition, heal, kill, stop, start, loss, latency, move, clock-ahead or "
+                    "clock-back after the time");
 }
 
 static bool expect_count(struct line *l, struct scenario_expect *ex)
@@ -392,7 +410,7 @@ static const struct {
     {"slot", 2, read_slot},       {"genesis", 2, read_genesis},     {"spread", 2, read_spread},
     {"run", 2, read_run},         {"latency", 3, read_latency},     {"jitter", 2, read_jitter},
     {"loss", 2, read_loss},       {"bandwidth", 3, read_bandwidth}, {"at", 0, read_at},
-    {"expect", 0, read_expect},   {"bare", 1, read_bare},
+    {"expect", 0, read_expect},   {"bare", 1, read_bare},           {"learn", 2, read_learn},
 };
 
 /* ---- text ---- */

@@ -134,6 +134,7 @@ enum err handshake_goodbye(struct node *n, struct peer *p, enum goodbye reason, 
 void handshake_begin(struct node *n, struct peer *p, struct now now)
 {
     p->ping_ns = now.mono_ns + SECONDS(2);
+    p->pings_missed = 0;
     p->status_ns = now.mono_ns + STATUS_WAIT_NS;
     if (p->outbound) {
         ask_status(n, p, method_newest(METHOD_status_1, fork_now(n, now)), now);
@@ -286,10 +287,22 @@ void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now 
     if (strcmp(m->name, "status") == 0) {
         on_status(n, p, m->chunk_type, ev->data, now);
     } else if (strcmp(m->name, "ping") == 0) {
+        p->pings_missed = 0;
         on_ping_seq(n, p, ev->data, now);
     } else if (strcmp(m->name, "metadata") == 0) {
         metadata_read(m->chunk_type, ev->data, &p->metadata);
         p->has_metadata = true;
+    }
+}
+
+/* The link is gone, though nothing has said so: TCP itself would wait for minutes. */
+static void ping_missed(struct node *n, struct peer *p, const struct rpc_event *ev, struct now now)
+{
+    if (ev->error != E_TIMEOUT && ev->error != E_NEGOTIATION_TIMEOUT) {
+        return;
+    }
+    if (++p->pings_missed >= PINGS_MISSED_MAX) {
+        host_close(n->host, p->conn, E_TIMEOUT, now);
     }
 }
 
@@ -306,6 +319,10 @@ void handshake_on_end(struct node *n, const struct rpc_event *ev, struct now now
         if (m->method == METHOD_goodbye_1) {
             host_close(n->host, p->conn, p->drop_why, now);
         }
+        return;
+    }
+    if (ev->kind == RPC_FAILED && m->method == METHOD_ping_1) {
+        ping_missed(n, p, ev, now);
         return;
     }
     /* A peer without the newest version is asked by the one before. */

@@ -38,6 +38,7 @@
 #define STATUS_AGAIN_NS    SECONDS(10)  /* at least, between two statuses asked for */
 #define PING_OUTBOUND_NS   SECONDS(15)
 #define PING_INBOUND_NS    SECONDS(20)
+#define PINGS_MISSED_MAX   2u          /* in a row: then the connection is taken for dead */
 #define STATUS_WAIT_NS     SECONDS(10) /* a dialler has this long to send its status */
 #define REQUEST_TIMEOUT_NS SECONDS(15)
 
@@ -76,6 +77,7 @@ struct peer {
     unsigned failures;      /* dials in a row, or sync answers of no use */
     struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
     unsigned blame;         /* points for answers of no use: see ask_blame() */
+    unsigned pings_missed;  /* in a row */
     struct eth_status status;
     uint8_t vote_root[32]; /* the newest block that it told us of, by status or gossip */
     uint64_t vote_slot;
@@ -244,6 +246,8 @@ bool peers_may_dial(const struct node *n, const struct addr *a); /* unless the u
 void peers_on_host(struct node *n, const struct host_event *ev, struct now now);
 void peers_tick(struct node *n, struct now now);
 uint64_t peers_deadline(const struct node *n);
+/* It was our own link that failed: every back-off is forgotten. */
+void peers_forgive(struct node *n, struct now now);
 /* Goodbye, then close. */
 void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why, struct now now);
 unsigned peers_discovered(const struct node *n); /* connected ones that discv5 found */

@@ -227,6 +227,19 @@ static void dial(struct node *n, struct peer *p, struct now now)
     snprintf(p->why, sizeof p->why, "dial refused here: %s", err_text(e));
 }
 
+void peers_forgive(struct node *n, struct now now)
+{
+    MAP_EACH(&n->peers.by_id, struct peer *, slot) {
+        struct peer *p = *slot;
+
+        if (p->state == PEER_DISCONNECTED && p->failures > 0) {
+            p->failures = 0;
+            p->retry_ns = now.mono_ns;
+        }
+    }
+    n->peers.tick_ns = now.mono_ns;
+}
+
 static bool wants_dial(const struct node *n, const struct peer *p, struct now now)
 {
     return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->addr.family != 0 &&

@@ -102,6 +102,7 @@ static bool end_join(struct end *e, struct sim_node *n, enum end_state state)
     *slot = e;
     e->id = id;
     e->node = n->number;
+    e->moves = n->moves;
     e->state = state;
     return true;
 }
@@ -406,13 +407,18 @@ static void deliver(struct end *from, struct segment *g)
     mem_free(bytes);
 }
 
+static bool has_moved(const struct end *e)
+{
+    return e->moves != node_of(e)->moves;
+}
+
 static void on_arrive(struct end *from)
 {
     struct sim *s = from->conn->sim;
     struct end *to = other_end(from);
     struct segment *g = from->out.first;
 
-    if (link_cut(s, from->node, to->node)) {
+    if (link_cut(s, from->node, to->node) || has_moved(from) || has_moved(to)) {
         arrive_later(from, g);
         return;
     }

@@ -37,7 +37,8 @@ void sim_udp_send(struct port *p, const struct addr *to, struct view bytes)
     note_contact(n, other->number);
     struct datagram *d = mem_alloc(sizeof *d + bytes.n);
 
-    *d = (struct datagram){.from = n->number, .to = other->number, .n = bytes.n};
+    *d = (struct datagram){
+        .from = n->number, .to = other->number, .from_addr = n->listen, .n = bytes.n};
     memcpy(d->b, bytes.p, bytes.n);
     LIST_PUT(s->datagrams, d);
     timer_init(&d->arrive, T_DATAGRAM, d);
@@ -63,8 +64,7 @@ void udp_on_timer(struct sim *s, struct timer *t)
         timer_set(&s->timers, t, in_ns);
         return;
     }
-    struct port_event ev = {
-        .kind = PORT_DATAGRAM, .addr = s->nodes[d->from]->listen, .bytes = d->b, .n = d->n};
+    struct port_event ev = {.kind = PORT_DATAGRAM, .addr = d->from_addr, .bytes = d->b, .n = d->n};
 
     if (!to->running || link_cut(s, d->from, d->to) ||
         (to->cfg.no_inbound && map_get(&to->contacts, &d->from) == NULL)) {

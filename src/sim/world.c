@@ -331,6 +331,27 @@ void sim_set_group(struct sim *s, uint32_t node, uint32_t group)
     s->nodes[node]->group = group;
 }
 
+void sim_move(struct sim *s, uint32_t node)
+{
+    struct sim_node *n = s->nodes[node];
+    struct addr ip = n->listen;
+
+    ip.port = 0;
+    map_remove(&s->by_ip, &ip);
+    ip.ip[0]++; /* 20.x.y.1 becomes 21.x.y.1 */
+    n->listen.ip[0] = ip.ip[0];
+    n->moves++;
+    bool is_new;
+    uint32_t *at = map_put(&s->by_ip, &ip, &is_new);
+    assert(at != NULL && is_new);
+    *at = node;
+}
+
+void sim_step_wall(struct sim *s, uint32_t node, int64_t by_ns)
+{
+    s->nodes[node]->cfg.wall_skew_ns += by_ns;
+}
+
 void sim_set_loss(struct sim *s, uint32_t loss_ppm)
 {
     s->cfg.loss_ppm = loss_ppm;

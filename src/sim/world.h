@@ -50,7 +50,7 @@ struct conn;
 
 struct end {
     struct conn *conn;
-    uint32_t node;
+    uint32_t node, moves; /* moves: of the node's, when it joined */
     enum end_state state;
     bool paused, want_room;
     bool unknown; /* given up without the other's knowing: its next bytes are answered by a reset */
@@ -76,6 +76,7 @@ struct datagram {
     struct datagram *next, *prev;
     struct timer arrive;
     uint32_t from, to;
+    struct addr from_addr; /* when it was sent */
     bool charged;
     size_t n;
     uint8_t b[];
@@ -113,7 +114,8 @@ struct sim_node {
     struct map ends;     /* port_event.conn -> struct end * */
     struct map contacts; /* of no_inbound nodes: node numbers sent to */
     uint32_t number, group;
-    uint32_t life; /* counts births: what an earlier life asked for is not answered to the next */
+    uint32_t moves; /* of its address */
+    uint32_t life;  /* counts births: what an earlier life asked for is not answered to the next */
     uint32_t n_backlog;
     struct conn *backlog[BACKLOG_MAX];
     uint64_t next_conn, next_request;

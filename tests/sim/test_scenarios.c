@@ -12,7 +12,7 @@
 
 #define TEXT_MAX (64 * KIB)
 
-static const char *const kept[] = {"partition", "churn", "slow", "hostile", "split"};
+static const char *const kept[] = {"partition", "churn", "slow", "satellite", "hostile", "split"};
 
 static struct scenario sc;
 

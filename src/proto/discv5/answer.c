@@ -90,7 +90,7 @@ static void take_talk(struct discv5 *d, const struct message *m, const struct pe
     for (size_t i = 1; i < TALKS_MAX && t->live && t->until_ns > now.mono_ns; i++) {
         t = &d->talks[i];
     }
-    if (t->live && t->until_ns > now.mono_ns) {
+    if ((t->live && t->until_ns > now.mono_ns) || d5_out_is_full(d)) {
         return; /* more than our caller keeps up with: the asker's own timeout tells */
     }
     *t = (struct talk){.live = true,
@@ -155,6 +155,9 @@ static void answered(struct discv5 *d, const struct request *r, struct now now)
     struct lookup *l = d5_lookup_get(d, r->lookup);
     const struct enr *e = NULL;
 
+    if (r->tries == 1 && !r->challenged) { /* else it is not known to which of our packets */
+        d5_request_trip(d, r, r->nonces[0], now);
+    }
     for (size_t i = 0; l != NULL && i < l->n && e == NULL; i++) {
         e = node_id_eq(&l->candidates[i].enr.id, &r->to.id) ? &l->candidates[i].enr : NULL;
     }
@@ -238,7 +241,7 @@ static void finish_nodes(struct discv5 *d, struct request *r, struct now now)
         break;
     case FOR_LOOKUP:
         if (l != NULL) {
-            d5_lookup_answered(d, l, &done.to.id, true, now);
+            d5_lookup_answered(d, l, &done, true, now);
         }
         break;
     case FOR_RECORD:
@@ -264,7 +267,8 @@ static enum err take_nodes(struct discv5 *d, struct request *r, const struct mes
     }
     if (!r->began) {
         answered(d, r, now);
-        timer_set(&d->timers, &r->timer, now.mono_ns + d->cfg.request_timeout_ns);
+        timer_set(&d->timers, &r->timer,
+                  now.mono_ns + d5_request_wait(d, d->cfg.request_timeout_ns));
     }
     r->began = true;
     r->total = (uint8_t)m->total;
@@ -308,7 +312,7 @@ void d5_answer_missing(struct discv5 *d, struct request *r, enum err why, struct
         break;
     case FOR_LOOKUP:
         if (l != NULL) {
-            d5_lookup_answered(d, l, &done.to.id, false, now);
+            d5_lookup_answered(d, l, &done, false, now);
         }
         break;
     case FOR_CHECK:

@@ -277,7 +277,16 @@ void discv5_tick(struct discv5 *d, struct now now)
 enum err discv5_lookup(struct discv5 *d, const struct node_id *target, struct now now,
                        uint32_t *ret_lookup)
 {
-    return d5_lookup_start(d, target, false, now, ret_lookup);
+    return d5_out_is_full(d)
+               ? E_LIMIT
+               : d5_lookup_start(d, target, LOOKUP_PLAIN, LOOKUP_RESULT, now, ret_lookup);
+}
+
+enum err discv5_search(struct discv5 *d, const struct node_id *target, unsigned width,
+                       struct now now, uint32_t *ret_lookup)
+{
+    return d5_out_is_full(d) ? E_LIMIT
+                             : d5_lookup_start(d, target, LOOKUP_SEARCH, width, now, ret_lookup);
 }
 
 static enum err start(struct discv5 *d, const struct enr *to, const struct message *m,
@@ -288,6 +297,9 @@ static enum err start(struct discv5 *d, const struct enr *to, const struct messa
 
     if (!d5_enr_usable(d, to, &addr)) {
         return E_ADDRESS;
+    }
+    if (d5_out_is_full(d)) {
+        return E_LIMIT;
     }
     ask.to = d5_peer_of(to, &addr);
     return d5_request_start(d, &ask, now, ret_request);
@@ -350,6 +362,11 @@ size_t discv5_live_count(const struct discv5 *d)
 size_t discv5_session_count(const struct discv5 *d)
 {
     return d->sessions.n;
+}
+
+uint64_t discv5_timeout(const struct discv5 *d)
+{
+    return d5_request_wait(d, d->cfg.request_timeout_ns);
 }
 
 size_t discv5_table(const struct discv5 *d, const struct enr **ret, size_t max)

@@ -21,12 +21,18 @@
 #define TRIES_MAX         2u  /* of a request: UDP loses packets */
 #define TALKS_MAX         64u /* TALKREQs that wait for the caller's answer */
 #define TALK_TTL          SECONDS(10)
-#define CHALLENGE_TTL     SECONDS(1) /* Spec: devp2p discv5/discv5-wire.md "UDP Communication" */
+/* Spec: devp2p discv5/discv5-wire.md "UDP Communication" asks for a second. So long one challenge
+ * is repeated; then the next packet gets a new one. Both are good for as long as a handshake over a
+ * satellite takes. */
+#define CHALLENGE_REPEAT  SECONDS(1)
+#define CHALLENGE_TTL     SECONDS(5)
+#define CHALLENGES_EACH   2u
+#define TIMEOUT_GROWS     4u /* a request's timeout: at most so many times that of the config */
 #define SESSION_TTL       SECONDS(43200) /* half a day: then new keys */
 #define SESSION_MESSAGES  0x80000000u    /* well before the nonce's counter comes round */
 #define OUTBOX_MAX        (MIB)          /* datagrams that wait to be taken: 800 of full size */
 #define EVENTS_MAX        4096u
-#define LOOKUP_CANDIDATES 64u /* the nearest kept: four times the result */
+#define LOOKUP_CANDIDATES DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
 #define LOOKUP_RESULT     16u
 #define BOOTS_MAX         64u
 #define PER_IP_ENTRIES    1024u /* addresses whose rate is counted at a time */
@@ -65,13 +71,16 @@ struct session {
     uint8_t public[SECP_PUBLIC];
 };
 
+/* What one (id, endpoint) was asked last, and before: on a slow way the answer to the first comes
+ * after the second was sent. */
 struct challenge {
     struct cache_head head;
-    uint8_t data[CHALLENGE_DATA];
-    uint8_t datagram[CHALLENGE_DATA]; /* masked: repeated as it is */
+    uint8_t data[CHALLENGES_EACH][CHALLENGE_DATA]; /* the newest first */
+    uint64_t until_ns[CHALLENGES_EACH];
+    uint8_t datagram[CHALLENGE_DATA]; /* the newest, masked: repeated as it is */
+    uint64_t repeat_ns;               /* until then */
     bool knows_public;                /* the record that enr-seq speaks of */
     uint8_t public[SECP_PUBLIC];
-    uint64_t until_ns;
 };
 
 /* ---- requests (request.c) ---- */
@@ -94,7 +103,9 @@ struct request {
     bool began;      /* NODES: the first packet is here */
     uint16_t slot;
     uint8_t id[REQUEST_ID_MAX];
+    bool slow; /* its lookup goes on beside it */
     uint8_t nonces[TRIES_MAX][NONCE_SIZE];
+    uint64_t sent_ns[TRIES_MAX];
     struct peer to;
     struct blob *message;
     struct timer timer;
@@ -122,12 +133,17 @@ struct candidate {
     enum candidate_state state;
 };
 
+/* A search tells of each candidate; the engine's own tell nothing. */
+enum lookup_kind { LOOKUP_PLAIN, LOOKUP_SEARCH, LOOKUP_INTERNAL };
+
 struct lookup {
     uint32_t id; /* 0: free */
-    bool internal;
+    enum lookup_kind kind;
+    unsigned width;
     struct node_id target;
     struct timer timer;
     uint32_t seen, asked; /* nodes that came in; requests under way */
+    uint32_t slow;        /* of those: sent again, and no longer waited for before asking others */
     size_t n;
     struct candidate *candidates; /* nearest first; LOOKUP_CANDIDATES */
 };
@@ -168,7 +184,8 @@ struct discv5 {
     struct cache sessions, challenges, per_ip;
     struct ratelim strangers, whoareyous, contacts;
     struct requests requests;
-    uint64_t latest_ns; /* the time of the last datagram or tick */
+    uint64_t latest_ns;            /* the time of the last datagram or tick */
+    uint64_t trip_ns, trip_var_ns; /* round trips: smoothed, and how they vary; 0: none measured */
     struct table table;
     struct memo memo;
     struct verified verified;
@@ -195,6 +212,7 @@ bool d5_addr_usable(const struct discv5 *d, const struct addr *a);
 bool d5_enr_usable(const struct discv5 *d, const struct enr *e, struct addr *ret);
 /* Drops what must not or cannot be sent. */
 void d5_out_datagram(struct discv5 *d, const struct addr *to, const uint8_t *p, size_t n);
+bool d5_out_is_full(const struct discv5 *d); /* nobody takes the events */
 /* A copy of *ev is queued; enr, protocol and data are copied. */
 void d5_out_event(struct discv5 *d, const struct discv5_event *ev);
 void d5_out_done(struct discv5 *d);
@@ -241,6 +259,11 @@ struct request *d5_request_by_nonce(struct discv5 *d, const uint8_t nonce[static
 void d5_request_handshaken(struct discv5 *d, struct request *r, struct now now);
 void d5_request_finish(struct discv5 *d, struct request *r); /* answered: the slot is free again */
 void d5_request_timeout(struct discv5 *d, struct request *r, struct now now);
+/* How long an answer may take, by those that came: never under `least`. */
+uint64_t d5_request_wait(const struct discv5 *d, uint64_t least_ns);
+/* The try with this nonce was answered now. */
+void d5_request_trip(struct discv5 *d, const struct request *r, const uint8_t *nonce,
+                     struct now now);
 /* A session with this peer is live: send what waited for it, except `but`. */
 void d5_requests_release(struct discv5 *d, const struct peer *p, struct now now);
 
@@ -265,14 +288,17 @@ void d5_refresh_due(struct discv5 *d, struct now now);
 void d5_refresh_adjust(struct discv5 *d, struct now now); /* after each call in */
 
 /* ---- lookup.c ---- */
-CHECKED enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool internal,
-                                 struct now now, uint32_t *ret);
+CHECKED enum err d5_lookup_start(struct discv5 *d, const struct node_id *target,
+                                 enum lookup_kind kind, unsigned width, struct now now,
+                                 uint32_t *ret);
 struct lookup *d5_lookup_get(struct discv5 *d, uint32_t id);
 /* A record that an asked node gave. */
 void d5_lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now);
 /* The node's answer is complete, or will not come. */
-void d5_lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
+void d5_lookup_answered(struct discv5 *d, struct lookup *l, const struct request *r, bool ok,
                         struct now now);
+/* A request of it is sent again: others are asked meanwhile. */
+void d5_lookup_slow(struct discv5 *d, struct request *r, struct now now);
 void d5_lookup_end(struct discv5 *d, struct lookup *l);
 void d5_lookups_go_on(struct discv5 *d, struct now now); /* a request slot came free */
 

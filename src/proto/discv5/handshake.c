@@ -59,6 +59,7 @@ enum err d5_handshake_answer(struct discv5 *d, const struct packet *p, const str
         return E_DISCV5_HANDSHAKE;
     }
     r->challenged = true;
+    d5_request_trip(d, r, p->nonce, now);
     ident_random(d->rng, &ephemeral);
     x.b = po.dest = &r->to.id;
     x.ephemeral = h.ephemeral = ephemeral.public;
@@ -107,14 +108,17 @@ enum err d5_handshake_challenge(struct discv5 *d, const struct packet *p, const 
     }
     /* Another packet while the first is being asked about: the same challenge again, so that a
      * stranger who borrows the address cannot undo a handshake on its way. */
-    if (c != NULL && now.mono_ns < c->until_ns) {
+    if (c != NULL && now.mono_ns < c->repeat_ns) {
         d5_out_datagram(d, from, c->datagram, CHALLENGE_DATA);
         return E_OK;
     }
     if (c == NULL) {
         c = d5_cache_put(&d->challenges, &p->src, from);
     }
-    c->until_ns = now.mono_ns + CHALLENGE_TTL;
+    memcpy(c->data[1], c->data[0], CHALLENGE_DATA);
+    c->until_ns[1] = c->until_ns[0];
+    c->until_ns[0] = now.mono_ns + CHALLENGE_TTL;
+    c->repeat_ns = now.mono_ns + CHALLENGE_REPEAT;
     c->knows_public = known != NULL;
     if (known != NULL) {
         memcpy(c->public, known->public, SECP_PUBLIC);
@@ -122,25 +126,24 @@ enum err d5_handshake_challenge(struct discv5 *d, const struct packet *p, const 
     rng_fill(d->rng, iv, sizeof iv);
     rng_fill(d->rng, id_nonce, sizeof id_nonce);
     po.iv = iv;
-    d5_packet_put_whoareyou(&po, id_nonce, known == NULL ? 0 : known->seq, c->data, c->datagram);
+    d5_packet_put_whoareyou(&po, id_nonce, known == NULL ? 0 : known->seq, c->data[0], c->datagram);
     d5_out_datagram(d, from, c->datagram, CHALLENGE_DATA);
     return E_OK;
 }
 
-/* Who signed: the record in the packet, or the one that we said we know. */
-static enum err signer(struct discv5 *d, const struct packet *p, const struct challenge *c,
-                       struct enr *ret_enr, bool *ret_has_enr, uint8_t ret_public[SECP_PUBLIC])
+/* Who signed, into c->public: the record in the packet, or the one that we said we know. */
+static enum err signer(struct discv5 *d, const struct packet *p, struct challenge *c,
+                       struct enr *ret_enr, bool *ret_has_enr)
 {
     *ret_has_enr = p->record.n > 0;
     if (!*ret_has_enr) {
-        memcpy(ret_public, c->public, SECP_PUBLIC);
         return c->knows_public ? E_OK : E_DISCV5_HANDSHAKE;
     }
     TRY(d5_verified_decode(&d->verified, p->record, ret_enr));
     if (!node_id_eq(&ret_enr->id, &p->src)) {
         return E_DISCV5_HANDSHAKE;
     }
-    memcpy(ret_public, ret_enr->public, SECP_PUBLIC);
+    memcpy(c->public, ret_enr->public, SECP_PUBLIC);
     return E_OK;
 }
 
@@ -156,6 +159,17 @@ static enum err derive_and_open(struct discv5 *d, const struct packet *p, const 
     }
     *ret_plain = view_of(d->scratch, p->message.n - AES_TAG);
     return E_OK;
+}
+
+/* The newest challenge, or the one before while it lasts. */
+static enum err finish_either(struct discv5 *d, const struct packet *p, const struct challenge *c,
+                              struct now now, struct keys *ret, struct view *ret_plain)
+{
+    enum err e = derive_and_open(d, p, c->data[0], c->public, ret, ret_plain);
+
+    return e == E_OK || now.mono_ns >= c->until_ns[1]
+               ? e
+               : derive_and_open(d, p, c->data[1], c->public, ret, ret_plain);
 }
 
 /* Where new keys of theirs go: never over a pending handshake of ours, whose answer may be on its
@@ -179,13 +193,14 @@ enum err d5_handshake_finish(struct discv5 *d, const struct packet *p, const str
     bool has_enr;
     struct enr enr;
 
-    if (c == NULL || now.mono_ns >= c->until_ns) {
+    if (c == NULL || now.mono_ns >= c->until_ns[0]) {
         return E_DISCV5_HANDSHAKE;
     }
     asked = *c; /* answered once, well or badly: a flood of answers costs one */
     d5_cache_remove(&d->challenges, &c->head);
-    TRY(signer(d, p, &asked, &enr, &has_enr, peer.public));
-    TRY(derive_and_open(d, p, asked.data, peer.public, &keys, ret_plain));
+    TRY(signer(d, p, &asked, &enr, &has_enr));
+    memcpy(peer.public, asked.public, SECP_PUBLIC);
+    TRY(finish_either(d, p, &asked, now, &keys, ret_plain));
     tell_keys(d, &peer.id, &keys, false);
     s = session_make(d, &peer);
     s->newest = s->reply = (uint8_t)place_for_keys(s);

@@ -29,7 +29,7 @@ static size_t place_of(const struct lookup *l, const struct node_id *id, bool *r
     return i;
 }
 
-static void insert(struct lookup *l, const struct enr *e, const struct addr *addr)
+static void insert(struct discv5 *d, struct lookup *l, const struct enr *e, const struct addr *addr)
 {
     bool there;
     size_t at = place_of(l, &e->id, &there);
@@ -44,6 +44,11 @@ static void insert(struct lookup *l, const struct enr *e, const struct addr *add
     l->candidates[at] = (struct candidate){.enr = *e, .addr = *addr, .state = CANDIDATE_NEW};
     l->n++;
     l->seen++;
+    if (l->kind == LOOKUP_SEARCH) {
+        d5_out_event(
+            d, &(struct discv5_event){
+                   .kind = DISCV5_FOUND, .id = e->id, .from = *addr, .enr = e, .lookup = l->id});
+    }
 }
 
 void d5_lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, struct now now)
@@ -52,7 +57,7 @@ void d5_lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, stru
 
     if (!node_id_eq(&e->id, &d->own.id) && d5_enr_usable(d, e, &addr) &&
         d5_memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
-        insert(l, e, &addr);
+        insert(d, l, e, &addr);
     }
 }
 
@@ -87,14 +92,19 @@ static enum err ask(struct discv5 *d, struct lookup *l, struct candidate *c, str
     return E_OK;
 }
 
+static bool has_room(const struct discv5 *d, const struct lookup *l)
+{
+    return l->asked - l->slow < d->cfg.parallelism;
+}
+
 /* Ask the nearest that were not asked, as many at a time as cfg says. Ended when the nearest
- * LOOKUP_RESULT that did not fail have all answered. */
+ * l->width that did not fail have all answered. */
 static void go_on(struct discv5 *d, struct lookup *l, struct now now)
 {
     unsigned counted = 0;
     enum err e = E_OK;
 
-    for (size_t i = 0; i < l->n && counted < LOOKUP_RESULT && l->asked < d->cfg.parallelism; i++) {
+    for (size_t i = 0; i < l->n && counted < l->width && has_room(d, l); i++) {
         struct candidate *c = &l->candidates[i];
 
         if (c->state == CANDIDATE_NEW) {
@@ -115,19 +125,31 @@ static void go_on(struct discv5 *d, struct lookup *l, struct now now)
 void d5_lookups_go_on(struct discv5 *d, struct now now)
 {
     for (unsigned i = 0; i < lookup_places(&d->cfg); i++) {
-        if (d->lookups[i].id != 0 && d->lookups[i].asked < d->cfg.parallelism) {
+        if (d->lookups[i].id != 0 && has_room(d, &d->lookups[i])) {
             go_on(d, &d->lookups[i], now);
         }
     }
 }
 
-void d5_lookup_answered(struct discv5 *d, struct lookup *l, const struct node_id *id, bool ok,
+void d5_lookup_slow(struct discv5 *d, struct request *r, struct now now)
+{
+    struct lookup *l = d5_lookup_get(d, r->lookup);
+
+    if (l != NULL && r->purpose == FOR_LOOKUP && !r->slow) {
+        r->slow = true;
+        l->slow++;
+        go_on(d, l, now);
+    }
+}
+
+void d5_lookup_answered(struct discv5 *d, struct lookup *l, const struct request *r, bool ok,
                         struct now now)
 {
     bool there;
-    size_t at = place_of(l, id, &there);
+    size_t at = place_of(l, &r->to.id, &there);
 
     l->asked--;
+    l->slow -= r->slow;
     if (there) {
         l->candidates[at].state = ok ? CANDIDATE_DONE : CANDIDATE_FAILED;
     }
@@ -144,20 +166,20 @@ static void seed(struct discv5 *d, struct lookup *l)
         n = d5_table_closest(&d->table, &l->target, false, nearest, LOOKUP_RESULT);
     }
     for (size_t i = 0; i < n; i++) {
-        insert(l, &nearest[i]->enr, &nearest[i]->addr);
+        insert(d, l, &nearest[i]->enr, &nearest[i]->addr);
     }
     for (size_t i = 0; i < d->boots_n && d->table.live < BUCKET_SIZE; i++) {
         if (d5_enr_usable(d, &d->boots[i], &addr)) {
-            insert(l, &d->boots[i], &addr);
+            insert(d, l, &d->boots[i], &addr);
         }
     }
     l->seen = 0; /* what is found counts, not what was known */
 }
 
-enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool internal,
-                         struct now now, uint32_t *ret)
+enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, enum lookup_kind kind,
+                         unsigned width, struct now now, uint32_t *ret)
 {
-    /* The last place is for the engine's own. */
+    bool internal = kind == LOOKUP_INTERNAL; /* the last place is for these */
     unsigned from = internal ? d->cfg.lookups_max : 0;
     unsigned to = internal ? lookup_places(&d->cfg) : d->cfg.lookups_max;
     struct lookup *l = NULL;
@@ -170,9 +192,10 @@ enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool in
     }
     d->lookup_id += d->lookup_id == UINT32_MAX ? 2 : 1; /* never 0 */
     l->id = *ret = d->lookup_id;
-    l->internal = internal;
+    l->kind = kind;
+    l->width = width < LOOKUP_CANDIDATES ? width : LOOKUP_CANDIDATES;
     l->target = *target;
-    l->seen = l->asked = 0;
+    l->seen = l->asked = l->slow = 0;
     l->n = 0;
     l->candidates = mem_zalloc_array(LOOKUP_CANDIDATES, sizeof *l->candidates);
     timer_set(&d->timers, &l->timer, now.mono_ns + d->cfg.lookup_timeout_ns);
@@ -181,14 +204,28 @@ enum err d5_lookup_start(struct discv5 *d, const struct node_id *target, bool in
     return E_OK;
 }
 
-void d5_lookup_end(struct discv5 *d, struct lookup *l)
+static void forget(struct discv5 *d, struct lookup *l)
 {
-    if (!l->internal) {
-        d5_out_event(d, &(struct discv5_event){
-                            .kind = DISCV5_LOOKUP_DONE, .lookup = l->id, .count = l->seen});
-    }
     timer_stop(&d->timers, &l->timer);
     mem_free(l->candidates);
     *l = (struct lookup){.id = 0};
     timer_init(&l->timer, TIMER_LOOKUP, l);
+}
+
+void discv5_lookup_stop(struct discv5 *d, uint32_t lookup)
+{
+    struct lookup *l = d5_lookup_get(d, lookup);
+
+    if (l != NULL && l->kind != LOOKUP_INTERNAL) {
+        forget(d, l);
+    }
+}
+
+void d5_lookup_end(struct discv5 *d, struct lookup *l)
+{
+    if (l->kind != LOOKUP_INTERNAL) {
+        d5_out_event(d, &(struct discv5_event){
+                            .kind = DISCV5_LOOKUP_DONE, .lookup = l->id, .count = l->seen});
+    }
+    forget(d, l);
 }

@@ -198,7 +198,8 @@ void d5_refresh_due(struct discv5 *d, struct now now)
     if (b != NULL) {
         b->refreshed_ns = now.mono_ns;
     }
-    IGNORE(d5_lookup_start(d, &target, true, now, &lookup), "the next refresh comes");
+    IGNORE(d5_lookup_start(d, &target, LOOKUP_INTERNAL, LOOKUP_RESULT, now, &lookup),
+           "the next refresh comes");
     timer_set(&d->timers, &d->refresh,
               now.mono_ns + (d->table.live < BUCKET_SIZE ? REFRESH_YOUNG : REFRESH_FULL));
 }

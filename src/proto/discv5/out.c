@@ -62,14 +62,20 @@ bool discv5_next_datagram(struct discv5 *d, struct addr *ret_to,
     return true;
 }
 
+bool d5_out_is_full(const struct discv5 *d)
+{
+    return d->events_n >= EVENTS_MAX;
+}
+
 void d5_out_event(struct discv5 *d, const struct discv5_event *ev)
 {
     struct held_event *h;
 
-    /* Reports may be lost when nobody takes them; answers that somebody waits for may not. They
-     * are as many as the requests, lookups and talks. */
-    if (d->events_n >= EVENTS_MAX &&
-        (ev->kind == DISCV5_FOUND || ev->kind == DISCV5_LIVE || ev->kind == DISCV5_KEYS)) {
+    /* Reports may be lost when nobody takes them; answers that somebody waits for may not: they
+     * are as many as the requests and lookups, and nothing new is begun while this is full. */
+    if (d5_out_is_full(d) &&
+        (ev->kind == DISCV5_FOUND || ev->kind == DISCV5_LIVE || ev->kind == DISCV5_ADDRESS ||
+         ev->kind == DISCV5_TALKREQ || ev->kind == DISCV5_KEYS)) {
         return;
     }
     h = mem_zalloc(sizeof *h);

@@ -84,6 +84,35 @@ static bool contact_may(struct discv5 *d, struct request *r, uint64_t mono_ns)
     return false;
 }
 
+uint64_t d5_request_wait(const struct discv5 *d, uint64_t least_ns)
+{
+    uint64_t measured = d->trip_ns + 4 * d->trip_var_ns;
+
+    return measured < least_ns ? least_ns : earlier(measured, TIMEOUT_GROWS * least_ns);
+}
+
+/* As TCP does it: a slow link of ours must not look like a network of dead nodes. */
+void d5_request_trip(struct discv5 *d, const struct request *r, const uint8_t *nonce,
+                     struct now now)
+{
+    for (unsigned i = 0; i < r->tries; i++) {
+        uint64_t trip = now.mono_ns - r->sent_ns[i];
+
+        if (memcmp(r->nonces[i], nonce, NONCE_SIZE) != 0) {
+            continue;
+        }
+        if (d->trip_ns == 0) {
+            d->trip_ns = trip;
+            d->trip_var_ns = trip / 2;
+        } else {
+            uint64_t off = trip > d->trip_ns ? trip - d->trip_ns : d->trip_ns - trip;
+
+            d->trip_var_ns = d->trip_var_ns - d->trip_var_ns / 4 + off / 4;
+            d->trip_ns = d->trip_ns - d->trip_ns / 8 + trip / 8;
+        }
+    }
+}
+
 /* Send now, or wait for the session that another request opens. */
 static void dispatch(struct discv5 *d, struct request *r, struct now now)
 {
@@ -95,8 +124,8 @@ static void dispatch(struct discv5 *d, struct request *r, struct now now)
     if (!writable && opener(d, &r->to) != NULL) {
         r->state = REQUEST_QUEUED;
         timer_set(&d->timers, &r->timer,
-                  now.mono_ns + TRIES_MAX * d->cfg.request_timeout_ns +
-                      d->cfg.handshake_timeout_ns);
+                  now.mono_ns + TRIES_MAX * d5_request_wait(d, d->cfg.request_timeout_ns) +
+                      d5_request_wait(d, d->cfg.handshake_timeout_ns));
         return;
     }
     if (!writable && !contact_may(d, r, now.mono_ns)) {
@@ -107,13 +136,13 @@ static void dispatch(struct discv5 *d, struct request *r, struct now now)
     } else {
         send_random(d, r, nonce);
     }
-    r->tries++;
+    r->sent_ns[r->tries++] = now.mono_ns;
     r->state = REQUEST_SENT;
     r->challenged = false;
     slot = map_put(&d->requests.by_nonce, nonce, NULL);
     assert(slot != NULL); /* its maximum is all tries of all requests */
     *slot = r->slot;
-    timer_set(&d->timers, &r->timer, now.mono_ns + d->cfg.request_timeout_ns);
+    timer_set(&d->timers, &r->timer, now.mono_ns + d5_request_wait(d, d->cfg.request_timeout_ns));
 }
 
 static struct blob *encode(struct message *m, const uint8_t id[static REQUEST_ID_MAX])
@@ -189,7 +218,7 @@ struct request *d5_request_by_nonce(struct discv5 *d, const uint8_t nonce[static
 void d5_request_handshaken(struct discv5 *d, struct request *r, struct now now)
 {
     r->state = REQUEST_HANDSHAKE;
-    timer_set(&d->timers, &r->timer, now.mono_ns + d->cfg.handshake_timeout_ns);
+    timer_set(&d->timers, &r->timer, now.mono_ns + d5_request_wait(d, d->cfg.handshake_timeout_ns));
 }
 
 void d5_request_finish(struct discv5 *d, struct request *r)
@@ -233,6 +262,7 @@ void d5_request_timeout(struct discv5 *d, struct request *r, struct now now)
     } else if (r->state != REQUEST_QUEUED && r->tries < TRIES_MAX) {
         r->state = REQUEST_QUEUED; /* not its own opener */
         dispatch(d, r, now);
+        d5_lookup_slow(d, r, now);
         return;
     } else {
         d5_answer_missing(d, r, E_TIMEOUT, now);

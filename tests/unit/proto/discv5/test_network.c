@@ -136,6 +136,31 @@ static void discovery_resumes_after_an_hour_without_a_link(void **state)
     net_free(net);
 }
 
+/* Satellites, and one packet of twenty lost: a round trip of up to 1.6 s is no dead node. */
+static void a_slow_and_lossy_network_is_no_dead_one(void **state)
+{
+    struct net *net = net_new(&(struct net_config){.seed = 43,
+                                                   .n = 25,
+                                                   .latency_min_ns = MILLIS(200),
+                                                   .latency_max_ns = MILLIS(800),
+                                                   .loss_ppm = 50000});
+
+    (void)state;
+    for (size_t i = 1; i < net->n; i++) {
+        discv5_add_boot(net->nodes[i].engine, &net->nodes[0].enr, net->now);
+    }
+    net_run(net, SECONDS(120));
+    print_message("slow and lossy: %zu of 24 live at least, timeout %llu ms\n", live_least(net),
+                  (unsigned long long)(discv5_timeout(net->nodes[3].engine) / MILLIS(1)));
+    assert_true(live_least(net) >= 16);
+    for (size_t i = 0; i < net->n; i++) {
+        uint64_t t = discv5_timeout(net->nodes[i].engine);
+
+        assert_true(t > SECONDS(1) && t <= SECONDS(4));
+    }
+    net_free(net);
+}
+
 /* The wall clock steps by years; nothing here looks at it. */
 static void a_wall_clock_that_steps_changes_nothing(void **state)
 {
@@ -381,6 +406,7 @@ int main(void)
         cmocka_unit_test(everyone_finds_everyone),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(discovery_resumes_after_an_hour_without_a_link),
+        cmocka_unit_test(a_slow_and_lossy_network_is_no_dead_one),
         cmocka_unit_test(a_wall_clock_that_steps_changes_nothing),
         cmocka_unit_test(dead_nodes_leave_the_tables),
         cmocka_unit_test(nothing_unverified_is_handed_on),

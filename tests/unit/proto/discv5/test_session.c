@@ -328,7 +328,7 @@ static void a_handshake_must_be_whole_in_time_and_from_its_place(void **state)
         if (change == 0) {
             from = net->nodes[2].addr;
         } else if (change == 7) {
-            net->now.mono_ns += SECONDS(2);
+            net->now.mono_ns += SECONDS(6);
         } else {
             hs->b[change % hs->n] ^= 1;
         }
@@ -371,6 +371,73 @@ static void another_unreadable_packet_gets_the_same_challenge(void **state)
     assert_true(discv5_next_datagram(net->nodes[1].engine, &to, second, &n2));
     assert_memory_not_equal(first, second, n1);
     tape_done(&tape);
+    net_free(net);
+}
+
+/* A second challenge was sent while the answer to the first was on its way: both are good. */
+static void an_answer_to_the_challenge_before_is_good(void **state)
+{
+    struct net *net = pair(11, 2);
+    struct tape tape = {.n = 0};
+    uint8_t out[DISCV5_PACKET_MAX];
+    struct addr to;
+    size_t n;
+
+    (void)state;
+    net->filter = record;
+    net->filter_self = &tape;
+    ask_ping(net, 0, 1);
+    while (tape.n < 3) { /* noise, WHOAREYOU, handshake */
+        assert_true(net_step(net, NEVER - 1));
+    }
+    net->now.mono_ns += SECONDS(2);
+    assert_int_equal(discv5_feed(net->nodes[1].engine, &net->nodes[0].addr,
+                                 blob_view(tape.flights[0].bytes), net->now),
+                     E_OK);
+    assert_true(discv5_next_datagram(net->nodes[1].engine, &to, out, &n));
+    assert_memory_not_equal(out, tape.flights[1].bytes->b, n);
+    assert_int_equal(discv5_feed(net->nodes[1].engine, &net->nodes[0].addr,
+                                 blob_view(tape.flights[2].bytes), net->now),
+                     E_OK);
+    assert_int_equal(discv5_session_count(net->nodes[1].engine), 1);
+    tape_done(&tape);
+    net_free(net);
+}
+
+/* Nobody pulls the events: what strangers cause stays bounded, and nothing new is begun. */
+static void events_that_nobody_takes_are_bounded(void **state)
+{
+    struct net *net = pair(12, 2);
+    struct discv5 *deaf = net->nodes[1].engine, *asker = net->nodes[0].engine;
+    uint8_t out[DISCV5_PACKET_MAX];
+    uint64_t request;
+    uint32_t lookup;
+    struct addr to;
+    size_t n;
+
+    (void)state;
+    ask_ping(net, 0, 1);
+    net_run(net, SECONDS(1));
+    for (unsigned i = 0; i < 6000; i++) {
+        net->now.mono_ns += MILLIS(200); /* talks lapse after ten seconds: 64 are always there */
+        discv5_tick(asker, net->now);
+        discv5_tick(deaf, net->now);
+        IGNORE(discv5_talk(asker, &net->nodes[1].enr, view_str("t"), view_str("x"), net->now,
+                           &request),
+               "the asker may be busy");
+        while (discv5_next_datagram(asker, &to, out, &n)) {
+            IGNORE(discv5_feed(deaf, &net->nodes[0].addr, view_of(out, n), net->now), "some fail");
+        }
+        while (discv5_next_datagram(deaf, &to, out, &n)) {
+            IGNORE(discv5_feed(asker, &net->nodes[1].addr, view_of(out, n), net->now), "");
+        }
+        net_pump(net, 0);
+    }
+    assert_int_equal(deaf->events_n, EVENTS_MAX);
+    assert_int_equal(discv5_ping(deaf, &net->nodes[0].enr, net->now, &request), E_LIMIT);
+    assert_int_equal(discv5_lookup(deaf, &net->nodes[0].enr.id, net->now, &lookup), E_LIMIT);
+    net_pump(net, 1);
+    assert_int_equal(discv5_ping(deaf, &net->nodes[0].enr, net->now, &request), E_OK);
     net_free(net);
 }
 
@@ -439,6 +506,8 @@ int main(void)
         cmocka_unit_test(a_whoareyou_counts_only_from_where_the_request_went),
         cmocka_unit_test(a_handshake_must_be_whole_in_time_and_from_its_place),
         cmocka_unit_test(another_unreadable_packet_gets_the_same_challenge),
+        cmocka_unit_test(an_answer_to_the_challenge_before_is_good),
+        cmocka_unit_test(events_that_nobody_takes_are_bounded),
         cmocka_unit_test(no_packet_goes_to_addresses_that_are_not_public),
     };
 
