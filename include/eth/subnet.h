@@ -8,6 +8,7 @@
 #ifndef ETH_SUBNET_H
 #define ETH_SUBNET_H
 
+#include <base/rng.h>
 #include <eth/network.h>
 
 #define ATTESTATION_SUBNETS 64u /* ATTESTATION_SUBNET_COUNT: bits of attnets */
@@ -16,8 +17,15 @@
 /* Swap-or-not; index < count, count > 0. */
 uint64_t shuffled_index(uint64_t index, uint64_t count, const uint8_t seed[static 32],
                         unsigned rounds);
+/* The index that shuffled_index() takes there. */
+uint64_t unshuffled_index(uint64_t index, uint64_t count, const uint8_t seed[static 32],
+                          unsigned rounds);
 /* SUBNETS_PER_NODE subnets for this epoch, as a bit set (bit i: subnet i). */
 uint64_t subnets_of_node(const struct network *n, const uint8_t node_id[static 32], uint64_t epoch);
+/* The first byte of ids of nodes that subscribe to `subnet` in this epoch; its first
+ * ATTESTATION_SUBNET_PREFIX_BITS count. Nodes with several prefixes do, by their periods and by
+ * which of their subnets it is: one of them, as often as it occurs. */
+uint8_t subnet_id_prefix(const struct network *n, uint64_t subnet, uint64_t epoch, struct rng *rng);
 /* The first epoch after `epoch` in which they may differ (differs per node). */
 uint64_t subnets_next_change(const struct network *n, const uint8_t node_id[static 32],
                              uint64_t epoch);

@@ -33,7 +33,6 @@ bool lab_passed(const struct lab *l);
 /* ---- looking in, at any time ---- */
 struct lab_view {
     unsigned peers, found, mesh; /* as the node last told, once a slot */
-    unsigned connected;          /* now */
     const struct enr *record;    /* NULL: not running */
     uint64_t head_slot;
     uint8_t head_root[32];
@@ -41,6 +40,9 @@ struct lab_view {
 };
 
 void lab_look(const struct lab *l, uint32_t node, struct lab_view *ret);
+
+/* Peers that it is connected to now, by connections not older than that. */
+unsigned lab_connected(const struct lab *l, uint32_t node, uint64_t since_ns);
 
 struct lab_block {
     uint64_t slot, published_ns;

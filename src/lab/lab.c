@@ -423,15 +423,20 @@ void lab_look(const struct lab *l, uint32_t node, struct lab_view *ret)
                              .head_slot = n->head_slot,
                              .running = n->node != NULL};
     memcpy(ret->head_root, n->head_root, 32);
-    if (n->node != NULL) {
-        struct node_peer p;
-        uint32_t at = 0;
+    ret->record = n->node == NULL ? NULL : node_record(n->node);
+}
 
-        ret->record = node_record(n->node);
-        while (node_next_peer(n->node, &at, &p)) {
-            ret->connected += p.state == PEER_CONNECTED;
-        }
+unsigned lab_connected(const struct lab *l, uint32_t node, uint64_t since_ns)
+{
+    const struct node *n = l->nodes[node].node;
+    struct node_peer p;
+    uint32_t at = 0;
+    unsigned count = 0;
+
+    while (n != NULL && node_next_peer(n, &at, &p)) {
+        count += p.state == PEER_CONNECTED && p.since_ns >= since_ns;
     }
+    return count;
 }
 
 /* ---- recording ---- */

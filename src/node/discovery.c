@@ -10,7 +10,9 @@
 #define LOOKUP_WANTING_NS SECONDS(5)  /* between lookups while below the target */
 #define LOOKUP_LOCAL_NS   SECONDS(1)  /* on a network of our own */
 #define LOOKUP_SATED_NS   SECONDS(60) /* at the target: new nodes still become known */
-#define NO_PEERS_AFTER_NS SECONDS(20) /* the watchdog speaks this often while there is no peer */
+#define LINK_GONE_NS      SECONDS(60) /* no node live for so long, then one: our link was gone */
+#define SEARCH_WIDTH      32u         /* nodes of the wanted part of the id space that are asked */
+#define SEARCH_ENOUGH     8u /* candidates for what is lacking: then dialling has its turn */
 #define META_RECORD       "enr"
 
 /* The record's pairs for now. Returns true when they differ from the signed record's. */
@@ -114,6 +116,9 @@ enum err discovery_init(struct node *n, struct now now)
 
     TRY(first_record(n, now));
     node_id_from_public(n->cfg.ident->public, &n->node_id);
+    d->watch_wait_ns = NO_PEERS_AFTER_NS;
+    d->watch_ns = now.mono_ns + NO_PEERS_AFTER_NS;
+    d->kept_ns = now.mono_ns;
     if (!n->cfg.discovery) {
         return E_OK;
     }
@@ -123,8 +128,9 @@ enum err discovery_init(struct node *n, struct now now)
         discv5_add_boot(d->engine, &n->cfg.boot[i], now);
         peers_found(n, &n->cfg.boot[i], SOURCE_BOOT, now);
     }
+    history_load(n, now);
     d->lookup_ns = now.mono_ns;
-    d->no_peers_told_ns = now.mono_ns;
+    d->dead_ns = NEVER;
     return E_OK;
 }
 
@@ -179,6 +185,43 @@ static void tell_keys(const struct node *n, const struct discv5_event *ev)
     secret_wipe(line, sizeof line);
 }
 
+/* A lookup is over. Below the target the next comes soon; at the target, and when a search for
+ * what is lacking came across nobody, later each time. */
+static void looked(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    uint64_t least = n->cfg.local_network ? LOOKUP_LOCAL_NS : LOOKUP_WANTING_NS;
+
+    d->lookup_running = false;
+    if (n->peers.n_connected < n->cfg.target_peers || (d->search != 0 && d->hits > 0)) {
+        d->search_wait_ns = least;
+    } else if (d->search != 0) {
+        d->search_wait_ns = earlier(2 * d->search_wait_ns, LOOKUP_SATED_NS);
+    } else {
+        d->search_wait_ns = LOOKUP_SATED_NS;
+    }
+    d->search_wait_ns = d->search_wait_ns < least ? least : d->search_wait_ns;
+    d->lookup_ns = now.mono_ns + d->search_wait_ns;
+}
+
+static void on_found(struct node *n, const struct discv5_event *ev, struct now now)
+{
+    struct discovery *d = &n->discovery;
+    const struct peer *p = ev->enr == NULL ? NULL : peers_found(n, ev->enr, SOURCE_DISCV5, now);
+
+    d->answered += ev->kind == DISCV5_LIVE;
+    if (p == NULL || ev->lookup == 0 || ev->lookup != d->search) {
+        return;
+    }
+    /* The predicate of the search: our fork, an address that we can dial, what we lack. */
+    d->hits += p->state == PEER_DISCONNECTED && subnets_meet(&p->serves, &d->lacks);
+    if (d->hits >= SEARCH_ENOUGH) {
+        discv5_lookup_stop(d->engine, d->search);
+        looked(n, now);
+        d->search = 0;
+    }
+}
+
 static void on_event(struct node *n, const struct discv5_event *ev, struct now now)
 {
     struct discovery *d = &n->discovery;
@@ -186,16 +229,10 @@ static void on_event(struct node *n, const struct discv5_event *ev, struct now n
     switch (ev->kind) {
     case DISCV5_FOUND:
     case DISCV5_LIVE:
-        if (ev->enr != NULL) {
-            peers_found(n, ev->enr, SOURCE_DISCV5, now);
-        }
-        d->answered += ev->kind == DISCV5_LIVE;
+        on_found(n, ev, now);
         break;
     case DISCV5_LOOKUP_DONE:
-        d->lookup_running = false;
-        d->lookup_ns = now.mono_ns + (n->peers.n_connected >= n->cfg.target_peers ? LOOKUP_SATED_NS
-                                      : n->cfg.local_network                      ? LOOKUP_LOCAL_NS
-                                                             : LOOKUP_WANTING_NS);
+        looked(n, now);
         break;
     case DISCV5_ADDRESS:
         on_address(n, ev, now);
@@ -248,45 +285,57 @@ void discovery_on_datagram(struct node *n, const struct port_event *ev, struct n
     }
 }
 
-/* One line that says why there are no peers. */
-static void watch(struct node *n, struct now now)
+/* No node was live for a while, and one is again: it was our link. */
+static void note_link(struct node *n, struct now now)
 {
     struct discovery *d = &n->discovery;
 
-    if (n->peers.n_connected != 0) {
-        d->no_peers_told_ns = now.mono_ns;
+    if (discv5_live_count(d->engine) == 0) {
+        d->dead_ns = earlier(d->dead_ns, now.mono_ns);
         return;
     }
-    if (now.mono_ns < d->no_peers_told_ns + NO_PEERS_AFTER_NS) {
-        return;
+    if (d->dead_ns != NEVER && now.mono_ns - d->dead_ns >= LINK_GONE_NS) {
+        LOG(n->log, LOG_INFO, "discovery", "nodes answer again",
+            L_U64("silent_s", (now.mono_ns - d->dead_ns) / SECONDS(1)));
+        peers_forgive(n, now);
+        d->lookup_ns = now.mono_ns;
     }
-    d->no_peers_told_ns = now.mono_ns;
-    const char *why = n->cfg.n_boot == 0 && n->peers.by_id.n == 0
-                          ? "no boot node is known: give --boot-nodes"
-                      : d->answered == 0
-                          ? "no boot node answers: is there a way to the Internet, and is UDP open?"
-                      : n->peers.by_id.n == 0 ? "nodes answer, but none is of our fork digest"
-                                              : "nodes are known, but none lets us connect";
-    LOG(n->log, LOG_WARN, "discovery", "no peers", L_STR("why", why),
-        L_U64("packets_sent", d->sent), L_U64("nodes_answered", d->answered),
-        L_U64("peers_known", n->peers.by_id.n));
+    d->dead_ns = NEVER;
 }
 
-void discovery_tick(struct node *n, struct now now)
+/* Around a random target; or, while some subnet of ours has too few peers, for those. */
+static void look(struct node *n, struct now now)
 {
     struct discovery *d = &n->discovery;
     struct node_id target;
     uint32_t lookup;
 
+    want_update(n, now);
+    want_target(n, now, &target);
+    d->search = 0;
+    d->hits = 0;
+    if (want_anything(n)) {
+        d->lookup_running = discv5_search(d->engine, &target, SEARCH_WIDTH, now, &lookup) == E_OK;
+        d->search = d->lookup_running ? lookup : 0;
+    } else {
+        d->lookup_running = discv5_lookup(d->engine, &target, now, &lookup) == E_OK;
+    }
+    d->lookup_ns = now.mono_ns + LOOKUP_WANTING_NS;
+}
+
+void discovery_tick(struct node *n, struct now now)
+{
+    struct discovery *d = &n->discovery;
+
+    watch_tick(n, now);
+    history_tick(n, now);
     if (d->engine == NULL) {
         return;
     }
     discv5_tick(d->engine, now);
-    watch(n, now);
+    note_link(n, now);
     if (!d->lookup_running && now.mono_ns >= d->lookup_ns && !n->stopping) {
-        rng_fill(n->rng, target.b, sizeof target.b);
-        d->lookup_running = discv5_lookup(d->engine, &target, now, &lookup) == E_OK;
-        d->lookup_ns = now.mono_ns + LOOKUP_WANTING_NS;
+        look(n, now);
     }
 }
 
@@ -297,5 +346,6 @@ uint64_t discovery_deadline(const struct node *n)
     if (d->engine == NULL) {
         return NEVER;
     }
-    return earlier(discv5_deadline(d->engine), d->lookup_running ? NEVER : d->lookup_ns);
+    return earlier(discv5_deadline(d->engine),
+                   earlier(d->kept_ns, d->lookup_running ? NEVER : d->lookup_ns));
 }

@@ -222,9 +222,13 @@ static void on_goodbye(struct node *n, struct peer *p, struct view ssz, struct n
         }
     }
     snprintf(p->why, sizeof p->why, "remote said goodbye %llu: %s", (unsigned long long)code, text);
+    watch_end(n, code == GOODBYE_TOO_MANY                    ? END_FULL
+                 : code == GOODBYE_IRRELEVANT || code == 128 ? END_WRONG_FORK
+                                                             : END_OTHER);
     host_close(n->host, p->conn, E_GOODBYE, now);
     if (!p->is_static && !n->cfg.local_network) {
         p->retry_ns = now.mono_ns + wait_ns;
+        p->sent_away = true;
         p->failures = 8; /* so that the end of the connection does not shorten it */
     }
 }
@@ -292,6 +296,7 @@ void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now 
     } else if (strcmp(m->name, "metadata") == 0) {
         metadata_read(m->chunk_type, ev->data, &p->metadata);
         p->has_metadata = true;
+        subnets_of_metadata(n, &p->id, &p->metadata, &p->serves);
     }
 }
 
@@ -302,7 +307,7 @@ static void ping_missed(struct node *n, struct peer *p, const struct rpc_event *
         return;
     }
     if (++p->pings_missed >= PINGS_MISSED_MAX) {
-        host_close(n->host, p->conn, E_TIMEOUT, now);
+        host_close(n->host, p->conn, E_UNRESPONSIVE, now);
     }
 }
 

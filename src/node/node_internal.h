@@ -31,6 +31,7 @@
 
 #define PEERS_KNOWN_MAX    4096u /* entries, connected or not; the oldest idle one goes first */
 #define PEERS_DIALLING_MAX 16u   /* dials under way at once */
+#define NO_PEERS_AFTER_NS  SECONDS(20) /* without any: a line that says why */
 #define AGENT_MAX          IDENTIFY_TEXT_MAX
 #define WHY_MAX            256u
 
@@ -52,7 +53,21 @@ enum goodbye {
     GOODBYE_BANNED = 251,
 };
 
-enum peer_source { SOURCE_INBOUND, SOURCE_DISCV5, SOURCE_BOOT, SOURCE_STATIC, SOURCE_DNS };
+/* From what says least to what says most. */
+enum peer_source {
+    SOURCE_INBOUND,
+    SOURCE_KEPT,
+    SOURCE_DISCV5,
+    SOURCE_DNS,
+    SOURCE_BOOT,
+    SOURCE_STATIC
+};
+
+struct subnets { /* that somebody serves, or that we lack */
+    uint64_t attestation;
+    uint8_t sync;
+    struct column_set columns;
+};
 
 struct eth_status { /* both versions; v1 has no earliest slot */
     uint8_t fork_digest[4];
@@ -78,6 +93,12 @@ struct peer {
     struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
     unsigned blame;         /* points for answers of no use: see ask_blame() */
     unsigned pings_missed;  /* in a row */
+    bool sent_away;         /* its last word was a goodbye: it is not a matter of links */
+    struct subnets serves;  /* by its metadata, or by its record */
+    /* its history, as history.c keeps it */
+    uint64_t last_s;
+    uint32_t successes;
+    bool changed, on_disk;
     struct eth_status status;
     uint8_t vote_root[32]; /* the newest block that it told us of, by status or gossip */
     uint64_t vote_slot;
@@ -114,6 +135,9 @@ struct lists {
     uint64_t request;       /* the port's, 0 while none is under way */
 };
 
+/* How dials and connections end, for the line that says why there are no peers. */
+enum end_kind { END_REFUSED, END_TIMED_OUT, END_WRONG_FORK, END_FULL, END_OTHER, ENDS };
+
 struct discovery {
     struct discv5 *engine; /* NULL: disabled */
     struct enr record;
@@ -121,8 +145,19 @@ struct discovery {
     uint64_t lookup_ns; /* when the next one begins */
     bool lookup_running;
     struct addr voted4, voted6;
-    uint64_t no_peers_told_ns; /* the watchdog's last line */
     uint64_t sent, answered;
+    /* want.c */
+    struct subnets lacks;
+    uint32_t search;         /* under way, for what is lacking; 0: none */
+    unsigned hits;           /* candidates that it came across and that serve some of it */
+    uint64_t search_wait_ns; /* to the next one: longer after each without a hit */
+    /* watch.c */
+    uint64_t ends[ENDS]; /* since the last line */
+    uint64_t watch_ns, watch_wait_ns;
+    uint64_t dead_ns; /* no node is live since then; NEVER: some are */
+    /* history.c */
+    uint64_t kept_ns;
+    size_t kept_n; /* on disk */
 };
 
 /* A block of the tree; its bytes are in the store. */
@@ -238,7 +273,8 @@ struct peer *peer_by_conn(const struct node *n, conn_id c);
 struct peer *peer_by_id(const struct node *n, const struct peer_id *id);
 /* A record that discovery found: a candidate to dial when it is of our fork. */
 bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now);
-void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now);
+struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source source,
+                         struct now now); /* NULL: none */
 /* All addresses, 1 to HOST_ADDRS_MAX, of a peer that the user named. False: it is us. */
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
                      size_t n_addrs, enum peer_source source, struct now now);
@@ -280,6 +316,27 @@ void discovery_pump(struct node *n, struct now now);
 uint64_t discovery_deadline(const struct node *n);
 /* Fork, subnets or address may have changed: sign a new record when they did. */
 void discovery_refresh(struct node *n, struct now now);
+
+/* want.c: what few peers serve */
+void subnets_of_record(const struct node *n, const struct enr *e, struct subnets *ret);
+void subnets_of_metadata(const struct node *n, const struct peer_id *id,
+                         const struct node_metadata *m, struct subnets *ret);
+bool subnets_meet(const struct subnets *a, const struct subnets *b);
+void want_update(struct node *n, struct now now); /* discovery.lacks */
+bool want_anything(const struct node *n);
+/* A target for a search: in the part of the id space where what we lack is served. */
+void want_target(struct node *n, struct now now, struct node_id *ret);
+
+/* watch.c */
+void watch_end(struct node *n, enum end_kind kind);
+enum end_kind watch_kind(enum err e, const char *text);
+void watch_tick(struct node *n, struct now now);
+
+/* history.c: nodes found, over restarts */
+void history_load(struct node *n, struct now now);
+void history_tick(struct node *n, struct now now);
+void history_write(struct node *n); /* what has changed, now */
+void history_forget(struct node *n, struct peer *p);
 
 /* handshake.c: status, ping, metadata, goodbye */
 void handshake_begin(struct node *n, struct peer *p, struct now now);

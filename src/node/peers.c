@@ -15,8 +15,8 @@
 #define CANDIDATES_SEEN     64u /* candidates drawn from at random in one tick */
 
 static const char *const source_names[] = {
-    [SOURCE_INBOUND] = "inbound", [SOURCE_DISCV5] = "discv5", [SOURCE_BOOT] = "boot",
-    [SOURCE_STATIC] = "static",   [SOURCE_DNS] = "dns",
+    [SOURCE_INBOUND] = "inbound", [SOURCE_KEPT] = "kept",     [SOURCE_DISCV5] = "discv5",
+    [SOURCE_BOOT] = "boot",       [SOURCE_STATIC] = "static", [SOURCE_DNS] = "dns",
 };
 
 const char *peer_source_name(enum peer_source s)
@@ -83,6 +83,7 @@ static bool forget_one(struct node *n)
         struct peer *peer = *p;
 
         if (peer->state == PEER_DISCONNECTED && !peer->is_static && !peer->trusted) {
+            history_forget(n, peer);
             map_remove(&n->peers.by_id, &peer->id);
             peer_free(peer);
             return true;
@@ -108,7 +109,7 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
 
     if (p != NULL) {
         /* Where it was found says more than that it came by itself. */
-        p->source = p->source == SOURCE_INBOUND ? source : p->source;
+        p->source = p->source <= SOURCE_KEPT ? source : p->source;
         return p;
     }
     if (n->peers.by_id.n >= PEERS_KNOWN_MAX && !forget_one(n)) {
@@ -145,31 +146,38 @@ bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now
            memcmp(fork.digest, ours->digest, sizeof fork.digest) == 0;
 }
 
-void peers_found(struct node *n, const struct enr *e, enum peer_source source, struct now now)
+struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source source,
+                         struct now now)
 {
     struct addr at;
     struct peer_id id;
 
     if (!peers_of_our_fork(n, e, now)) {
-        return;
+        watch_end(n, END_WRONG_FORK);
+        return NULL;
     }
     if (!(enr_endpoint(e, 4, "tcp", &at) && peers_may_dial(n, &at)) &&
         !(enr_endpoint(e, 6, "tcp", &at) && peers_may_dial(n, &at))) {
-        return;
+        return NULL;
     }
     peer_id_from_secp(e->public, &id);
     struct peer *p = peer_id_eq(&id, &n->id) ? NULL : peer_get_or_make(n, &id, source);
     if (p == NULL) {
-        return;
+        return NULL;
     }
     if (p->enr == NULL) {
         p->enr = mem_zalloc(sizeof *p->enr);
     }
-    if (e->seq >= p->enr->seq) {
+    if (p->enr->n == 0 || e->seq > p->enr->seq) {
         *p->enr = *e;
         p->addr = p->state == PEER_DISCONNECTED ? at : p->addr;
+        p->changed = true;
+        if (!p->has_metadata) { /* which is newer than any record */
+            subnets_of_record(n, e, &p->serves);
+        }
     }
     n->peers.tick_ns = 0;
+    return p;
 }
 
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
@@ -232,7 +240,7 @@ void peers_forgive(struct node *n, struct now now)
     MAP_EACH(&n->peers.by_id, struct peer *, slot) {
         struct peer *p = *slot;
 
-        if (p->state == PEER_DISCONNECTED && p->failures > 0) {
+        if (p->state == PEER_DISCONNECTED && p->failures > 0 && !p->sent_away) {
             p->failures = 0;
             p->retry_ns = now.mono_ns;
         }
@@ -245,6 +253,13 @@ static bool wants_dial(const struct node *n, const struct peer *p, struct now no
     return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->addr.family != 0 &&
            p->source != SOURCE_INBOUND &&
            (p->is_static || n->peers.n_connected + n->peers.n_connecting < n->cfg.target_peers);
+}
+
+/* What we lack counts most, then that it let us connect before. */
+static unsigned worth_of(const struct node *n, const struct peer *p)
+{
+    return 2u * subnets_meet(&p->serves, &n->discovery.lacks) +
+           (p->successes > 0 && p->failures == 0);
 }
 
 /* Named peers first, then a random draw of those that discovery found. */
@@ -272,9 +287,11 @@ static void dial_some(struct node *n, struct now now)
         }
     }
     rng_shuffle(n->rng, draw, n_draw, sizeof draw[0]);
-    for (size_t i = 0; i < n_draw && n->peers.n_connecting < PEERS_DIALLING_MAX; i++) {
-        if (wants_dial(n, draw[i], now)) {
-            dial(n, draw[i], now);
+    for (unsigned worth = 4; worth-- > 0;) {
+        for (size_t i = 0; i < n_draw && n->peers.n_connecting < PEERS_DIALLING_MAX; i++) {
+            if (worth_of(n, draw[i]) == worth && wants_dial(n, draw[i], now)) {
+                dial(n, draw[i], now);
+            }
         }
     }
 }
@@ -327,6 +344,10 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
         p->addr = ev->addr;
     }
     p->failures = 0;
+    p->successes++;
+    p->last_s = now.wall_ns / SECONDS(1);
+    p->changed = true;
+    p->sent_away = false;
     p->blame /= 2; /* what it did is not forgotten for a new connection */
     p->why[0] = '\0';
     p->since_ns = now.mono_ns;
@@ -346,6 +367,10 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
     }
     if (p->state == PEER_CONNECTING || err_table[ev->error].fault == FAULT_REMOTE) {
         p->failures++;
+        p->changed = true;
+    }
+    if (p->state == PEER_CONNECTING || ev->error == E_STATUS_FORK) {
+        watch_end(n, watch_kind(ev->error, ev->text));
     }
     p->retry_ns = now.mono_ns + retry_after(p);
     if (p->why[0] == '\0') {

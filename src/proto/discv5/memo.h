@@ -25,6 +25,7 @@ bool d5_memo_is_news(struct memo *m, const struct node_id *id, uint64_t seq);
 /* The node did not answer: each time in a row it is left alone for longer. */
 void d5_memo_failed(struct memo *m, const struct node_id *id, uint64_t mono_ns);
 void d5_memo_answered(struct memo *m, const struct node_id *id);
+void d5_memo_forgive(struct memo *m); /* it was our link: every node may be asked */
 bool d5_memo_may_ask(const struct memo *m, const struct node_id *id, uint64_t mono_ns);
 
 /*

@@ -213,6 +213,7 @@ void d5_refresh_adjust(struct discv5 *d, struct now now)
     if (empty != d->empty) {
         d->empty = empty;
         d->announced = false;
+        d5_memo_forgive(&d->memo);
         d->refresh_wait_ns = REFRESH_EMPTY;
         timer_set(&d->timers, &d->refresh, now.mono_ns);
     }

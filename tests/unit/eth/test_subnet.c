@@ -175,6 +175,37 @@ static void columns_of_a_group(void **state)
     table_close(t);
 }
 
+/* Most random ids with the prefix have the subnet, and none of a thousand others' share that. */
+static void ids_of_the_prefix_have_the_subnet(void **state)
+{
+    const struct network *net = *state;
+    struct rng_seeded rng;
+    unsigned with = 0, without = 0;
+
+    rng_seeded_init(&rng, 4);
+    for (unsigned i = 0; i < 2000; i++) {
+        uint64_t subnet = i % 64, epoch = 419072 + i / 7;
+        uint8_t id[32], first = subnet_id_prefix(net, subnet, epoch, &rng.base);
+
+        rng_fill(&rng.base, id, sizeof id);
+        without += (subnets_of_node(net, id, epoch) >> subnet & 1) != 0;
+        id[0] = (uint8_t)((first & 0xfc) | (id[0] & 3));
+        with += (subnets_of_node(net, id, epoch) >> subnet & 1) != 0;
+    }
+    assert_true(without < 150); /* 2 of 64 */
+    assert_true(with > 1000);   /* all, but for those whose period is the other one */
+}
+
+static void unshuffling_undoes_shuffling(void **state)
+{
+    const uint8_t seed[32] = {7};
+    (void)state;
+
+    for (uint64_t i = 0; i < 64; i++) {
+        assert_int_equal(unshuffled_index(shuffled_index(i, 64, seed, 90), 64, seed, 90), i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +216,8 @@ int main(void)
         cmocka_unit_test(attnets_count_bits_from_the_lowest),
         cmocka_unit_test(custody_groups_of_a_node_id),
         cmocka_unit_test(columns_of_a_group),
+        cmocka_unit_test(ids_of_the_prefix_have_the_subnet),
+        cmocka_unit_test(unshuffling_undoes_shuffling),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

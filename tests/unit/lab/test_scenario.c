@@ -79,8 +79,9 @@ static const struct {
     {"latency 2s 1s", "line 1: latency: wanted is the lower one first"},
     {"slot 10ms", "line 1: slot: wanted is a time of at least 1s"},
     {"producer 5-3", "line 1: producer: wanted is a node or nodes: 7, 7-12"},
-    {"at 5s explode 3",
-     "line 1: at: wanted is partition, heal, kill, stop, start, loss or latency after the time"},
+    {"at 5s explode 3", "line 1: at: wanted is partition, heal, kill, stop, start, loss, latency, "
+                        "move, clock-ahead or "
+                        "clock-back after the time"},
     {"at 5s kill", "line 1: at: wanted is another number of words"},
     {"expect joy", "line 1: expect: wanted is peers, found, mesh, blocks, delivered or same-head"},
     {"expect delivered 9% in 4s", "line 1: expect: wanted is SHARE within TIME"},
