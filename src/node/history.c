@@ -15,9 +15,8 @@
 #define HISTORY_MAX         1024u /* ten times the usual target; 340 KiB */
 #define HISTORY_FAILURES    6u    /* in a row: some hours of trying */
 #define HISTORY_INTERVAL_NS SECONDS(60)
-#define HISTORY_OLD_S       (14u * 86400u) /* one that failed since, and was not met for so long, goes \
-                                            */
-#define HISTORY_HINTS 64u                  /* the best are told to discv5, whose pace they keep */
+#define HISTORY_OLD_S       (14u * 86400u) /* failed since, and not met for so long: it goes */
+#define HISTORY_HINTS       64u            /* the best are told to discv5, whose pace they keep */
 
 size_t history_encode(const struct history *k, uint8_t out[static HISTORY_SIZE_MAX])
 {
