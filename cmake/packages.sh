@@ -7,6 +7,7 @@ P2PD_BUILD_PACKAGES=(
     cmake ninja-build gcc libc6-dev pkg-config
     libsodium-dev libsecp256k1-dev libssl-dev libsnappy-dev libuv1-dev libc-ares-dev liblmdb-dev
     libyaml-dev libjansson-dev libmicrohttpd-dev libcmocka-dev
+    libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev
 )
 
 # To test it: a second compiler with its fuzzer, the source checks, valgrind, what the peers' native parts build with, and

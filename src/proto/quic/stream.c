@@ -1,0 +1,473 @@
+/* Streams of one connection, as a multiplexer without frames. */
+#include "state.h"
+
+#include <string.h>
+
+static struct quic_stream *get(const struct quic_conn *c, uint32_t sid)
+{
+    struct quic_stream **found = map_get(&c->streams, &sid);
+
+    return found == NULL ? NULL : *found;
+}
+
+static struct quic_conn *conn_of(const struct mux *m)
+{
+    return (struct quic_conn *)(uintptr_t)m; /* mux is its first member */
+}
+
+/* ---- events ---- */
+
+/* EVENTS_MAX and INBOX_MAX lie over what windows and stream limits let a remote cause. */
+static int push(struct quic_conn *c, enum mux_kind kind, uint32_t sid, struct view data)
+{
+    struct stream_event ev = {.kind = kind, .sid = sid, .n = data.n};
+
+    if (buf_append_view(&c->inbox, data) != E_OK ||
+        buf_append(&c->events, &ev, sizeof ev) != E_OK) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    if (!c->told_streams) {
+        c->told_streams = true;
+        quic_tell(c->q, QUIC_STREAMS, c);
+    }
+    return 0;
+}
+
+static struct quic_stream *stream_new(struct quic_conn *c, uint32_t sid)
+{
+    bool is_new;
+    struct quic_stream **slot = map_put(&c->streams, &sid, &is_new);
+
+    if (slot == NULL || !is_new) {
+        return NULL;
+    }
+    struct quic_stream *s = mem_zalloc(sizeof *s);
+    *s = (struct quic_stream){.conn = c, .sid = sid};
+    *slot = s;
+    c->mux.n_streams++;
+    return s;
+}
+
+/* ---- what is to be sent ---- */
+
+void quic_stream_unready(struct quic_stream *s)
+{
+    struct quic_conn *c = s->conn;
+    struct quic_stream *before = NULL;
+
+    if (!s->ready) {
+        return;
+    }
+    for (struct quic_stream *i = c->ready_first; i != s; i = i->ready_next) {
+        before = i;
+    }
+    if (before != NULL) {
+        before->ready_next = s->ready_next;
+    } else {
+        c->ready_first = s->ready_next;
+    }
+    c->ready_last = c->ready_last == s ? before : c->ready_last;
+    s->ready = false;
+}
+
+void quic_stream_ready(struct quic_stream *s)
+{
+    struct quic_conn *c = s->conn;
+    bool work = s->sent < s->end || (s->fin_wanted && !s->fin_sent);
+
+    if (s->ready || !work || s->silenced || s->forgotten) {
+        return;
+    }
+    s->ready = true;
+    s->ready_next = NULL;
+    if (c->ready_last != NULL) {
+        c->ready_last->ready_next = s;
+    } else {
+        c->ready_first = s;
+    }
+    c->ready_last = s;
+    quic_dirty(c);
+}
+
+static void drop_pieces(struct quic_stream *s)
+{
+    for (struct piece *p = s->first, *next; p != NULL; p = next) {
+        next = p->next;
+        blob_unref(p->blob);
+        mem_free(p);
+    }
+    s->first = s->last = NULL;
+    s->acked = s->end = s->sent;
+}
+
+static void stream_free(struct quic_stream *s)
+{
+    struct quic_conn *c = s->conn;
+
+    quic_stream_unready(s);
+    drop_pieces(s);
+    map_remove(&c->streams, &s->sid);
+    c->mux.n_streams--;
+    mem_free(s);
+}
+
+void quic_streams_free(struct quic_conn *c)
+{
+    MAP_EACH(&c->streams, struct quic_stream *, s) {
+        stream_free(*s);
+    }
+}
+
+size_t quic_stream_unsent(const struct quic_stream *s, ngtcp2_vec *out, size_t max,
+                          size_t *ret_bytes)
+{
+    uint64_t skip = s->sent - s->acked;
+    size_t n = 0;
+
+    *ret_bytes = 0;
+    for (struct piece *p = s->first; p != NULL && n < max; p = p->next) {
+        if (skip >= p->n) {
+            skip -= p->n;
+            continue;
+        }
+        size_t k = p->n - (size_t)skip;
+        out[n++] = (ngtcp2_vec){p->blob->b + p->offset + skip, k};
+        *ret_bytes += k;
+        skip = 0;
+    }
+    return n;
+}
+
+void quic_write(struct mux *m, uint32_t sid, struct blob *b, size_t offset, size_t n)
+{
+    struct quic_stream *s = get(conn_of(m), sid);
+
+    if (s == NULL || s->silenced || s->forgotten || s->fin_wanted || n == 0) {
+        return;
+    }
+    struct piece *p = mem_alloc(sizeof *p);
+    *p = (struct piece){.blob = blob_ref(b), .offset = offset, .n = n};
+    if (s->last != NULL) {
+        s->last->next = p;
+    } else {
+        s->first = p;
+    }
+    s->last = p;
+    s->end += n;
+    quic_stream_ready(s);
+}
+
+/* ---- callbacks of ngtcp2 ---- */
+
+static int on_stream_open(ngtcp2_conn *conn, int64_t id, void *user)
+{
+    struct quic_conn *c = user;
+
+    /* 2^30 streams on one connection: it has served its time. */
+    if (id > UINT32_MAX || stream_new(c, (uint32_t)id) == NULL) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    (void)conn;
+    return push(c, MUX_OPENED, (uint32_t)id, (struct view){0});
+}
+
+static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offset,
+                   const uint8_t *data, size_t n, void *user, void *stream_user)
+{
+    struct quic_conn *c = user;
+    struct quic_stream *s = get(c, (uint32_t)id);
+    int e = 0;
+
+    (void)offset;
+    (void)stream_user;
+    if (s == NULL || s->forgotten) {
+        ngtcp2_conn_extend_max_offset(conn, n);
+        return 0;
+    }
+    if (n != 0) {
+        s->owed += n;
+        e = push(c, MUX_DATA, s->sid, view_of(data, n));
+    }
+    if (e == 0 && (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0) {
+        e = push(c, MUX_HALF_CLOSED, s->sid, (struct view){0});
+    }
+    return e;
+}
+
+static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, void *user,
+                    void *stream_user)
+{
+    struct quic_stream *s = get(user, (uint32_t)id);
+
+    (void)conn;
+    (void)stream_user;
+    if (s == NULL || s->first == NULL || offset + n <= s->acked) {
+        return 0;
+    }
+    uint64_t gone = offset + n - s->acked;
+    s->acked = offset + n;
+    while (gone != 0 && s->first != NULL) {
+        struct piece *p = s->first;
+        size_t k = gone < p->n ? (size_t)gone : p->n;
+        p->offset += k;
+        p->n -= k;
+        gone -= k;
+        if (p->n == 0) {
+            s->first = p->next;
+            s->last = s->first == NULL ? NULL : s->last;
+            blob_unref(p->blob);
+            mem_free(p);
+        }
+    }
+    return 0;
+}
+
+static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t code, void *user,
+                           void *stream_user)
+{
+    struct quic_conn *c = user;
+    struct quic_stream *s = get(c, (uint32_t)id);
+
+    (void)flags;
+    (void)code;
+    (void)stream_user;
+    if (!ngtcp2_conn_is_local_stream(conn, id)) {
+        ngtcp2_conn_extend_max_streams_bidi(conn, 1);
+    }
+    if (s != NULL) {
+        /* What its user has not taken yet must not narrow the connection for ever. */
+        ngtcp2_conn_extend_max_offset(conn, s->owed);
+        stream_free(s);
+    }
+    return 0;
+}
+
+static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, uint64_t code,
+                           void *user, void *stream_user)
+{
+    struct quic_conn *c = user;
+    struct quic_stream *s = get(c, (uint32_t)id);
+
+    (void)conn;
+    (void)final_size;
+    (void)code;
+    (void)stream_user;
+    if (s == NULL || s->forgotten || s->reset_by_remote) {
+        return 0;
+    }
+    s->reset_by_remote = true;
+    return push(c, MUX_RESET, s->sid, (struct view){0});
+}
+
+/* The remote reads no more, but may still write: libp2p's close of the reading side. ngtcp2
+ * answers with a reset of ours. */
+static int on_stop_sending(ngtcp2_conn *conn, int64_t id, uint64_t code, void *user,
+                           void *stream_user)
+{
+    struct quic_stream *s = get(user, (uint32_t)id);
+
+    (void)conn;
+    (void)code;
+    (void)stream_user;
+    if (s != NULL) {
+        quic_stream_unready(s);
+        s->silenced = true;
+    }
+    return 0;
+}
+
+static int on_window(ngtcp2_conn *conn, int64_t id, uint64_t max, void *user, void *stream_user)
+{
+    struct quic_stream *s = get(user, (uint32_t)id);
+
+    (void)conn;
+    (void)max;
+    (void)stream_user;
+    if (s != NULL) {
+        quic_stream_ready(s);
+    }
+    return 0;
+}
+
+void quic_stream_callbacks(ngtcp2_callbacks *cb)
+{
+    cb->stream_open = on_stream_open;
+    cb->recv_stream_data = on_data;
+    cb->acked_stream_data_offset = on_acked;
+    cb->stream_close = on_stream_close;
+    cb->stream_reset = on_stream_reset;
+    cb->stream_stop_sending = on_stop_sending;
+    cb->extend_max_stream_data = on_window;
+}
+
+/* ---- struct mux ---- */
+
+static size_t room(const struct mux *m, uint32_t sid)
+{
+    struct quic_conn *c = conn_of(m);
+    struct quic_stream *s = get(c, sid);
+
+    if (s == NULL) {
+        return 0;
+    }
+    if (s->silenced || s->forgotten) {
+        return SIZE_MAX; /* taken and dropped */
+    }
+    uint64_t ahead = s->end - s->sent;
+    uint64_t n = ngtcp2_conn_get_max_stream_data_left(c->conn, sid);
+    uint64_t whole = ngtcp2_conn_get_max_data_left(c->conn);
+    uint64_t cwnd = ngtcp2_conn_get_cwnd_left(c->conn);
+    n = n < whole ? n : whole;
+    n = n < cwnd ? n : cwnd;
+    n = n < AHEAD_MAX ? n : AHEAD_MAX;
+    s->starved = n <= ahead;
+    return s->starved ? 0 : (size_t)(n - ahead);
+}
+
+void quic_streams_after_read(struct quic_conn *c)
+{
+    MAP_EACH(&c->streams, struct quic_stream *, each) {
+        struct quic_stream *s = *each;
+        if (s->reset_by_remote && !s->forgotten) {
+            s->forgotten = true;
+            quic_stream_unready(s);
+            drop_pieces(s);
+            (void)ngtcp2_conn_shutdown_stream_write(c->conn, s->sid, 0);
+            continue;
+        }
+        if (s->starved && room(&c->mux, s->sid) != 0) {
+            (void)push(c, MUX_WRITABLE, s->sid, (struct view){0});
+        }
+        quic_stream_ready(s);
+    }
+}
+
+static enum err op_feed(struct mux *m, struct view *in, uint64_t now_ns, struct mux_event *ev)
+{
+    struct quic_conn *c = conn_of(m);
+    struct stream_event e;
+
+    (void)in;
+    (void)now_ns;
+    buf_consume(&c->inbox, c->inbox_taken);
+    c->inbox_taken = 0;
+    *ev = (struct mux_event){.kind = MUX_NONE};
+    if (c->events.n == 0) {
+        return E_OK;
+    }
+    memcpy(&e, c->events.p, sizeof e);
+    buf_consume(&c->events, sizeof e);
+    *ev = (struct mux_event){.kind = e.kind, .sid = e.sid, .data = view_of(c->inbox.p, e.n)};
+    c->inbox_taken = e.n;
+    return E_OK;
+}
+
+static enum err op_open(struct mux *m, uint32_t *ret_sid)
+{
+    struct quic_conn *c = conn_of(m);
+    int64_t id;
+
+    if (c->step != STEP_UP || ngtcp2_conn_open_bidi_stream(c->conn, &id, NULL) != 0) {
+        return E_STREAMS_MAX;
+    }
+    if (id > UINT32_MAX || stream_new(c, (uint32_t)id) == NULL) {
+        (void)ngtcp2_conn_shutdown_stream(c->conn, id, 0);
+        return E_STREAMS_MAX;
+    }
+    *ret_sid = (uint32_t)id;
+    return E_OK;
+}
+
+static void op_end(struct mux *m, uint32_t sid)
+{
+    struct quic_stream *s = get(conn_of(m), sid);
+
+    if (s != NULL) {
+        s->fin_wanted = true;
+        quic_stream_ready(s);
+    }
+}
+
+static void op_reset(struct mux *m, uint32_t sid)
+{
+    struct quic_conn *c = conn_of(m);
+    struct quic_stream *s = get(c, sid);
+
+    if (s == NULL || s->forgotten) {
+        return;
+    }
+    s->forgotten = true;
+    quic_stream_unready(s);
+    drop_pieces(s);
+    ngtcp2_conn_extend_max_offset(c->conn, s->owed);
+    s->owed = 0;
+    (void)ngtcp2_conn_shutdown_stream(c->conn, sid, 0);
+    quic_dirty(c);
+}
+
+static void op_consumed(struct mux *m, uint32_t sid, size_t n, uint64_t now_ns)
+{
+    struct quic_conn *c = conn_of(m);
+    struct quic_stream *s = get(c, sid);
+
+    (void)now_ns;
+    if (s == NULL || n == 0) {
+        return;
+    }
+    n = n < s->owed ? n : (size_t)s->owed;
+    s->owed -= n;
+    if (!s->forgotten) {
+        (void)ngtcp2_conn_extend_max_stream_offset(c->conn, sid, n);
+    }
+    ngtcp2_conn_extend_max_offset(c->conn, n);
+    quic_dirty(c);
+}
+
+/* QUIC acknowledges by itself and keeps the connection alive; a round trip that the user asks for
+ * is measured by libp2p's ping. Its close is the connection's, and frames it heads itself. */
+static void op_ping(struct mux *m, uint64_t now_ns)
+{
+    (void)m;
+    (void)now_ns;
+}
+
+static void op_go_away(struct mux *m, uint32_t code)
+{
+    (void)m;
+    (void)code;
+}
+
+static size_t op_head(struct mux *m, uint32_t sid, size_t n, uint8_t out[static MUX_HEAD_MAX])
+{
+    (void)m;
+    (void)sid;
+    (void)n;
+    (void)out;
+    return 0;
+}
+
+const struct mux_ops quic_ops = {
+    .protocol = "/quic-v1",
+    .feed = op_feed,
+    .open = op_open,
+    .room = room,
+    .head = op_head,
+    .end = op_end,
+    .reset = op_reset,
+    .consumed = op_consumed,
+    .ping = op_ping,
+    .go_away = op_go_away,
+};
+
+uint64_t quic_rtt(const struct mux *m)
+{
+    ngtcp2_conn_stat stat;
+
+    ngtcp2_conn_get_conn_stat(conn_of(m)->conn, &stat);
+    return stat.first_rtt_sample_ts == UINT64_MAX ? 0 : stat.smoothed_rtt;
+}
+
+uint64_t quic_packets(const struct mux *m)
+{
+    return conn_of(m)->packets_in;
+}
