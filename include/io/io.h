@@ -22,7 +22,7 @@ struct io_watch;
 
 struct io_config {
     /* family 0: do not listen there. Port 0: any; the port struct tells which. */
-    struct addr tcp4, tcp6, udp4, udp6;
+    struct addr tcp4, tcp6, udp4, udp6, quic4, quic6;
     struct addr dns[IO_DNS_MAX]; /* servers to ask for names; none: the machine's settings */
     size_t n_dns;
     int64_t wall_offset_ns; /* added to the wall clock, for tests */

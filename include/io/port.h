@@ -21,7 +21,7 @@ enum port_kind {
     PORT_BYTES,     /* conn, bytes: may be changed in place; gone after the call */
     PORT_WRITABLE,  /* conn: write took less than offered before, and can take more now */
     PORT_CLOSED,    /* conn is gone: error (E_OK: the remote ended it); also for failed dials */
-    PORT_DATAGRAM,  /* addr, bytes */
+    PORT_DATAGRAM,  /* socket, addr, bytes */
     PORT_TICK,      /* the deadline set by port_arm() has come */
     PORT_TURN,      /* end of a loop turn in which events came: flush what gathered */
     PORT_WORK,      /* job done */
@@ -34,12 +34,16 @@ enum port_kind {
  * behind its length, be16; of the others addrs are in the order to try them, with port 0. */
 enum port_names { NAMES_IP = 0, NAMES_IP4 = 4, NAMES_IP6 = 6, NAMES_TEXT = 16 };
 
+/* The UDP sockets, one of each a family. */
+enum port_socket { PORT_DISCV5, PORT_QUIC };
+
 #define PORT_ADDRS_MAX 16u        /* addresses of one name: a dialler tries no more */
 #define PORT_TEXTS_MAX (16 * KIB) /* bytes of one name's texts: an answer over it is an error */
 
 struct port_event {
     enum port_kind kind;
     uint64_t conn;
+    enum port_socket socket;
     struct addr addr;
     uint8_t *bytes;
     size_t n;
@@ -70,7 +74,9 @@ struct port_ops {
     size_t (*write)(struct port *p, uint64_t conn, const struct view *pieces, size_t n);
     void (*pause)(struct port *p, uint64_t conn, bool paused); /* stop or resume PORT_BYTES */
     void (*close)(struct port *p, uint64_t conn, bool abort);  /* abort: drop unsent bytes, RST */
-    void (*send)(struct port *p, const struct addr *to, struct view datagram); /* may drop */
+    /* May drop it. */
+    void (*send)(struct port *p, enum port_socket from, const struct addr *to,
+                 struct view datagram);
     void (*arm)(struct port *p, uint64_t deadline_ns); /* one deadline; NEVER: none */
     void (*work)(struct port *p, struct port_job *job);
     /* PORT_NAMES follows in bounded time, with E_NOT_FOUND, E_TIMEOUT or E_IO and its text when
@@ -85,7 +91,7 @@ struct port {
     const struct port_ops *ops;
     struct port_sink *sink; /* set by the node before the run */
     /* What the world listens on: ports are filled in when 0 was asked for. family 0: not there. */
-    struct addr tcp4, tcp6, udp4, udp6;
+    struct addr tcp4, tcp6, udp4, udp6, quic4, quic6;
 };
 
 #endif

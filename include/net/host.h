@@ -87,6 +87,7 @@ struct host_config {
     size_t memory_max, memory_per_conn_max;
     uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns;
     uint64_t idle_ping_ns; /* silence after which a connection is probed; NEVER: not at all */
+    bool tcp; /* dialled; QUIC is where the port has a socket for it */
     bool yamux, mplex, early_muxer;
     bool bare; /* for simulations of thousands: TCP without encryption; see src/net/bare.c */
     /* Whom we speak with, either way: none of `deny`; one of `allow` unless it is empty. Borrowed
@@ -151,7 +152,7 @@ void host_tick(struct host *h, struct now now);
 void host_flush(struct host *h, struct now now);
 bool host_next(struct host *h, struct host_event *ret);
 
-enum host_transport { HOST_TCP, HOST_TRANSPORTS };
+enum host_transport { HOST_TCP, HOST_QUIC, HOST_TRANSPORTS };
 
 struct host_addr {
     struct addr addr;

@@ -65,8 +65,8 @@ void quic_free(struct quic *q); /* says nothing to the remotes: quic_close() fir
 /* expected NULL: any identity. E_CONNS_MAX; E_ADDRESS: no socket of that family. */
 CHECKED enum err quic_dial(struct quic *q, const struct addr *to, const struct peer_id *expected,
                            struct now now, uint64_t *ret_conn);
-/* A datagram of a QUIC socket; false when it cannot be QUIC's (discv5 may share the port). */
-void quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now);
+/* A datagram of a QUIC socket. Returns whose it is, 0: nobody's. */
+uint64_t quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now);
 void quic_tick(struct quic *q, struct now now);
 uint64_t quic_deadline(const struct quic *q); /* due at once while there is something to send */
 bool quic_next(struct quic *q, struct quic_event *ret);
@@ -80,10 +80,11 @@ struct mux *quic_mux(struct quic *q, uint64_t conn);
 /* Append bytes of a blob (a reference is held until they are acknowledged): at most room() bytes of
  * them are taken well; more would only wait here, where nothing can overtake them. */
 void quic_write(struct mux *m, uint32_t sid, struct blob *b, size_t offset, size_t n);
-/* Stop or resume granting the whole connection's window: not needed for paused streams. */
+size_t quic_held(const struct mux *m); /* bytes not yet acknowledged: what the blobs are held for */
 uint64_t quic_rtt(const struct mux *m);     /* smoothed, ns; 0: not measured */
 uint64_t quic_packets(const struct mux *m); /* received: a sign of life */
-/* Ends it: the code is told to the remote; no event follows. */
-void quic_close(struct quic *q, uint64_t conn, uint64_t code, struct now now);
+/* Ends it: the code is told to the remote; no event follows, and its mux is gone. With `patience`
+ * what was written goes out and is acknowledged before, for so long at most. */
+void quic_close(struct quic *q, uint64_t conn, uint64_t code, uint64_t patience_ns, struct now now);
 
 #endif

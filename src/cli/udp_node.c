@@ -65,7 +65,7 @@ static void pull(struct udp_node *n, struct now now)
         due = n->cfg.turn(n->self, now);
     }
     while (discv5_next_datagram(n->engine, &to, out, &size)) {
-        port->ops->send(port, &to, view_of(out, size));
+        port->ops->send(port, PORT_DISCV5, &to, view_of(out, size));
     }
     port->ops->arm(port, earlier(due, discv5_deadline(n->engine)));
 }

@@ -84,21 +84,55 @@ static void handles_init(struct io *io)
     uv_prepare_start(&io->turn, on_turn);
 }
 
-/* One place to listen; false: the text tells. */
-static bool listen_at(struct io *io, const struct addr *want, struct addr *ret, struct listener *l,
-                      struct udp_socket *u, char error[static IO_ERROR_MAX])
+/* False: the text tells. */
+static bool bound(int e, const char *kind, const struct addr *want, char error[static IO_ERROR_MAX])
 {
     char where[ADDR_TEXT_MAX];
 
-    if (want->family == 0) {
-        return true;
-    }
-    *ret = *want;
-    int e = l != NULL ? tcp_listen(io, l, ret) : udp_bind(io, u, ret);
     if (e != 0) {
-        snprintf(error, IO_ERROR_MAX, "%s %s port %u: %s", l != NULL ? "tcp" : "udp",
-                 addr_ip_text(want, where), (unsigned)want->port, uv_strerror(e));
-        return false;
+        snprintf(error, IO_ERROR_MAX, "%s %s port %u: %s", kind, addr_ip_text(want, where),
+                 (unsigned)want->port, uv_strerror(e));
+    }
+    return e == 0;
+}
+
+static bool listen_all(struct io *io, char error[static IO_ERROR_MAX])
+{
+    struct io_config *c = &io->cfg;
+    struct port *p = &io->port;
+
+    const struct {
+        const struct addr *want;
+        struct addr *ret;
+        struct listener *listener;
+    } tcp[] = {{&c->tcp4, &p->tcp4, &io->listen4}, {&c->tcp6, &p->tcp6, &io->listen6}};
+
+    const struct {
+        const char *kind;
+        const struct addr *want;
+        struct addr *ret;
+        enum port_socket name;
+        struct udp_socket *socket;
+    } udp[] = {
+        {"udp", &c->udp4, &p->udp4, PORT_DISCV5, &io->udp4},
+        {"udp", &c->udp6, &p->udp6, PORT_DISCV5, &io->udp6},
+        {"quic", &c->quic4, &p->quic4, PORT_QUIC, &io->quic4},
+        {"quic", &c->quic6, &p->quic6, PORT_QUIC, &io->quic6},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(tcp); i++) {
+        *tcp[i].ret = *tcp[i].want;
+        if (tcp[i].want->family != 0 &&
+            !bound(tcp_listen(io, tcp[i].listener, tcp[i].ret), "tcp", tcp[i].want, error)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(udp); i++) {
+        *udp[i].ret = *udp[i].want;
+        if (udp[i].want->family != 0 && !bound(udp_bind(io, udp[i].name, udp[i].socket, udp[i].ret),
+                                               udp[i].kind, udp[i].want, error)) {
+            return false;
+        }
     }
     return true;
 }
@@ -123,10 +157,7 @@ struct io *io_new(const struct io_config *cfg, char error[static IO_ERROR_MAX])
              (struct hash_key){1, 2});
     handles_init(io);
     signal(SIGPIPE, SIG_IGN); /* a write to a closed socket is an error, not the end */
-    if (!listen_at(io, &cfg->tcp4, &io->port.tcp4, &io->listen4, NULL, error) ||
-        !listen_at(io, &cfg->tcp6, &io->port.tcp6, &io->listen6, NULL, error) ||
-        !listen_at(io, &cfg->udp4, &io->port.udp4, NULL, &io->udp4, error) ||
-        !listen_at(io, &cfg->udp6, &io->port.udp6, NULL, &io->udp6, error)) {
+    if (!listen_all(io, error)) {
         io_free(io);
         return NULL;
     }

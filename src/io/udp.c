@@ -16,7 +16,7 @@ static void on_datagram(uv_udp_t *h, ssize_t n, const uv_buf_t *buf, const struc
                         unsigned flags)
 {
     struct udp_socket *u = h->data;
-    struct port_event ev = {.kind = PORT_DATAGRAM};
+    struct port_event ev = {.kind = PORT_DATAGRAM, .socket = u->name};
 
     /* n < 0: an error of the socket that the next receive shows again or not; nothing is lost. */
     if (n <= 0 || from == NULL || (flags & UV_UDP_PARTIAL) != 0 ||
@@ -28,7 +28,7 @@ static void on_datagram(uv_udp_t *h, ssize_t n, const uv_buf_t *buf, const struc
     io_emit(u->io, &ev);
 }
 
-int udp_bind(struct io *io, struct udp_socket *u, struct addr *at)
+int udp_bind(struct io *io, enum port_socket name, struct udp_socket *u, struct addr *at)
 {
     struct sockaddr_storage sa;
     int sa_n = sizeof sa, size = RECEIVE_QUEUE;
@@ -38,6 +38,7 @@ int udp_bind(struct io *io, struct udp_socket *u, struct addr *at)
         return e;
     }
     u->io = io;
+    u->name = name;
     u->udp.data = u;
     addr_to_sockaddr(at, &sa);
     e = uv_udp_bind(&u->udp, (struct sockaddr *)&sa, at->family == 6 ? UV_UDP_IPV6ONLY : 0);
@@ -56,10 +57,12 @@ int udp_bind(struct io *io, struct udp_socket *u, struct addr *at)
     return 0;
 }
 
-void udp_send(struct port *p, const struct addr *to, struct view datagram)
+void udp_send(struct port *p, enum port_socket from, const struct addr *to, struct view datagram)
 {
     struct io *io = (struct io *)p;
-    struct udp_socket *u = to->family == 4 ? &io->udp4 : &io->udp6;
+    bool quic = from == PORT_QUIC;
+    struct udp_socket *u =
+        to->family == 4 ? (quic ? &io->quic4 : &io->udp4) : (quic ? &io->quic6 : &io->udp6);
     struct sockaddr_storage sa;
     uv_buf_t buf = uv_buf_init((char *)(uintptr_t)datagram.p, (unsigned)datagram.n);
 

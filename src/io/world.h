@@ -32,6 +32,7 @@ struct listener {
 struct udp_socket {
     uv_udp_t udp;
     struct io *io;
+    enum port_socket name;
     bool open;
 };
 
@@ -43,7 +44,7 @@ struct io {
     uv_timer_t timer;
     uv_signal_t sigint, sigterm;
     struct listener listen4, listen6;
-    struct udp_socket udp4, udp6;
+    struct udp_socket udp4, udp6, quic4, quic6;
     struct map conns; /* port_event.conn -> struct tcp_conn * */
     struct tcp_conn *lingering_first;
     struct dns *dns; /* NULL until the first name */
@@ -73,8 +74,8 @@ void tcp_accept_pause(struct port *p, bool paused);
 void tcp_accept_held(struct io *io); /* connections that came while accepting was paused */
 
 /* udp.c */
-int udp_bind(struct io *io, struct udp_socket *u, struct addr *at);
-void udp_send(struct port *p, const struct addr *to, struct view datagram);
+int udp_bind(struct io *io, enum port_socket name, struct udp_socket *u, struct addr *at);
+void udp_send(struct port *p, enum port_socket from, const struct addr *to, struct view datagram);
 
 /* clock.c */
 void io_timer_arm(struct port *p, uint64_t deadline_ns);

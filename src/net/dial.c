@@ -13,6 +13,7 @@ static const struct transport *row(const struct host *h, enum host_transport t)
 {
     static const struct transport *const transports[HOST_TRANSPORTS] = {
         [HOST_TCP] = &transport_tcp,
+        [HOST_QUIC] = &transport_quic,
     };
 
     return t == HOST_TCP ? tcp_row(h) : transports[t];
@@ -129,7 +130,8 @@ static enum err usable(const struct host *h, const struct host_addr *a)
 {
     const struct addr *to = &a->addr;
 
-    if (a->transport >= HOST_TRANSPORTS || to->family == 0 || to->port == 0 ||
+    if (a->transport >= HOST_TRANSPORTS || (a->transport == HOST_TCP && !h->cfg.tcp) ||
+        (a->transport == HOST_QUIC && h->quic == NULL) || to->family == 0 || to->port == 0 ||
         addr_is_unspecified(to)) {
         return E_ADDRESS;
     }
@@ -165,14 +167,14 @@ enum err host_dial_any(struct host *h, const struct host_addr *addrs, size_t n,
     }
     c->attempts = mem_alloc(sizeof a);
     *c->attempts = a;
+    if (expected != NULL) {
+        c->has_expected = true;
+        c->expected = *expected;
+    }
     e = go_on(c);
     if (e != E_OK) {
         conn_discard(c);
         return e;
-    }
-    if (expected != NULL) {
-        c->has_expected = true;
-        c->expected = *expected;
     }
     *ret = c->id;
     return E_OK;

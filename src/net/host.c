@@ -18,6 +18,7 @@ void host_config_default(struct host_config *cfg)
         .upgrade_timeout_ns = SECONDS(15),
         .stream_timeout_ns = SECONDS(10),
         .idle_ping_ns = SECONDS(30),
+        .tcp = true,
         .yamux = true,
         .mplex = true,
         .early_muxer = true,
@@ -49,6 +50,8 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
     peer_id_from_secp(cfg->ident->public, &h->self);
     map_init(&h->by_port, sizeof(uint64_t), sizeof(struct conn *),
              HOST_ADDRS_MAX * (size_t)cfg->conns_max, key);
+    map_init(&h->by_quic, sizeof(uint64_t), sizeof(struct conn *),
+             HOST_ADDRS_MAX * (size_t)cfg->conns_max, key);
     map_init(&h->by_peer, sizeof(struct peer_id), sizeof(struct conn *), cfg->conns_max, key);
     map_init(&h->ip_count, sizeof(struct addr), sizeof(unsigned), cfg->conns_max, key);
     if (cfg->yamux) { /* Spec: consensus-specs phase0/p2p-interface.md "Multiplexing" */
@@ -62,6 +65,9 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
     h->record_seq = now.wall_ns / MILLIS(1); /* grows over restarts */
     identify_register(h);
     ping_register(h);
+    if (quic_host_init(h) != E_OK) {
+        LOG(log, LOG_ERROR, "net", "no QUIC: its certificate cannot be made");
+    }
     return h;
 }
 
@@ -233,11 +239,15 @@ void host_on_port(struct host *h, const struct port_event *ev, struct now now)
     case PORT_CLOSED:
         tcp_on_port(h, ev);
         break;
+    case PORT_DATAGRAM:
+        if (ev->socket == PORT_QUIC) {
+            quic_on_datagram(h, ev);
+        }
+        break;
     case PORT_TURN:
         host_flush(h, now);
         return;
     case PORT_TICK:
-    case PORT_DATAGRAM:
     case PORT_WORK:
     case PORT_NAMES:
     case PORT_START:
@@ -252,7 +262,7 @@ uint64_t host_deadline(const struct host *h)
     /* What a flush ended or woke is fetched at once, not with whatever comes next. */
     bool waiting = h->events != NULL || h->dirty != NULL;
 
-    return waiting ? h->now.mono_ns : timers_deadline(&h->timers);
+    return waiting ? h->now.mono_ns : earlier(timers_deadline(&h->timers), quic_host_deadline(h));
 }
 
 void host_tick(struct host *h, struct now now)
@@ -267,6 +277,7 @@ void host_tick(struct host *h, struct now now)
             stream_expired(t->owner);
         }
     }
+    quic_host_tick(h);
     settle(h);
 }
 
@@ -282,6 +293,7 @@ void host_flush(struct host *h, struct now now)
         }
         settle(h);
     }
+    quic_host_flush(h);
 }
 
 /* ---- what the node calls ---- */
@@ -354,6 +366,7 @@ void host_free(struct host *h)
         }
     }
     settle(h);
+    quic_host_done(h);
     while (h->events != NULL) {
         struct event_item *next = h->events->next;
         event_free(h->events);
@@ -362,6 +375,7 @@ void host_free(struct host *h)
     event_free(h->told);
     timers_done(&h->timers);
     map_done(&h->by_port);
+    map_done(&h->by_quic);
     map_done(&h->by_peer);
     map_done(&h->ip_count);
     slots_done(&h->conns);

@@ -118,6 +118,7 @@ struct conn {
     conn_id id;
     const struct transport *via; /* while dialling: of the latest attempt */
     struct tcp *tcp;             /* that transport's state; NULL: another's, or not begun */
+    struct quic_link *quic;      /* the same of QUIC */
     enum conn_state state;
     struct addr addr;
     struct peer_id expected, peer;
@@ -158,6 +159,8 @@ struct host {
     struct peer_id self;
     struct slots conns, streams;
     struct map by_port;  /* TCP: port number -> struct conn *; several while dialling */
+    struct quic *quic;   /* NULL: no socket for it */
+    struct map by_quic;  /* its number -> struct conn *; several while dialling */
     struct map by_peer;  /* peer id -> struct conn *: connections that are up */
     struct map ip_count; /* address -> unsigned, inbound */
     unsigned n_conns, n_pending;
@@ -232,6 +235,14 @@ void limits_remove(struct conn *c);
 void limits_pace(struct host *h); /* pause or resume accepting, as the counts say */
 /* One connection a peer: false when `c` is the one that goes (it has been ended). */
 bool limits_one_per_peer(struct conn *c);
+
+/* quic.c: all of it does nothing on a host without QUIC sockets */
+CHECKED enum err quic_host_init(struct host *h);
+void quic_host_done(struct host *h);
+void quic_on_datagram(struct host *h, const struct port_event *ev);
+void quic_host_tick(struct host *h);
+void quic_host_flush(struct host *h); /* datagrams to the port */
+uint64_t quic_host_deadline(const struct host *h);
 
 /* tcp.c */
 void tcp_on_port(struct host *h, const struct port_event *ev);

@@ -57,7 +57,7 @@ struct transport {
     void (*free)(struct conn *c);              /* the state; also of one that never began */
 };
 
-extern const struct transport transport_tcp;
+extern const struct transport transport_tcp, transport_quic;
 extern const struct transport transport_bare; /* host_config.bare: in the place of TCP */
 /* The row of HOST_TCP, as the host's config has it. */
 const struct transport *tcp_row(const struct host *h);

@@ -267,7 +267,7 @@ void discovery_pump(struct node *n, struct now now)
         on_event(n, &ev, now);
     }
     while (discv5_next_datagram(d->engine, &to, packet, &packet_n)) {
-        n->port->ops->send(n->port, &to, view_of(packet, packet_n));
+        n->port->ops->send(n->port, PORT_DISCV5, &to, view_of(packet, packet_n));
         metric_add(n->metrics, M_UDP_OUT, 0, packet_n);
         d->sent++;
     }

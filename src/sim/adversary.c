@@ -68,7 +68,7 @@ static void on_tick(struct villain *v, struct now now)
         size_t n = h->talks ? 1 + (size_t)rng_below(v->rng, sizeof noise) : sizeof noise;
 
         rng_fill(v->rng, noise, n);
-        v->port->ops->send(v->port, &to, view_of(noise, n));
+        v->port->ops->send(v->port, PORT_DISCV5, &to, view_of(noise, n));
     }
     v->port->ops->arm(v->port, now.mono_ns + h->tick_ns);
 }

@@ -106,13 +106,14 @@ static void close_conn(struct port *p, uint64_t conn, bool abort)
     put_call(r, &c);
 }
 
-static void send_datagram(struct port *p, const struct addr *to, struct view datagram)
+static void send_datagram(struct port *p, enum port_socket from, const struct addr *to,
+                          struct view datagram)
 {
     struct recorder *r = of_port(p);
     struct call c = {
         .kind = ENTRY_SEND, .where = record_addr(to), .what = record_hash(0, datagram)};
 
-    r->world->ops->send(r->world, to, datagram);
+    r->world->ops->send(r->world, from, to, datagram);
     put_call(r, &c);
 }
 

@@ -139,8 +139,10 @@ static void close_conn(struct port *p, uint64_t conn, bool abort)
     call(p, ENTRY_CLOSE, conn, abort);
 }
 
-static void send_datagram(struct port *p, const struct addr *to, struct view datagram)
+static void send_datagram(struct port *p, enum port_socket from, const struct addr *to,
+                          struct view datagram)
 {
+    (void)from;
     call(p, ENTRY_SEND, record_addr(to), record_hash(0, datagram));
 }
 

@@ -16,13 +16,13 @@ static void note_contact(struct sim_node *n, uint32_t to)
     map_put(&n->contacts, &to, NULL);
 }
 
-void sim_udp_send(struct port *p, const struct addr *to, struct view bytes)
+void sim_udp_send(struct port *p, enum port_socket from, const struct addr *to, struct view bytes)
 {
     struct sim_node *n = (struct sim_node *)p;
     struct sim *s = n->sim;
     struct sim_node *other = world_node_at(s, to);
 
-    if (!n->running || bytes.n == 0 || bytes.n > DATAGRAM_MAX) {
+    if (from != PORT_DISCV5 || !n->running || bytes.n == 0 || bytes.n > DATAGRAM_MAX) {
         return;
     }
     s->stats.datagrams++;

@@ -169,7 +169,8 @@ void tcp_on_timer(struct sim *s, struct timer *t);
 void tcp_free_all(struct sim *s);
 
 /* udp.c */
-void sim_udp_send(struct port *p, const struct addr *to, struct view datagram);
+void sim_udp_send(struct port *p, enum port_socket from, const struct addr *to,
+                  struct view datagram);
 void udp_on_timer(struct sim *s, struct timer *t);
 void udp_free_all(struct sim *s);
 

@@ -247,11 +247,12 @@ enum err quic_conn_accept(struct quic *q, const struct addr *from, const ngtcp2_
 
 /* ---- life ---- */
 
-static void set_timer(struct quic_conn *c)
+void quic_conn_set_timer(struct quic_conn *c)
 {
     ngtcp2_tstamp at = ngtcp2_conn_get_expiry(c->conn);
 
-    timer_set(&c->q->timers, &c->timer, at == UINT64_MAX ? NEVER : at);
+    at = at == UINT64_MAX ? NEVER : at;
+    timer_set(&c->q->timers, &c->timer, c->step == STEP_LEAVING ? earlier(at, c->leave_by_ns) : at);
 }
 
 void quic_conn_feed(struct quic_conn *c, const struct addr *from, struct view in)
@@ -269,9 +270,11 @@ void quic_conn_feed(struct quic_conn *c, const struct addr *from, struct view in
         quic_conn_failed(c, e);
         return;
     }
-    quic_streams_after_read(c);
-    quic_dirty(c);
-    set_timer(c);
+    if (!quic_conn_left(c)) {
+        quic_streams_after_read(c);
+        quic_dirty(c);
+        quic_conn_set_timer(c);
+    }
 }
 
 void quic_conn_expired(struct quic_conn *c)
@@ -280,9 +283,9 @@ void quic_conn_expired(struct quic_conn *c)
 
     if (e != 0) {
         quic_conn_failed(c, e);
-    } else if (c->step != STEP_GONE) {
+    } else if (c->step != STEP_GONE && !quic_conn_left(c)) {
         quic_dirty(c);
-        set_timer(c);
+        quic_conn_set_timer(c);
     }
 }
 
@@ -344,6 +347,10 @@ void quic_conn_failed(struct quic_conn *c, int liberr)
     if (c->step == STEP_GONE) {
         return;
     }
+    if (c->step == STEP_LEAVING) { /* nobody waits for an event */
+        quic_conn_free(c);
+        return;
+    }
     /* Spec: RFC 9000 10: idle, reset and closed ones end in silence. */
     bool silent = liberr == NGTCP2_ERR_DRAINING || liberr == NGTCP2_ERR_IDLE_CLOSE ||
                   liberr == NGTCP2_ERR_DROP_CONN || liberr == NGTCP2_ERR_HANDSHAKE_TIMEOUT ||
@@ -366,6 +373,20 @@ void quic_conn_failed(struct quic_conn *c, int liberr)
     }
     c->step = STEP_GONE;
     timer_stop(&c->q->timers, &c->timer);
+}
+
+bool quic_conn_left(struct quic_conn *c)
+{
+    ngtcp2_connection_close_error why;
+
+    if (c->step != STEP_LEAVING || (c->held != 0 && c->q->now.mono_ns < c->leave_by_ns)) {
+        return false;
+    }
+    ngtcp2_connection_close_error_default(&why);
+    ngtcp2_connection_close_error_set_application_error(&why, c->leave_code, NULL, 0);
+    quic_conn_say_close(c, &why);
+    quic_conn_free(c);
+    return true;
 }
 
 static void leave_dirty(struct quic_conn *c)

@@ -211,21 +211,24 @@ enum err quic_dial(struct quic *q, const struct addr *to, const struct peer_id *
     return E_OK;
 }
 
-void quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now)
+uint64_t quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now)
 {
+    const struct addr *local = from->family == 4 ? &q->cfg.local4 : &q->cfg.local6;
     ngtcp2_version_cid id;
 
     q->now = now;
-    if (datagram.n == 0 || (from->family == 4 ? q->cfg.local4.family : q->cfg.local6.family) == 0) {
-        return;
+    if (datagram.n == 0 || local->family == 0) {
+        return 0;
     }
     int e = ngtcp2_pkt_decode_version_cid(&id, datagram.p, datagram.n, CID_SIZE);
     struct quic_conn *c = e == 0 ? quic_by_cid(q, id.dcid, id.dcidlen) : NULL;
-    if (c != NULL) {
-        quic_conn_feed(c, from, datagram);
-    } else {
+    if (c == NULL) {
         quic_accept(q, from, datagram);
+        return 0;
     }
+    uint64_t number = c->id;
+    quic_conn_feed(c, from, datagram); /* may be its end */
+    return number;
 }
 
 void quic_tick(struct quic *q, struct now now)
@@ -287,26 +290,36 @@ size_t quic_send(struct quic *q, struct now now, uint8_t out[static QUIC_DATAGRA
             *ret_to = c->remote;
             return n;
         }
-        q->dirty_first = c->dirty_next;
-        q->dirty_last = q->dirty_first == NULL ? NULL : q->dirty_last;
-        c->dirty = false;
+        if (q->dirty_first == c) { /* not ended and freed by what it tried */
+            q->dirty_first = c->dirty_next;
+            q->dirty_last = q->dirty_first == NULL ? NULL : q->dirty_last;
+            c->dirty = false;
+        }
     }
     return 0;
 }
 
-void quic_close(struct quic *q, uint64_t conn, uint64_t code, struct now now)
+void quic_close(struct quic *q, uint64_t conn, uint64_t code, uint64_t patience_ns, struct now now)
 {
     struct quic_conn *c = by_id(q, conn);
-    ngtcp2_connection_close_error why;
 
     q->now = now;
     if (c == NULL) {
         return;
     }
-    if (c->step != STEP_GONE) {
-        ngtcp2_connection_close_error_default(&why);
-        ngtcp2_connection_close_error_set_application_error(&why, code, NULL, 0);
-        quic_conn_say_close(c, &why);
+    if (c->step == STEP_GONE) {
+        quic_conn_free(c);
+        return;
     }
-    quic_conn_free(c);
+    if (!c->outbound && c->step == STEP_HANDSHAKE) {
+        q->n_pending--;
+    }
+    patience_ns = c->step == STEP_UP ? patience_ns : 0;
+    c->step = STEP_LEAVING;
+    c->leave_by_ns = now.mono_ns + patience_ns;
+    c->leave_code = code;
+    if (!quic_conn_left(c)) {
+        quic_dirty(c);
+        timer_set(&q->timers, &c->timer, earlier(c->timer.deadline_ns, c->leave_by_ns));
+    }
 }

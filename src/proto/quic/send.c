@@ -67,8 +67,7 @@ size_t quic_conn_send(struct quic_conn *c, uint8_t out[static QUIC_DATAGRAM_MAX]
     }
     if (n == 0) {
         ngtcp2_conn_update_pkt_tx_time(c->conn, c->q->now.mono_ns);
-        ngtcp2_tstamp at = ngtcp2_conn_get_expiry(c->conn);
-        timer_set(&c->q->timers, &c->timer, at == UINT64_MAX ? NEVER : at);
+        quic_conn_set_timer(c);
     }
     return (size_t)n;
 }

@@ -49,7 +49,12 @@ struct stream_event { /* data lies in conn->inbox */
     size_t n;
 };
 
-enum conn_step { STEP_HANDSHAKE, STEP_UP, STEP_GONE };
+enum conn_step {
+    STEP_HANDSHAKE,
+    STEP_UP,
+    STEP_LEAVING, /* closed by its user: the last bytes go out */
+    STEP_GONE,
+};
 
 struct quic_conn {
     struct mux mux; /* first: what quic_mux() gives out */
@@ -68,6 +73,8 @@ struct quic_conn {
     struct buf inbox, events; /* stream data; struct stream_event; both in order */
     size_t inbox_taken;       /* bytes of the event given out last */
     uint64_t packets_in;
+    size_t held;                      /* bytes in pieces, over all streams */
+    uint64_t leave_by_ns, leave_code; /* STEP_LEAVING */
     struct timer timer;
     struct quic_conn *dirty_next;
     ngtcp2_cid cid[SCIDS_MAX]; /* under which datagrams find us */
@@ -138,9 +145,12 @@ CHECKED enum err quic_conn_accept(struct quic *q, const struct addr *from, const
                                   const ngtcp2_cid *odcid, struct quic_conn **ret);
 void quic_conn_feed(struct quic_conn *c, const struct addr *from, struct view in);
 void quic_conn_expired(struct quic_conn *c);
+void quic_conn_set_timer(struct quic_conn *c);
 /* It is over: told as QUIC_CLOSED; the remote hears of it unless it said so itself. */
 void quic_conn_failed(struct quic_conn *c, int liberr);
 void quic_conn_say_close(struct quic_conn *c, const ngtcp2_connection_close_error *why);
+/* Leaving, and nothing is left to send or the time is over: says so and frees it. */
+bool quic_conn_left(struct quic_conn *c);
 void quic_conn_free(struct quic_conn *c);
 
 /* tls_session.c */

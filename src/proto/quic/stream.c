@@ -26,7 +26,7 @@ static int push(struct quic_conn *c, enum mux_kind kind, uint32_t sid, struct vi
         buf_append(&c->events, &ev, sizeof ev) != E_OK) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
-    if (!c->told_streams) {
+    if (!c->told_streams && c->step == STEP_UP) {
         c->told_streams = true;
         quic_tell(c->q, QUIC_STREAMS, c);
     }
@@ -93,6 +93,7 @@ static void drop_pieces(struct quic_stream *s)
 {
     for (struct piece *p = s->first, *next; p != NULL; p = next) {
         next = p->next;
+        s->conn->held -= p->n;
         blob_unref(p->blob);
         mem_free(p);
     }
@@ -154,6 +155,7 @@ void quic_write(struct mux *m, uint32_t sid, struct blob *b, size_t offset, size
     }
     s->last = p;
     s->end += n;
+    s->conn->held += n;
     quic_stream_ready(s);
 }
 
@@ -211,6 +213,7 @@ static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, 
         size_t k = gone < p->n ? (size_t)gone : p->n;
         p->offset += k;
         p->n -= k;
+        s->conn->held -= k;
         gone -= k;
         if (p->n == 0) {
             s->first = p->next;
@@ -458,6 +461,11 @@ const struct mux_ops quic_ops = {
     .ping = op_ping,
     .go_away = op_go_away,
 };
+
+size_t quic_held(const struct mux *m)
+{
+    return conn_of(m)->held;
+}
 
 uint64_t quic_rtt(const struct mux *m)
 {

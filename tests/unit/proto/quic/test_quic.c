@@ -388,7 +388,7 @@ static void a_close_is_heard_and_silence_is_noticed(void **state)
     (void)state;
     world_new(&w, NULL);
     connect_both(&w);
-    quic_close(w.side[0].q, w.side[0].conn, 42, w.now);
+    quic_close(w.side[0].q, w.side[0].conn, 42, 0, w.now);
     UNTIL(&w, w.side[1].n_closed == 1);
     assert_int_equal(w.side[1].closed_why, E_QUIC_CLOSED);
     assert_string_equal(w.side[1].closed_text, "code 0x2a ");
@@ -444,7 +444,7 @@ static void a_flood_of_first_packets_leaves_room_for_the_honest(void **state)
             answered += n;
         }
         assert_true(answered <= 3 * 1200); /* Spec: RFC 9000 8.1: three times what came */
-        quic_close(w.side[0].q, conn, 0, w.now);
+        quic_close(w.side[0].q, conn, 0, 0, w.now);
         while (quic_send(w.side[0].q, w.now, out, &to) != 0) {
         }
     }
@@ -491,7 +491,7 @@ static void a_forgotten_connection_is_reset_without_state(void **state)
     for (unsigned i = 0; i < 50 && step(&w); i++) {
     }
     /* Connections of side 1 go without a word, its secret stays: as if it had lost only them. */
-    quic_close(w.side[1].q, w.side[1].conn, 0, w.now);
+    quic_close(w.side[1].q, w.side[1].conn, 0, 0, w.now);
     uint8_t out[QUIC_DATAGRAM_MAX];
     struct addr to;
     while (quic_send(w.side[1].q, w.now, out, &to) != 0) { /* the word is lost */
