@@ -37,6 +37,7 @@ struct multiaddr_parts {
 
 CHECKED enum err multiaddr_split(const struct multiaddr *m, struct multiaddr_parts *ret);
 /* /ip4|ip6/../tcp/port, with /p2p/peer when peer is not NULL. */
-void multiaddr_tcp(const struct addr *a, const struct peer_id *peer, struct multiaddr *ret);
+void multiaddr_of(enum transport_kind kind, const struct addr *a, const struct peer_id *peer,
+                  struct multiaddr *ret);
 
 #endif

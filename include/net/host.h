@@ -87,7 +87,7 @@ struct host_config {
     size_t memory_max, memory_per_conn_max;
     uint64_t dial_timeout_ns, upgrade_timeout_ns, stream_timeout_ns;
     uint64_t idle_ping_ns; /* silence after which a connection is probed; NEVER: not at all */
-    bool tcp; /* dialled; QUIC is where the port has a socket for it */
+    bool tcp;              /* dialled; QUIC is where the port has a socket for it */
     bool yamux, mplex, early_muxer;
     bool bare; /* for simulations of thousands: TCP without encryption; see src/net/bare.c */
     /* Whom we speak with, either way: none of `deny`; one of `allow` unless it is empty. Borrowed
@@ -125,6 +125,7 @@ struct host_event {
     conn_id conn;
     struct peer_id peer;
     struct addr addr;
+    enum transport_kind transport; /* of addr */
     bool outbound;
     enum err error;
     char text[160]; /* the step that failed and both sides' words */
@@ -158,6 +159,9 @@ struct host_addr {
     struct addr addr;
     enum host_transport transport;
 };
+
+/* What a multiaddr without a name says; false: no transport of ours. */
+bool host_addr_of(const struct multiaddr_parts *parts, struct host_addr *ret);
 
 /* Over TCP. expected NULL: any identity. E_CONNS_MAX, E_DIAL_SELF, E_ADDRESS, E_DENIED. */
 CHECKED enum err host_dial(struct host *h, const struct addr *to, const struct peer_id *expected,

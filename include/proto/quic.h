@@ -18,6 +18,7 @@
 #include <base/addr.h>
 #include <base/blob.h>
 #include <base/clock.h>
+#include <base/keylog.h>
 #include <codec/peer_id.h>
 #include <crypto/ident.h>
 #include <proto/mux.h>
@@ -32,9 +33,7 @@ struct quic_config {
     uint32_t streams_max; /* of one connection, opened by the remote, at once */
     uint32_t window_max, conn_window_max; /* receive windows, which grow up to these */
     uint64_t handshake_ns, idle_ns;       /* idle: silence that ends a connection */
-    /* Secrets as SSLKEYLOGFILE lines, without the newline; NULL: none. */
-    void (*keylog)(void *self, const char *line);
-    void *keylog_self;
+    struct keylog *keylog; /* TLS secrets in NSS's key log format; NULL: told to nobody */
 };
 
 void quic_config_default(struct quic_config *cfg);

@@ -152,7 +152,7 @@ static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
     if (!enr_endpoint(e, 4, "tcp", &at) && !enr_endpoint(e, 6, "tcp", &at)) {
         return false;
     }
-    multiaddr_tcp(&at, &id, ret);
+    multiaddr_of(TRANSPORT_TCP, &at, &id, ret);
     return true;
 }
 

@@ -73,7 +73,7 @@ static void add_multiaddr(struct rows *rows, const struct enr *e, const struct p
         if (enr_endpoint(e, family, "tcp", &a)) {
             struct row *r = add(rows, family == 6 ? "multiaddr6" : "multiaddr");
 
-            multiaddr_tcp(&a, id, &m);
+            multiaddr_of(TRANSPORT_TCP, &a, id, &m);
             if (multiaddr_text(&m, r->text, sizeof r->text) != E_OK) {
                 rows->n--;
             }

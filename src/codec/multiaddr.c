@@ -435,7 +435,8 @@ enum err multiaddr_split(const struct multiaddr *m, struct multiaddr_parts *ret)
     return E_OK;
 }
 
-void multiaddr_tcp(const struct addr *a, const struct peer_id *peer, struct multiaddr *ret)
+void multiaddr_of(enum transport_kind kind, const struct addr *a, const struct peer_id *peer,
+                  struct multiaddr *ret)
 {
     struct wr w = wr_of(ret->b, sizeof ret->b);
 
@@ -443,8 +444,11 @@ void multiaddr_tcp(const struct addr *a, const struct peer_id *peer, struct mult
     memset(ret->b, 0, sizeof ret->b);
     wr_varint(&w, a->family == 4 ? CODE_IP4 : CODE_IP6);
     wr_bytes(&w, a->ip, a->family == 4 ? 4 : 16);
-    wr_varint(&w, CODE_TCP);
+    wr_varint(&w, kind == TRANSPORT_TCP ? CODE_TCP : CODE_UDP);
     wr_be16(&w, a->port);
+    if (kind == TRANSPORT_QUIC) {
+        wr_varint(&w, CODE_QUIC_V1);
+    }
     if (peer != NULL) {
         wr_varint(&w, CODE_P2P);
         put_prefixed(view_of(peer->b, peer->n), &w);

@@ -13,7 +13,10 @@ static void start(struct io *io, uint64_t at_ns)
     uint64_t at_ms = ms_up(at_ns), now_ms = uv_now(&io->loop);
 
     io->timer_at_ns = at_ns;
-    uv_timer_start(&io->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+    /* From within a tick what is due at once comes after the turn: libuv would run it before, and
+     * again, as long as the node asks for it. */
+    uint64_t least = io->ticking ? 1 : 0;
+    uv_timer_start(&io->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : least, 0);
 }
 
 static void on_timer(uv_timer_t *h)
@@ -24,7 +27,9 @@ static void on_timer(uv_timer_t *h)
     io->timer_at_ns = NEVER;
     if (io->deadline_ns <= uv_hrtime()) {
         io->deadline_ns = NEVER;
+        io->ticking = true;
         io_emit(io, &ev);
+        io->ticking = false;
     } else if (io->deadline_ns != NEVER) { /* it was moved back, or the loop's clock was early */
         start(io, io->deadline_ns);
     }

@@ -52,7 +52,7 @@ struct io {
     uint64_t next_conn, next_request;
     uint64_t deadline_ns, timer_at_ns; /* wanted; what the uv timer is set to, NEVER: not set */
     unsigned n_lingering, n_stops;
-    bool events_came, accept_paused, done, killed;
+    bool events_came, ticking, accept_paused, done, killed;
 };
 
 void io_emit(struct io *io, const struct port_event *ev);

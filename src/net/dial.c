@@ -126,6 +126,17 @@ void dial_tick(struct conn *c)
     }
 }
 
+bool host_addr_of(const struct multiaddr_parts *parts, struct host_addr *ret)
+{
+    if ((parts->transport != TRANSPORT_TCP && parts->transport != TRANSPORT_QUIC) ||
+        parts->addr.family == 0 || parts->relayed) {
+        return false;
+    }
+    *ret =
+        (struct host_addr){parts->addr, parts->transport == TRANSPORT_TCP ? HOST_TCP : HOST_QUIC};
+    return true;
+}
+
 static enum err usable(const struct host *h, const struct host_addr *a)
 {
     const struct addr *to = &a->addr;

@@ -120,6 +120,7 @@ static struct event_item *event_new(struct host *h, enum host_kind kind, const s
         .conn = c->id,
         .peer = c->was_up ? c->peer : c->expected,
         .addr = c->addr,
+        .transport = c->via == NULL ? TRANSPORT_NONE : c->via->kind,
         .outbound = c->outbound,
         .steps = c->steps,
     };

@@ -76,7 +76,7 @@ static void tell_ours(struct stream *s)
     }
     own.record = buf_view(&h->record);
     buf_init(&out, QUEUE_MAX);
-    multiaddr_tcp(&s->conn->addr, NULL, &observed);
+    multiaddr_of(s->conn->via->kind, &s->conn->addr, NULL, &observed);
     enum err e = identify_write(&own, &out);
     if (e == E_OK) {
         struct blob *b = blob_copy(buf_view(&out));

@@ -214,6 +214,7 @@ enum err quic_host_init(struct host *h)
     cfg.conns_max = HOST_ADDRS_MAX * h->cfg.conns_max;
     cfg.pending_max = h->cfg.pending_max;
     cfg.streams_max = h->cfg.streams_per_conn_max;
+    cfg.keylog = h->cfg.keylog;
     cfg.handshake_ns = h->cfg.upgrade_timeout_ns;
     return quic_new(&cfg, h->rng, h->now, &h->quic);
 }
@@ -256,7 +257,9 @@ void quic_host_flush(struct host *h)
 
 uint64_t quic_host_deadline(const struct host *h)
 {
-    return h->quic == NULL ? NEVER : quic_deadline(h->quic);
+    uint64_t at = h->quic == NULL ? NEVER : quic_deadline(h->quic);
+
+    return at == 0 ? h->now.mono_ns : at;
 }
 
 /* ---- streams ---- */
@@ -390,6 +393,7 @@ static void link_free(struct conn *c)
 }
 
 const struct transport transport_quic = {
+    .kind = TRANSPORT_QUIC,
     .name = "quic",
     .dial = link_dial,
     .give_up = link_give_up,

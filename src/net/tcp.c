@@ -343,6 +343,7 @@ static void tcp_free(struct conn *c)
 }
 
 const struct transport transport_tcp = {
+    .kind = TRANSPORT_TCP,
     .name = "tcp",
     .dial = tcp_dial,
     .give_up = tcp_give_up,

@@ -24,6 +24,7 @@
 
 #include <base/addr.h>
 #include <base/err.h>
+#include <codec/multiaddr.h>
 #include <net/host.h>
 
 struct conn;
@@ -31,6 +32,7 @@ struct conn;
 #define TRANSPORT_WORDS_MAX 112u
 
 struct transport {
+    enum transport_kind kind;
     const char *name; /* of the first step, for whoever reads why a dial failed: "tcp" */
 
     /* Begin one attempt; *ret_attempt is its number, not 0. Several may race for one connection. */

@@ -24,7 +24,7 @@ static bool add_addr(const struct node *n, struct addr a, uint16_t port, struct 
         return false;
     }
     a.port = port;
-    multiaddr_tcp(&a, &n->id, ret);
+    multiaddr_of(TRANSPORT_TCP, &a, &n->id, ret);
     return true;
 }
 

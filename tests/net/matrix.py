@@ -11,15 +11,20 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 
 
+# What the other side offers where a row wants this; QUIC has its own streams and no TCP beside it.
+MUXERS = {"yamux": "yamux,mplex", "mplex": "mplex,yamux", "quic": "quic"}
+MUX_IDS = {"yamux": "/yamux/1.0.0", "mplex": "/mplex/6.7.0", "quic": "/quic-v1"}
+
+
 class Go:
     name, agent, tells_early, requests, many = "go", "gopeer/0", True, True, 1000
-    keys, storms = ("ed25519", "ecdsa", "rsa"), True
+    keys, storms, quic = ("ed25519", "ecdsa", "rsa"), True, True
 
     def __init__(self, program, key=""):
         self.program, self.key = program, key
 
     def argv(self, muxer, early, ip6):
-        return ([self.program, "-udp", "-1", "-muxers", "mplex,yamux" if muxer == "mplex" else "yamux,mplex",
+        return ([self.program, "-udp", "-1", "-muxers", MUXERS[muxer],
                  "-identity", self.key]
                 + (["-ip", "::1"] if ip6 else []) + ([] if early else ["-noearly"]))
 
@@ -29,13 +34,13 @@ class Rust:
     by dropping it."""
 
     name, agent, tells_early, requests, many = "rust", "rustpeer/0", False, False, 1000
-    keys, storms = ("ed25519", "ecdsa"), True
+    keys, storms, quic = ("ed25519", "ecdsa"), True, True
 
     def __init__(self, program, key=""):
         self.program, self.key = program, key
 
     def argv(self, muxer, early, ip6):
-        return ([self.program, "stack", "-muxers", "mplex,yamux" if muxer == "mplex" else "yamux,mplex",
+        return ([self.program, "stack", "-muxers", MUXERS[muxer],
                  "-identity", self.key] + (["-ip", "::1"] if ip6 else []))
 
 
@@ -43,7 +48,7 @@ class Js:
     """js-libp2p takes the first of the remote's muxers in both roles, so it offers one only."""
 
     name, agent, tells_early, requests, many = "js", "js-libp2p/", False, False, 200
-    storms = False
+    storms = quic = False
     keys = ("Ed25519", "RSA")  # it knows no ECDSA identities
 
     def __init__(self, key="secp256k1"):
@@ -147,16 +152,18 @@ def row(net, kind, muxer, early, we_dial, where, long):
         up, other = ours.wait("up"), theirs.wait("up")
         host = "localhost" if where.startswith("dns") else up["ip"]
         if we_dial:
-            port = other["addrs"][0].split("/")[4]
-            ours.say(f"connect /{where}/{host}/tcp/{port}/p2p/{other['peer']}")
+            port = next(a.split("/")[4] for a in other["addrs"] if ("quic-v1" in a) == (muxer == "quic"))
         else:
-            theirs.say(f"connect /{where}/{host}/tcp/{up['port']}/p2p/{up['peer']}")
+            port = up["port"]
+        wire = f"udp/{port}/quic-v1" if muxer == "quic" else f"tcp/{port}"
+        dialler, listener = (ours, other) if we_dial else (theirs, up)
+        dialler.say(f"connect /{where}/{host}/{wire}/p2p/{listener['peer']}")
         e = ours.wait("connected")
-        assert e["mux"] == f"/{muxer}/" + ("1.0.0" if muxer == "yamux" else "6.7.0"), e
+        assert e["mux"] == MUX_IDS[muxer], e
         assert e["peer"] == other["peer"], (e, other)
         t = theirs.wait("connected")
-        assert t["mux"] == e["mux"] and t["peer"] == up["peer"], t
-        assert not kind.tells_early or t["early"] == early, t
+        assert (muxer == "quic" or t["mux"] == e["mux"]) and t["peer"] == up["peer"], t
+        assert not kind.tells_early or muxer == "quic" or t["early"] == early, t
         i = ours.wait("identify")
         assert i["agent"].startswith(kind.agent) and i["signed"] and i["observed"], i
         t = theirs.wait("identify")
@@ -194,6 +201,9 @@ def rows(kind):
                 for where in ("ip4", "ip6", "dns4" if muxer == "yamux" else "dns") if early else ("ip4",):
                     who = "we dial" if we_dial else kind.name + " dials"
                     yield f"{muxer} early={early} {who} {where}", kind, muxer, early, we_dial, where
+    for we_dial in (True, False) if kind.quic else ():
+        for where in ("ip4", "ip6", "dns4"):
+            yield f"quic {'we dial' if we_dial else kind.name + ' dials'} {where}", kind, "quic", True, we_dial, where
     for key in kind.keys:
         for we_dial in (True, False):
             peer = Js(key) if isinstance(kind, Js) else type(kind)(kind.program, key)

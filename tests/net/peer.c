@@ -2,7 +2,8 @@
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
  * a line in on stdin: connect IP PORT | connect MULTIADDR (a name too) | churn N IP PORT | ping |
  * req NAME [hex] | echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) |
- * close | quit net_peer [--muxers yamux,mplex] [--noearly] [--ip6] [--keylog FILE]
+ * close | quit
+ * net_peer [--muxers yamux,mplex|quic] [--noearly] [--ip6] [--keylog FILE]
  */
 #define _GNU_SOURCE
 #include <base/mem.h>
@@ -65,6 +66,7 @@ struct peer {
     bool abandon;
     struct addr churn_to; /* connect and close, one after the other */
     size_t churn_left;
+    enum host_transport transport;
     char line[4096];
     size_t line_n;
     bool quit;
@@ -194,7 +196,8 @@ static void request(struct peer *p, const char *name, const char *text, struct n
 static void dial(struct peer *p, const struct addr *to, struct now now)
 {
     conn_id c;
-    enum err e = host_dial(p->host, to, NULL, now, &c);
+    const struct host_addr one = {*to, p->transport};
+    enum err e = host_dial_any(p->host, &one, 1, NULL, now, &c);
 
     if (e != E_OK) {
         printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
@@ -224,9 +227,7 @@ static void pull_names(struct peer *p, struct now now)
     while (names_next(p->names, &ev)) {
         size_t n = 0;
         for (size_t i = 0; i < ev.n_found && n < HOST_ADDRS_MAX; i++) {
-            if (ev.found[i].transport == TRANSPORT_TCP) {
-                to[n++] = (struct host_addr){ev.found[i].addr, HOST_TCP};
-            }
+            n += host_addr_of(&ev.found[i], &to[n]) ? 1 : 0;
         }
         enum err e = ev.error;
         if (e == E_OK) {
@@ -460,11 +461,14 @@ static void options(struct peer *p, int argc, char **argv, struct host_config *c
             i++;
             cfg->yamux = strstr(argv[i], "yamux") != NULL;
             cfg->mplex = strstr(argv[i], "mplex") != NULL;
+            cfg->tcp = strcmp(argv[i], "quic") != 0;
         }
     }
     struct addr a;
-    if (addr_parse(ip, &a) == E_OK) {
+    if (addr_parse(ip, &a) == E_OK && cfg->tcp) {
         *(a.family == 4 ? &io->tcp4 : &io->tcp6) = a;
+    } else {
+        *(a.family == 4 ? &io->quic4 : &io->quic6) = a;
     }
 }
 
@@ -512,9 +516,14 @@ int main(int argc, char **argv)
                                       .ops = &echo_ops,
                                       .self = &p};
     host_register(p.host, &p.echo);
-    struct addr *at = p.port->tcp4.family != 0 ? &p.port->tcp4 : &p.port->tcp6;
+    const struct addr *listening[] = {&p.port->tcp4, &p.port->tcp6, &p.port->quic4, &p.port->quic6};
+    const struct addr *at = listening[0];
+    for (size_t i = 1; at->family == 0; i++) {
+        at = listening[i];
+    }
+    p.transport = cfg.tcp ? HOST_TCP : HOST_QUIC;
     struct multiaddr own;
-    multiaddr_tcp(at, NULL, &own);
+    multiaddr_of(cfg.tcp ? TRANSPORT_TCP : TRANSPORT_QUIC, at, NULL, &own);
     host_set_addrs(p.host, &own, 1);
     tell_up(&p, at);
     if (io_watch_new(p.io, 0, on_input, &p, &p.input) != E_OK) {

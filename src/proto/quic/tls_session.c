@@ -39,7 +39,7 @@ static int verify(gnutls_session_t tls)
     return c->tls_error == E_OK ? 0 : GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-static int keylog(gnutls_session_t tls, const char *label, const gnutls_datum_t *secret)
+static int log_secret(gnutls_session_t tls, const char *label, const gnutls_datum_t *secret)
 {
     struct quic_conn *c = owner(tls);
     gnutls_datum_t random;
@@ -50,7 +50,7 @@ static int keylog(gnutls_session_t tls, const char *label, const gnutls_datum_t 
     if (gnutls_hex_encode(&random, hex_random, &n_random) == 0 &&
         gnutls_hex_encode(secret, hex_secret, &n_secret) == 0) {
         snprintf(line, sizeof line, "%s %s %s", label, hex_random, hex_secret);
-        c->q->cfg.keylog(c->q->cfg.keylog_self, line);
+        c->q->cfg.keylog->line(c->q->cfg.keylog, line);
     }
     return 0;
 }
@@ -71,7 +71,7 @@ static int set_up(struct quic_conn *c)
     }
     gnutls_session_set_verify_function(c->tls, verify);
     if (c->q->cfg.keylog != NULL) {
-        gnutls_session_set_keylog_function(c->tls, keylog);
+        gnutls_session_set_keylog_function(c->tls, log_secret);
     }
     c->ref = (ngtcp2_crypto_conn_ref){.get_conn = get_conn, .user_data = c};
     gnutls_session_set_ptr(c->tls, &c->ref);

@@ -36,6 +36,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 )
 
@@ -119,7 +120,7 @@ func main() {
 	ip := flag.String("ip", "127.0.0.1", "address")
 	tcpPort := flag.Int("tcp", 0, "TCP port")
 	udpPort := flag.Int("udp", 0, "discv5 UDP port; -1: no discv5")
-	muxers := flag.String("muxers", "yamux", "yamux, mplex, or both comma-separated in order of preference")
+	muxers := flag.String("muxers", "yamux", "yamux, mplex, or both comma-separated in order of preference; or quic, without TCP")
 	boot := flag.String("boot", "", "ENR of a bootnode")
 	noEarly := flag.Bool("noearly", false, "no muxer negotiation inside the noise handshake")
 	identity := flag.String("identity", "", "libp2p identity of another type than -key: ed25519, ecdsa, rsa")
@@ -151,13 +152,19 @@ func main() {
 
 	opts := []libp2p.Option{
 		libp2p.Identity(lk),
-		libp2p.ListenAddrStrings(fmt.Sprintf("/%s/%s/tcp/%d", map[bool]string{false: "ip4", true: "ip6"}[strings.Contains(*ip, ":")], *ip, *tcpPort)),
-		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 		libp2p.UserAgent("gopeer/0"),
 		libp2p.Ping(false),
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
+	}
+	family := map[bool]string{false: "ip4", true: "ip6"}[strings.Contains(*ip, ":")]
+	if *muxers == "quic" {
+		opts = append(opts, libp2p.ListenAddrStrings(fmt.Sprintf("/%s/%s/udp/%d/quic-v1", family, *ip, *tcpPort)),
+			libp2p.Transport(libp2pquic.NewTransport))
+	} else {
+		opts = append(opts, libp2p.ListenAddrStrings(fmt.Sprintf("/%s/%s/tcp/%d", family, *ip, *tcpPort)),
+			libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()))
 	}
 	if *noEarly {
 		opts = append(opts, libp2p.Security(noise.ID, func(id protocol.ID, k crypto.PrivKey) (*noise.Transport, error) {

@@ -212,7 +212,7 @@ static void our_addresses_are_written_as_text_reads_them(void **state)
     (void)state;
     assert_int_equal(addr_parse("[2001:db8::1]:9000", &a), E_OK);
     assert_int_equal(peer_id_parse(view_str(PEER), &peer), E_OK);
-    multiaddr_tcp(&a, &peer, &m);
+    multiaddr_of(TRANSPORT_TCP, &a, &peer, &m);
     assert_memory_equal(&m, &want, sizeof m);
 }
 

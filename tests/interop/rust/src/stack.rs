@@ -22,7 +22,7 @@ use libp2p::{
         upgrade::{ReadyUpgrade, SelectUpgrade, Version},
         Endpoint, Transport as _,
     },
-    dns, identify, identity, noise, ping,
+    dns, identify, identity, noise, ping, quic,
     swarm::{
         handler::{ConnectionEvent, FullyNegotiatedInbound, FullyNegotiatedOutbound},
         Config, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
@@ -222,6 +222,12 @@ fn transport(key: &identity::Keypair, muxers: &str, chosen: Muxers) -> Boxed<(Pe
     }
     use futures::future::Either;
     match muxers {
+        "quic" => quic::tokio::Transport::new(quic::Config::new(key))
+            .map(move |(peer, muxer), _| {
+                chosen.lock().unwrap().insert(peer, "/quic-v1");
+                (peer, StreamMuxerBox::new(muxer))
+            })
+            .boxed(),
         "yamux" => over!(yamux, |_: &_| "/yamux/1.0.0"),
         "mplex" => over!(mplex, |_: &_| "/mplex/6.7.0"),
         "mplex,yamux" => over!(SelectUpgrade::new(mplex, yamux), |m: &_| match m {
@@ -465,10 +471,12 @@ async fn run(args: Vec<String>) {
     let ip = option("-ip", "127.0.0.1");
     let (sender, mut asks) = mpsc::unbounded_channel();
     let chosen = Muxers::default();
-    let swarm = node(&key, &option("-muxers", "yamux,mplex"), chosen.clone());
+    let muxers = option("-muxers", "yamux,mplex");
+    let swarm = node(&key, &muxers, chosen.clone());
     let mut peer = Peer { swarm, chosen, opener: Opener(sender), churn: None };
     let family = if ip.contains(':') { "ip6" } else { "ip4" };
-    peer.swarm.listen_on(format!("/{family}/{ip}/tcp/0").parse().expect("an address")).expect("listening");
+    let wire = if muxers == "quic" { "udp/0/quic-v1" } else { "tcp/0" };
+    peer.swarm.listen_on(format!("/{family}/{ip}/{wire}").parse().expect("an address")).expect("listening");
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
         tokio::select! {
