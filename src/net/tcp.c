@@ -364,6 +364,7 @@ const struct transport transport_tcp = {
 
 /* The same connections of the port; what is said on them is bare.c's. */
 const struct transport transport_bare = {
+    .kind = TRANSPORT_TCP,
     .name = "bare",
     .dial = tcp_dial,
     .give_up = tcp_give_up,

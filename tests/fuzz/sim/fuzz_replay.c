@@ -35,7 +35,7 @@ static void on_event(struct port_sink *self, const struct port_event *ev, struct
         size_t taken = ops->write(c->port, ev->conn, &v, 1);
         assert(taken <= v.n);
     } else if (ev->kind == PORT_DATAGRAM) {
-        ops->send(c->port, &ev->addr, v);
+        ops->send(c->port, PORT_DISCV5, &ev->addr, v);
         rng_fill(c->rng, noise, sizeof noise);
     } else if (ev->kind == PORT_ACCEPTED) {
         IGNORE(ops->dial(c->port, &ev->addr, &number), "any answer does");

@@ -323,7 +323,7 @@ static bool datagrams(struct world *w, const struct port_event *ev, struct now n
     if (ev->kind == PORT_START) {
         for (unsigned i = 0; i < 40; i++) { /* more than one recvmmsg takes */
             memset(b, (int)i, sizeof b);
-            w->port->ops->send(w->port, &w->port->udp4, view_of(b, 1000 + i));
+            w->port->ops->send(w->port, PORT_DISCV5, &w->port->udp4, view_of(b, 1000 + i));
         }
     } else if (ev->kind == PORT_DATAGRAM) {
         assert_int_equal(ev->n, 1000 + w->received);

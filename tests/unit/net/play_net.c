@@ -89,10 +89,12 @@ static void op_close(struct port *port, uint64_t conn, bool abort)
     }
 }
 
-static void op_send(struct port *port, const struct addr *to, struct view datagram)
+static void op_send(struct port *port, enum port_socket from, const struct addr *to,
+                    struct view datagram)
 {
     (void)port;
     (void)to;
+    (void)from;
     (void)datagram;
 }
 

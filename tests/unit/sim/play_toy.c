@@ -170,7 +170,7 @@ static void on_event(struct port_sink *self, const struct port_event *ev, struct
         t->datagrams++;
         t->last_datagram_ns = now.mono_ns;
         if (ev->n > 0 && ev->bytes[0] == '?') { /* a question: answer */
-            t->port->ops->send(t->port, &ev->addr, view_str("!"));
+            t->port->ops->send(t->port, PORT_DISCV5, &ev->addr, view_str("!"));
         }
         break;
     case PORT_TICK:

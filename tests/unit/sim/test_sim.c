@@ -227,9 +227,10 @@ static void datagrams_arrive_or_not(void **state)
     struct addr to_b = sim_addr(w.sim, 1), to_c = sim_addr(w.sim, 2);
 
     sim_run(w.sim, MILLIS(1));
-    a->port->ops->send(a->port, &to_b, view_str("?"));
-    a->port->ops->send(a->port, &to_c, view_str("?")); /* nobody asked for it behind the NAT */
-    c->port->ops->send(c->port, &to_b, view_str("?"));
+    a->port->ops->send(a->port, PORT_DISCV5, &to_b, view_str("?"));
+    a->port->ops->send(a->port, PORT_DISCV5, &to_c,
+                       view_str("?")); /* nobody asked for it behind the NAT */
+    c->port->ops->send(c->port, PORT_DISCV5, &to_b, view_str("?"));
     sim_run(w.sim, MILLIS(100));
     assert_int_equal(b->datagrams, 2);
     assert_int_equal(a->datagrams, 1);
@@ -238,7 +239,7 @@ static void datagrams_arrive_or_not(void **state)
 
     sim_set_loss(w.sim, 300000);
     for (int i = 0; i < 1000; i++) {
-        a->port->ops->send(a->port, &to_b, view_str("x"));
+        a->port->ops->send(a->port, PORT_DISCV5, &to_b, view_str("x"));
     }
     sim_run(w.sim, MILLIS(100));
     assert_in_range(b->datagrams - 2, 630, 770);
