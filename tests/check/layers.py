@@ -28,6 +28,8 @@ LIBRARY_HOMES = {
     "jansson.h": {"ssz", "api", "cli"},
     "yaml.h": {"eth"},
     "microhttpd.h": {"api"},
+    "gnutls/": {"proto/quic"},
+    "ngtcp2/": {"proto/quic"},
 }
 
 # No I/O, clock, thread or process in these: what they include of the C library is this list.
@@ -48,7 +50,10 @@ PURE_HEADERS = {
     "stdlib.h",
     "string.h",
 }
-PURE_EXTRA = {"codec": {"arpa/inet.h"}}  # the text of IP addresses
+PURE_EXTRA = {
+    "codec": {"arpa/inet.h"},  # the text of IP addresses
+    "proto/quic": {"arpa/inet.h", "netinet/in.h"},  # ngtcp2 compares paths as sockaddr
+}
 
 
 def homes(header, known):

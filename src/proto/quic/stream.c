@@ -173,6 +173,7 @@ static int on_stream_open(ngtcp2_conn *conn, int64_t id, void *user)
     return push(c, MUX_OPENED, (uint32_t)id, (struct view){0});
 }
 
+/* Rule zero: the parameters are the library's. */
 static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offset,
                    const uint8_t *data, size_t n, void *user, void *stream_user)
 {
