@@ -30,5 +30,9 @@ bool addr_is_public(const struct addr *a);
 bool addr_is_unspecified(const struct addr *a);
 /* The /24 or /64 that the address is in, for colocation limits: a number to compare. */
 uint64_t addr_group(const struct addr *a);
+/* The /16 (IPv4) or /32 (IPv6) that the address is in, to count parties that are costly to be at
+ * once: an IPv6 /48 comes with any rented machine, a /32 with the membership of a registry. 6to4
+ * counts as the IPv4 address inside. A number to compare. */
+uint64_t addr_provider(const struct addr *a);
 
 #endif

@@ -4,8 +4,9 @@
  * behind; such a gap never turns an IGNORE into a REJECT.
  *
  * Spec     consensus-specs specs/<fork>/p2p-interface.md "Topics and messages"
- * Use      check_message() for each first arrival; after every check has passed (ours and the
- *          validator's) check_accepted() marks it as seen.
+ * Use      check_message() for each first arrival; then check_accepted() closes its first-seen key
+ *          when somebody knew that its signatures are good, else check_passed() counts it: a
+ *          forged message must not hide the true one that comes second.
  * Memory   the cache holds 8-byte keyed fingerprints in tables with maxima; the oldest go first
  */
 #ifndef ETH_CHECK_H
@@ -50,6 +51,7 @@ struct check_result {
     enum check_verdict verdict;
     const char *reason; /* static; NULL on CHECK_ACCEPT */
     enum err error;     /* why SSZ was refused, else E_OK, E_GOSSIP_IGNORE, E_GOSSIP_REJECT */
+    bool crowded;       /* IGNORE because CHECK_UNPROVED_MAX others of its first-seen key passed */
     bool wants_block;   /* IGNORE because `block` is not known: worth asking for */
     uint8_t block[32];
 };
@@ -59,8 +61,13 @@ struct check_cache;
 struct check_cache *check_cache_new(const struct network *n, struct rng *rng);
 void check_cache_free(struct check_cache *c);
 struct check_result check_message(struct check_cache *c, const struct check_input *in);
-/* Mark an accepted message as seen. */
+/* Messages of one first-seen key that pass while none of them is proved: a forger must be faster
+ * than the true one three times, and costs three times the traffic at most. */
+#define CHECK_UNPROVED_MAX 3u
+/* Its signatures are good: no other of its first-seen key is wanted. */
 void check_accepted(struct check_cache *c, const struct check_input *in);
+/* It is forwarded and nobody knew its signatures. */
+void check_passed(struct check_cache *c, const struct check_input *in);
 /* Forget what is too old to arrive; once a slot. */
 void check_cache_expire(struct check_cache *c, uint64_t wall_ns);
 size_t check_cache_size(const struct check_cache *c); /* fingerprints held */

@@ -40,11 +40,14 @@ struct now io_now(const struct io *io);
  * second signal. False: ended by a second signal. */
 bool io_run(struct io *io);
 
-/* Call `ready` on the loop's thread when `fd` can be read: for servers with a descriptor of their
- * own (HTTP, control socket). The descriptor stays the caller's. A PORT_TURN follows. */
+/* Call `ready` on the loop's thread when `fd` can be read (or written, when asked): for servers
+ * with a descriptor of their own (HTTP, control socket). The descriptor stays the caller's. A
+ * PORT_TURN follows. */
 typedef void io_ready(void *self, struct now now);
 CHECKED enum err io_watch_new(struct io *io, int fd, io_ready *ready, void *self,
                               struct io_watch **ret);
+/* Reading is watched from birth; `ready` is called for either. */
+void io_watch_want(struct io_watch *w, bool readable, bool writable);
 void io_watch_free(struct io_watch *w); /* accepts NULL; before io_free() */
 
 #endif

@@ -32,7 +32,10 @@ struct node_tap {
                                    struct now now);
 };
 
-enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE };
+/* Who decides what is forwarded: see src/node/validate.c. */
+enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE, VALIDATE_EXTERNAL, VALIDATE_QUORUM };
+
+#define NODE_QUORUM_MAX 8u /* a mesh is no larger */
 
 enum node_serve {
     SERVE_WINDOW, /* what the spec asks for */
@@ -78,6 +81,9 @@ struct node_config {
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
     enum node_validation validation;
+    enum node_validation fallback; /* of external: any other */
+    uint64_t verdict_wait_ns;      /* external: a program's time for a verdict */
+    unsigned quorum;               /* address groups, NODE_QUORUM_MAX at most */
     struct serve_limit limits[METHOD_COUNT]; /* of what one peer is given */
     bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
     struct node_tap *tap;
@@ -148,7 +154,8 @@ struct node_head {
 };
 
 void node_head(const struct node *n, struct node_head *ret);
-const char *node_block_via(unsigned index); /* label of p2pd_blocks_total; NULL out of range */
+const char *node_verdict_name(unsigned index); /* label of p2pd_gossip_verdicts_total; or NULL */
+const char *node_block_via(unsigned index);    /* label of p2pd_blocks_total; NULL out of range */
 
 struct node_block {
     uint8_t root[32];

@@ -201,6 +201,9 @@ static const char *label(void *self, enum metric m, unsigned index)
         return err_table[index].name;
     case M_BLOCKS:
         return node_block_via(index);
+    case M_VERDICTS:
+        return node_verdict_name(index);
+    case M_CROWDED:
     case M_GOSSIP_MESSAGES:
         return index < TOPIC_KIND_COUNT ? topic_kind_name((enum topic_kind)index) : NULL;
     }

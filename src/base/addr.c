@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <base/addr.h>
+#include <base/bytes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -196,4 +197,15 @@ uint64_t addr_group(const struct addr *a)
     }
     /* IPv4 groups are numbered inside ff00::/8, multicast, where no peer's /64 can be. */
     return a->family == 6 ? high : 0xffu * (UINT64_C(1) << 56) | high >> 40;
+}
+
+uint64_t addr_provider(const struct addr *a)
+{
+    bool six_to_four = a->family == 6 && load_be16(a->ip) == 0x2002;
+    uint64_t family = six_to_four ? 4 : a->family;
+
+    if (family == 4) {
+        return family << 32 | load_be16(six_to_four ? a->ip + 2 : a->ip);
+    }
+    return family << 32 | load_be32(a->ip);
 }

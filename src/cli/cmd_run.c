@@ -4,6 +4,7 @@
 #include "keylog.h"
 #include "options.h"
 
+#include <api/control.h>
 #include <api/http.h>
 #include <base/mem.h>
 #include <crypto/random.h>
@@ -39,6 +40,7 @@ struct run {
     struct io *io;
     struct node *node;
     struct api *api;
+    struct control_socket *control;
     struct node_config cfg;
     struct enr *boot;
     struct enrtree_url *lists;
@@ -282,23 +284,51 @@ static bool read_dns(struct run *r)
     return true;
 }
 
-static bool read_validation(struct run *r)
+/* A mode of validation; not given: what is right for the network. */
+static bool read_mode(struct run *r, enum option id, enum node_validation *ret)
 {
-    const char *mode = option_text(&r->o, OPT_VALIDATION);
-    bool private = option_text(&r->o, OPT_TESTNET_DIR) != NULL;
+    static const char *const modes[] = {
+        [VALIDATE_STRUCTURAL] = "structural",
+        [VALIDATE_OBSERVE] = "observe",
+        [VALIDATE_EXTERNAL] = "external",
+        [VALIDATE_QUORUM] = "quorum",
+    };
+    const char *mode = option_text(&r->o, id);
 
     if (mode == NULL) {
-        r->cfg.validation = private ? VALIDATE_STRUCTURAL : VALIDATE_OBSERVE;
-    } else if (strcmp(mode, "structural") == 0) {
-        r->cfg.validation = VALIDATE_STRUCTURAL;
-    } else if (strcmp(mode, "observe") == 0) {
-        r->cfg.validation = VALIDATE_OBSERVE;
-    } else {
-        return fail(r, EXIT_USAGE,
-                    "--validation %s: structural or observe is wanted (external and quorum are not "
-                    "there yet)",
-                    mode);
+        bool private = option_text(&r->o, OPT_TESTNET_DIR) != NULL;
+
+        *ret = private ? VALIDATE_STRUCTURAL : VALIDATE_OBSERVE;
+        return true;
     }
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        if (strcmp(mode, modes[i]) == 0) {
+            *ret = (enum node_validation)i;
+            return true;
+        }
+    }
+    return fail(r, EXIT_USAGE, "--%s %s: structural, observe, external or quorum is wanted",
+                option_name(id), mode);
+}
+
+static bool read_validation(struct run *r)
+{
+    if (!read_mode(r, OPT_VALIDATION, &r->cfg.validation) ||
+        !read_mode(r, OPT_FALLBACK, &r->cfg.fallback)) {
+        return false;
+    }
+    if (r->cfg.fallback == VALIDATE_EXTERNAL) {
+        return fail(r, EXIT_USAGE,
+                    "--validation-fallback external: it is what to do without a program; "
+                    "structural, observe or quorum is wanted");
+    }
+    if (r->cfg.validation == VALIDATE_EXTERNAL && option_bool(&r->o, OPT_NO_CONTROL)) {
+        return fail(r, EXIT_USAGE,
+                    "--validation external waits for a program on the control socket: leave out "
+                    "--disable-control-socket");
+    }
+    r->cfg.verdict_wait_ns = MILLIS(option_u64(&r->o, OPT_VERDICT_WAIT));
+    r->cfg.quorum = (unsigned)option_u64(&r->o, OPT_QUORUM);
     return true;
 }
 
@@ -461,6 +491,25 @@ static bool open_keylog(struct run *r)
     return true;
 }
 
+static bool open_control(struct run *r)
+{
+    const char *given = option_text(&r->o, OPT_CONTROL_SOCKET);
+    char error[CONTROL_ERROR_MAX], path[PATH_BYTES + 16];
+
+    if (option_bool(&r->o, OPT_NO_CONTROL)) {
+        return true;
+    }
+    snprintf(path, sizeof path, "%s/control.sock", r->datadir);
+    if (given == NULL && strlen(path) >= CONTROL_PATH_MAX) {
+        LOG(r->log, LOG_WARN, "control",
+            "no control socket: the datadir's path is too long for one; give a --control-socket");
+        return r->cfg.validation != VALIDATE_EXTERNAL ||
+               fail(r, EXIT_USAGE, "--validation external needs a --control-socket here");
+    }
+    r->control = control_socket_new(given != NULL ? given : path, r->node, r->io, r->log, error);
+    return r->control != NULL || fail(r, EXIT_FAILED, "%s", error);
+}
+
 static bool open_node(struct run *r)
 {
     char error[API_ERROR_MAX];
@@ -475,6 +524,9 @@ static bool open_node(struct run *r)
     r->node = node_new(&r->cfg, io_port(r->io), random_system(), io_now(r->io));
     if (r->node == NULL) {
         return fail(r, EXIT_FAILED, "the node cannot start: store or record is not usable");
+    }
+    if (!open_control(r)) {
+        return false;
     }
     if (option_bool(&r->o, OPT_DISABLE_HTTP)) {
         return true;
@@ -507,6 +559,7 @@ static void tell_listening(struct run *r)
 static void close_all(struct run *r)
 {
     api_free(r->api);
+    control_socket_free(r->control);
     node_free(r->node);
     io_free(r->io);
     keylog_close(r->cfg.keylog);

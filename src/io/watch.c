@@ -1,4 +1,4 @@
-/* Descriptors of servers that have a loop of their own inside: told when they can be read. */
+/* Descriptors that are others': told when they can be read or written. */
 #include "world.h"
 
 #include <base/mem.h>
@@ -44,6 +44,17 @@ enum err io_watch_new(struct io *io, int fd, io_ready *ready, void *self, struct
     }
     *ret = w;
     return E_OK;
+}
+
+void io_watch_want(struct io_watch *w, bool readable, bool writable)
+{
+    int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
+
+    if (events == 0) {
+        uv_poll_stop(&w->poll);
+    } else {
+        uv_poll_start(&w->poll, events, on_poll);
+    }
 }
 
 void io_watch_free(struct io_watch *w)

@@ -8,8 +8,9 @@
 
 #include <codec/snappy.h>
 
-#define EPOCHS_AHEAD 1u /* the next digest's topics are joined this early */
-#define EPOCHS_AFTER 2u /* and the last one's left this late */
+#define EPOCHS_AHEAD  1u /* the next digest's topics are joined this early */
+#define EPOCHS_AFTER  2u /* and the last one's left this late */
+#define PUBLISH_SLOTS 5u /* a topic that is only published on stays for its fanout (60 s) */
 
 static const enum gossip_class classes[] = {
     [TOPIC_CLASS_BLOCK] = GOSSIP_BLOCK,
@@ -38,6 +39,9 @@ enum err gossip_init(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.ip_threshold = cfg.peers_max; /* all of them on one host */
     }
+    bool quorum = n->cfg.validation == VALIDATE_QUORUM || n->cfg.fallback == VALIDATE_QUORUM;
+    /* What is not vouched for yet must go on coming. */
+    cfg.idontwant_late = cfg.tell_advertised = quorum;
     n->gossip.checks = check_cache_new(n->cfg.network, n->rng);
     n->gossip.pubsub = pubsub_new(n->host, &cfg, n->rng, now);
     return E_OK;
@@ -75,43 +79,64 @@ static void topic_config(const struct topic *t, struct view name, struct gossip_
     };
 }
 
-/* Its number in the engine; registered now if it was not. UINT32_MAX: too many. */
-static uint32_t number_of(struct node *n, const struct topic *t)
+/* The engine's number of a topic: registered if it was not. */
+static enum err topic_number(struct node *n, const struct topic *t, uint32_t *ret)
 {
     char text[TOPIC_TEXT_MAX];
     struct view name = view_str(topic_text(t, text));
-    uint32_t number = gossipsub_find_topic(engine(n), name);
     struct gossip_topic_config cfg;
 
-    if (number != UINT32_MAX) {
-        return number;
+    *ret = gossipsub_find_topic(engine(n), name);
+    if (*ret != UINT32_MAX) {
+        return E_OK;
     }
     struct topic *copy = mem_alloc(sizeof *copy);
     *copy = *t;
     topic_config(copy, name, &cfg);
     cfg.user = copy;
-    if (gossipsub_add_topic(engine(n), &cfg, &number) != E_OK) {
-        LOG(n->log, LOG_ERROR, "gossip", "topic cannot be joined: too many", L_STR("topic", text));
+    enum err e = gossipsub_add_topic(engine(n), &cfg, ret);
+    if (e != E_OK) {
+        LOG(n->log, LOG_ERROR, "gossip", "too many topics", L_STR("topic", text));
         mem_free(copy);
-        return UINT32_MAX;
+        return e;
     }
-    n->gossip.topics[number] = (struct gossip_topic){.topic = copy};
-    return number;
+    n->gossip.topics[*ret] = (struct gossip_topic){.topic = copy};
+    control_match(n, *ret);
+    return E_OK;
 }
 
 static void want(struct node *n, const struct topic *t, struct now now)
 {
     char text[TOPIC_TEXT_MAX];
-    uint32_t number = number_of(n, t);
+    uint32_t number;
 
-    if (number == UINT32_MAX) {
-        return;
+    if (topic_number(n, t, &number) != E_OK) {
+        return; /* logged */
     }
     n->gossip.topics[number].wanted = true;
     if (!gossipsub_joined(engine(n), number)) {
         gossipsub_join(engine(n), number, now);
         LOG(n->log, LOG_DEBUG, "gossip", "joined", L_STR("topic", topic_text(t, text)));
     }
+}
+
+/* What programs joined, under this digest. */
+static void want_joins(struct node *n, const struct fork_span *span, struct now now)
+{
+    struct topic t;
+
+    for (uint32_t i = 0; i < n->gossip.n_joins; i++) {
+        const struct gossip_join *j = &n->gossip.joins[i];
+
+        if (topic_make(n->cfg.network, span, j->kind, j->subnet, &t) == E_OK) {
+            want(n, &t, now);
+        }
+    }
+}
+
+static void drop_join(struct node *n, uint32_t at)
+{
+    n->gossip.joins[at] = n->gossip.joins[--n->gossip.n_joins];
 }
 
 static void want_span(struct node *n, const struct fork_span *span, uint64_t epoch, struct now now)
@@ -126,6 +151,7 @@ static void want_span(struct node *n, const struct fork_span *span, uint64_t epo
         want(n, &wanted[i], now);
     }
     mem_free(wanted);
+    want_joins(n, span, now);
 }
 
 static void leave_unwanted(struct node *n, struct now now)
@@ -133,8 +159,12 @@ static void leave_unwanted(struct node *n, struct now now)
     for (uint32_t i = 0; i < GOSSIP_TOPICS_MAX; i++) {
         struct gossip_topic *t = &n->gossip.topics[i];
 
-        if (t->topic != NULL && !t->wanted) {
-            gossipsub_leave(engine(n), i, now);
+        if (t->topic == NULL || t->wanted) {
+            continue;
+        }
+        gossipsub_leave(engine(n), i, now); /* it may stay to publish on */
+        if (t->until_slot < n->slot) {
+            validate_forget_topic(n, i);
             gossipsub_remove_topic(engine(n), i);
             mem_free(t->topic);
             t->topic = NULL;
@@ -150,6 +180,11 @@ void gossip_on_slot(struct node *n, struct now now)
     for (size_t i = 0; i < GOSSIP_TOPICS_MAX; i++) {
         n->gossip.topics[i].wanted = false;
     }
+    for (uint32_t i = n->gossip.n_joins; i-- > 0;) {
+        if (n->gossip.joins[i].until_slot < n->slot) {
+            drop_join(n, i);
+        }
+    }
     for (const struct fork_span *s = network_span_at(net, 0); s != NULL;
          s = network_span_next(net, s)) {
         bool over = s->to <= epoch && epoch - s->to >= EPOCHS_AFTER;
@@ -161,6 +196,36 @@ void gossip_on_slot(struct node *n, struct now now)
     }
     leave_unwanted(n, now);
     check_cache_expire(n->gossip.checks, now.wall_ns);
+}
+
+enum err gossip_join(struct node *n, const struct topic *t, uint32_t client, uint64_t until_slot,
+                     struct now now)
+{
+    if (n->gossip.n_joins == JOINED_MAX) {
+        return E_LIMIT;
+    }
+    n->gossip.joins[n->gossip.n_joins++] = (struct gossip_join){
+        .kind = t->kind, .subnet = t->subnet, .client = client, .until_slot = until_slot};
+    gossip_on_slot(n, now);
+    return E_OK;
+}
+
+enum err gossip_leave(struct node *n, const struct topic *t, uint32_t client, struct now now)
+{
+    enum err e = E_NOT_FOUND;
+
+    for (uint32_t i = n->gossip.n_joins; i-- > 0;) {
+        const struct gossip_join *j = &n->gossip.joins[i];
+
+        if (j->client == client && (t == NULL || (j->kind == t->kind && j->subnet == t->subnet))) {
+            drop_join(n, i);
+            e = E_OK;
+        }
+    }
+    if (e == E_OK) {
+        gossip_on_slot(n, now);
+    }
+    return e;
 }
 
 unsigned gossip_mesh(const struct node *n)
@@ -178,19 +243,18 @@ unsigned gossip_mesh(const struct node *n)
 
 /* ---- messages ---- */
 
-static void on_block(struct node *n, const struct topic *t, const struct pubsub_event *ev,
-                     struct now now)
+static void on_block(struct node *n, const struct arrival *a, struct now now)
 {
-    struct block_in b = {.packed = reqresp_pack(blob_view(ev->g.data)), .via = VIA_GOSSIP};
+    struct block_in b = {.packed = reqresp_pack(blob_view(a->data)), .via = VIA_GOSSIP};
     uint64_t start_ns;
 
-    block_identify(t->type, blob_view(ev->g.data), &b);
+    block_identify(a->topic->type, blob_view(a->data), &b);
     start_ns = slot_start_ns(n->cfg.network, b.slot);
     n->gossip.last_slot = b.slot;
     n->gossip.last_delay_ns = now.wall_ns > start_ns ? now.wall_ns - start_ns : 0;
     n->gossip.has_delay = true;
     n->gossip.blocks++;
-    sync_take(n, &b, ev->conn, now);
+    sync_take(n, &b, a->conn, now);
     blob_unref(b.packed);
 }
 
@@ -215,14 +279,14 @@ static bool sidecar_kind(enum topic_kind topic, enum store_kind *ret)
     return false;
 }
 
-static void on_accepted(struct node *n, const struct topic *t, const struct pubsub_event *ev,
-                        struct now now)
+static void keep(struct node *n, const struct arrival *a, struct now now)
 {
-    struct view ssz = blob_view(ev->g.data);
+    const struct topic *t = a->topic;
+    struct view ssz = blob_view(a->data);
     enum store_kind kind;
 
     if (t->kind == TOPIC_beacon_block) {
-        on_block(n, t, ev, now);
+        on_block(n, a, now);
     } else if (sidecar_kind(t->kind, &kind)) {
         IGNORE(kept_sidecar(n, kind, t->type, ssz),
                "counted by the store; it can be fetched again");
@@ -233,6 +297,48 @@ static void on_accepted(struct node *n, const struct topic *t, const struct pubs
     } else if (t->kind == TOPIC_inclusion_list) {
         kept_inclusion_list(n, t->type, ssz);
     }
+}
+
+static struct check_input check_input_of(const struct arrival *a, const struct check_chain *chain,
+                                         struct now now)
+{
+    return (struct check_input){
+        .topic = a->topic, .data = blob_view(a->data), .wall_ns = now.wall_ns, .chain = chain};
+}
+
+struct check_result gossip_check(struct node *n, const struct arrival *a, bool with_chain,
+                                 struct now now)
+{
+    bool known = with_chain && n->chain.anchored;
+    struct check_chain chain = {.block = known ? validate_known_block : NULL, .self = n};
+    struct check_input in = check_input_of(a, &chain, now);
+
+    return check_message(n->gossip.checks, &in);
+}
+
+void gossip_take(struct node *n, const struct arrival *a, bool proved, struct now now)
+{
+    struct check_chain chain = {.block = NULL};
+    struct check_input in = check_input_of(a, &chain, now);
+
+    (proved ? check_accepted : check_passed)(n->gossip.checks, &in);
+    keep(n, a, now);
+}
+
+void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, struct now now)
+{
+    struct pubsub_event ev = {.conn = a->conn,
+                              .g = {.kind = GOSSIP_MESSAGE,
+                                    .peer = pubsub_peer(n->gossip.pubsub, a->conn),
+                                    .topic = a->number,
+                                    .message = a->message,
+                                    .data = a->data}};
+
+    memcpy(ev.g.id, a->id, sizeof ev.g.id);
+    if (n->cfg.tap != NULL) {
+        v = n->cfg.tap->message(n->cfg.tap, a->topic, &ev, v, now);
+    }
+    gossipsub_verdict(engine(n), a->message, v, now);
 }
 
 static void refused(struct node *n, const struct pubsub_event *ev, enum err error,
@@ -254,38 +360,48 @@ static void refused(struct node *n, const struct pubsub_event *ev, enum err erro
         L_STR("peer", id));
 }
 
+/* A block whose parent is unknown waits for it in the chain, whatever becomes of the message. */
+static void on_ignored(struct node *n, const struct arrival *a, const struct check_result *r,
+                       struct now now)
+{
+    if (r->wants_block && a->topic->kind == TOPIC_beacon_block) {
+        on_block(n, a, now);
+    }
+    if (r->crowded) {
+        metric_add(n->metrics, M_CROWDED, a->topic->kind, 1);
+    }
+    LOG(n->log, LOG_DEBUG, "gossip", "message ignored", L_STR("why", r->reason),
+        L_STR("topic", topic_kind_name(a->topic->kind)));
+    gossip_end(n, a, GOSSIP_IGNORE, now);
+}
+
 static void on_message(struct node *n, const struct pubsub_event *ev, struct now now)
 {
-    const struct topic *t = n->gossip.topics[ev->g.topic].topic;
-    struct check_chain chain = {.block = n->chain.anchored ? chain_known : NULL, .self = n};
-    struct check_input in = {
-        .topic = t, .data = blob_view(ev->g.data), .wall_ns = now.wall_ns, .chain = &chain};
-    struct check_result r = check_message(n->gossip.checks, &in);
-    enum gossip_verdict verdict = GOSSIP_IGNORE;
+    struct arrival a = {
+        .topic = n->gossip.topics[ev->g.topic].topic,
+        .number = ev->g.topic,
+        .conn = ev->conn,
+        .message = ev->g.message,
+        .data = ev->g.data,
+    };
+    /* A program that judges may know blocks that we do not. */
+    bool judged = n->cfg.validation == VALIDATE_EXTERNAL && control_judges(n, a.number);
+    struct check_result r = gossip_check(n, &a, !judged, now);
 
+    memcpy(a.id, ev->g.id, sizeof a.id);
+    metric_add(n->metrics, M_GOSSIP_MESSAGES, a.topic->kind, 1);
     switch (r.verdict) {
     case CHECK_ACCEPT:
-        check_accepted(n->gossip.checks, &in);
-        verdict = n->cfg.validation == VALIDATE_STRUCTURAL ? GOSSIP_ACCEPT : GOSSIP_IGNORE;
-        on_accepted(n, t, ev, now);
+        validate_begin(n, &a, now);
         break;
     case CHECK_IGNORE:
-        if (r.wants_block && t->kind == TOPIC_beacon_block) {
-            on_block(n, t, ev, now); /* waits for its parent */
-        }
-        LOG(n->log, LOG_DEBUG, "gossip", "message ignored", L_STR("why", r.reason),
-            L_STR("topic", topic_kind_name(t->kind)));
+        on_ignored(n, &a, &r, now);
         break;
     case CHECK_REJECT:
-        verdict = GOSSIP_REJECT;
         refused(n, ev, r.error == E_OK ? E_GOSSIP_REJECT : r.error, r.reason);
+        gossip_end(n, &a, GOSSIP_REJECT, now);
         break;
     }
-    metric_add(n->metrics, M_GOSSIP_MESSAGES, t->kind, 1);
-    if (n->cfg.tap != NULL) {
-        verdict = n->cfg.tap->message(n->cfg.tap, t, ev, verdict, now);
-    }
-    gossipsub_verdict(engine(n), ev->g.message, verdict, now);
 }
 
 static void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now)
@@ -298,9 +414,11 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
         refused(n, ev, ev->g.error, err_text(ev->g.error));
         break;
     case GOSSIP_DUPLICATE:
+    case GOSSIP_ADVERTISED:
+        validate_vouch(n, ev->g.message, ev->conn, now);
+        break;
     case GOSSIP_SUBSCRIBED:
     case GOSSIP_UNSUBSCRIBED:
-    case GOSSIP_ADVERTISED:
     case GOSSIP_GRAFTED:
     case GOSSIP_PRUNED:
     case GOSSIP_SENDABLE:
@@ -319,22 +437,25 @@ void gossip_pump(struct node *n, struct now now)
     pubsub_pump(n->gossip.pubsub, now);
 }
 
-/* A topic that is not joined is registered until the next slot, and its message goes to a fanout.
- */
+enum err gossip_publish_on(struct node *n, const struct topic *t, struct view ssz, struct now now)
+{
+    uint32_t number;
+
+    TRY(topic_number(n, t, &number));
+    n->gossip.topics[number].until_slot = n->slot + PUBLISH_SLOTS;
+    struct blob *packed = snappy_block_pack(ssz);
+    enum err e = gossipsub_publish(engine(n), number, blob_view(packed), now);
+    blob_unref(packed);
+    return e;
+}
+
 enum err gossip_publish(struct node *n, const struct fork_span *span, enum topic_kind kind,
                         uint64_t subnet, struct view ssz, struct now now)
 {
     struct topic t;
 
     TRY(topic_make(n->cfg.network, span, kind, (uint32_t)subnet, &t));
-    uint32_t number = number_of(n, &t);
-    if (number == UINT32_MAX) {
-        return E_LIMIT;
-    }
-    struct blob *packed = snappy_block_pack(ssz);
-    enum err e = gossipsub_publish(engine(n), number, blob_view(packed), now);
-    blob_unref(packed);
-    return e;
+    return gossip_publish_on(n, &t, ssz, now);
 }
 
 enum err node_publish(struct node *n, enum topic_kind kind, uint32_t subnet, struct view ssz,

@@ -1,6 +1,7 @@
 /*
  * The node's heart: port events in, its parts' turns, deadlines out. Reading order of src/node:
- * this file, peers.c, handshake.c, gossip.c, chain.c, ask.c, sync.c, serve.c, discovery.c, look.c.
+ * this file, peers.c, handshake.c, gossip.c, validate.c, control.c, chain.c, ask.c, sync.c,
+ * serve.c, discovery.c, look.c.
  */
 #include "node_internal.h"
 
@@ -20,6 +21,9 @@ void node_config_default(struct node_config *cfg)
         .discovery = true,
         .backfill_slots = 64, /* a month of mainnet in an hour, 6 MB/s */
         .validation = VALIDATE_OBSERVE,
+        .fallback = VALIDATE_OBSERVE,
+        .verdict_wait_ns = MILLIS(500),
+        .quorum = 3,
     };
     serve_limits_default(cfg->limits);
 }
@@ -119,6 +123,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     sync_init(n);
     ask_init(n);
     serve_init(n);
+    validate_init(n);
     make_host(n, now);
     if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n, now) != E_OK ||
         gossip_init(n, now) != E_OK || discovery_init(n, now) != E_OK) {
@@ -136,12 +141,14 @@ void node_free(struct node *n)
     if (n == NULL) {
         return;
     }
+    control_done(n);
     named_done(n);
     lists_done(n);
     discovery_done(n);
     serve_done(n);
     kept_done(n);
     rpc_free(n->rpc);
+    validate_done(n);
     gossip_done(n);
     host_free(n->host);
     sync_done(n);
@@ -211,6 +218,7 @@ static void on_slot(struct node *n, struct now now)
     }
     rotate_subnets(n, now);
     gossip_on_slot(n, now);
+    validate_on_slot(n);
     if (!before && !first) {
         producer_on_slot(n, now);
     }
@@ -325,6 +333,7 @@ static void tick(struct node *n, struct now now)
     host_tick(n->host, now);
     rpc_tick(n->rpc, now);
     pubsub_tick(n->gossip.pubsub, now);
+    validate_tick(n, now);
     discovery_tick(n, now);
     if (now.mono_ns >= n->slot_ns) {
         on_slot(n, now);
@@ -362,9 +371,10 @@ static void turn(struct node *n, struct now now)
     ask_tick(n, now);
     store_turn(n);
     host_flush(n->host, now);
+    control_turn(n);
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));
-    at = earlier(at, discovery_deadline(n));
+    at = earlier(at, earlier(discovery_deadline(n), validate_deadline(n)));
     at = earlier(at, earlier(named_deadline(n), lists_deadline(n)));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));

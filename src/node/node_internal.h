@@ -26,6 +26,7 @@
 #include <net/names.h>
 #include <net/pubsub.h>
 #include <net/rpc.h>
+#include <node/control.h>
 #include <node/node.h>
 #include <proto/discv5.h>
 
@@ -103,6 +104,7 @@ struct peer {
     uint8_t vote_root[32]; /* the newest block that it told us of, by status or gossip */
     uint64_t vote_slot;
     struct node_metadata metadata;
+    double app_score;  /* gossip: what programs gave it, decaying */
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
     char agent[AGENT_MAX], why[WHY_MAX];
 };
@@ -214,9 +216,19 @@ struct chain {
 
 #define GOSSIP_TOPICS_MAX (GOSSIP_SPANS_MAX * TOPICS_WANTED_MAX)
 
-struct gossip_topic {    /* one that we have joined; at the engine's number */
-    struct topic *topic; /* owned; NULL: free */
-    bool wanted;         /* scratch of gossip_on_slot() */
+#define JOINED_MAX 512u /* topics that programs joined: all subnets twice */
+
+struct gossip_topic {     /* one that we know; at the engine's number */
+    struct topic *topic;  /* owned; NULL: free */
+    bool wanted;          /* scratch of gossip_on_slot() */
+    uint64_t until_slot;  /* not joined: it is here to publish on, and goes after this slot */
+    uint8_t watch, judge; /* programs that asked for its messages, a bit each */
+};
+
+struct gossip_join { /* what a program joined */
+    enum topic_kind kind;
+    uint32_t subnet, client;
+    uint64_t until_slot;
 };
 
 struct gossip {
@@ -226,6 +238,35 @@ struct gossip {
     uint64_t last_delay_ns, last_slot;
     bool has_delay;
     uint64_t blocks; /* by gossip, since start */
+    struct gossip_join joins[JOINED_MAX];
+    uint32_t n_joins;
+};
+
+/* A first arrival that the stateless checks let pass. */
+struct arrival {
+    const struct topic *topic;
+    uint32_t number; /* the topic's */
+    conn_id conn;    /* who brought it */
+    uint64_t message;
+    uint8_t id[GOSSIP_ID_MAX];
+    struct blob *data; /* SSZ; borrowed */
+};
+
+struct undecided_queue {
+    struct undecided *first, *last;
+};
+
+struct validation {
+    struct map by_message; /* handle -> struct undecided * */
+    struct map shares;     /* address group -> struct share * */
+    struct map blocks;     /* root -> struct undecided * */
+    struct undecided_queue external, quorum;
+    size_t bytes;
+};
+
+struct control {
+    struct client *clients[CONTROL_CLIENTS_MAX];
+    struct control_sink *sink;
 };
 
 struct node {
@@ -255,6 +296,8 @@ struct node {
     struct servings servings;
     struct kept kept;
     struct gossip gossip;
+    struct validation validation;
+    struct control control;
     struct node_metadata metadata;
     bool started, stopping;
     uint64_t stop_ns;
@@ -414,6 +457,66 @@ void gossip_on_slot(struct node *n, struct now now); /* join and leave topics */
 unsigned gossip_mesh(const struct node *n);          /* peers in the block topic's mesh */
 CHECKED enum err gossip_publish(struct node *n, const struct fork_span *span, enum topic_kind kind,
                                 uint64_t subnet, struct view ssz, struct now now);
+/* On any topic of the network: those that are not joined too. E_EXISTS: seen before; E_NOT_FOUND:
+ * nobody takes it now. */
+CHECKED enum err gossip_publish_on(struct node *n, const struct topic *t, struct view ssz,
+                                   struct now now);
+struct check_result gossip_check(struct node *n, const struct arrival *a, bool with_chain,
+                                 struct now now);
+/* It passed: mark it as seen, keep what the node keeps. */
+void gossip_take(struct node *n, const struct arrival *a, bool proved, struct now now);
+/* Its verdict, for the router and the tap. */
+void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, struct now now);
+/* Join for a program until that slot. E_LIMIT. */
+CHECKED enum err gossip_join(struct node *n, const struct topic *t, uint32_t client,
+                             uint64_t until_slot, struct now now);
+/* E_NOT_FOUND; t NULL: all that the client joined. What the node itself wants stays. */
+CHECKED enum err gossip_leave(struct node *n, const struct topic *t, uint32_t client,
+                              struct now now);
+
+/* validate.c: verdicts */
+enum verdict_how {
+    VERDICT_STRUCTURAL,
+    VERDICT_OBSERVED,
+    VERDICT_ACCEPTED,
+    VERDICT_IGNORED,
+    VERDICT_REJECTED,
+    VERDICT_QUORUM,
+    VERDICT_NO_QUORUM,
+    VERDICT_PUSHED_OUT, /* more waited than is kept */
+    VERDICT_OUTDATED,   /* when it was decided the checks would not pass it any more */
+    VERDICT_LATE,       /* a program's, after the fallback had decided */
+    VERDICT_FALLBACK,   /* no program decided; the way it ended is counted too */
+    VERDICT_HOW_COUNT
+};
+
+void validate_init(struct node *n);
+void validate_done(struct node *n);
+/* A verdict is due: now, or when somebody gives it. */
+void validate_begin(struct node *n, const struct arrival *a, struct now now);
+/* One more peer has the message; 0: not one that waits. */
+void validate_vouch(struct node *n, uint64_t message, conn_id c, struct now now);
+void validate_judge(struct node *n, uint32_t client, const struct control_judgement *j,
+                    struct now now);
+void validate_client_gone(struct node *n, uint32_t client, struct now now);
+void validate_forget_topic(struct node *n, uint32_t topic);
+void validate_on_slot(struct node *n);
+void validate_tick(struct node *n, struct now now);
+uint64_t validate_deadline(const struct node *n);
+/* chain_known(), or it waits for its verdict. */
+bool validate_known_block(void *self, const uint8_t root[static 32], struct check_block *ret);
+
+/* control.c: programs */
+void control_done(struct node *n);
+void control_turn(struct node *n);
+/* Give the message to all who watch its topic. `ask`: one is asked for a verdict, and that one is
+ * returned; CONTROL_NONE: nobody answers in time. */
+uint32_t control_tell(struct node *n, const struct arrival *a, bool ask, struct now now);
+bool control_judges(const struct node *n, uint32_t topic);
+/* A topic is new at this number: who wants its messages? */
+void control_match(struct node *n, uint32_t topic);
+/* It let a message wait in vain that it was given then. */
+void control_missed(struct node *n, uint32_t client, uint64_t since_ns);
 
 /* producer.c: the devnet's block maker */
 void producer_on_slot(struct node *n, struct now now);

@@ -353,7 +353,10 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
-    pubsub_add(n->gossip.pubsub, p->conn, p->is_static, now);
+    /* A direct peer is in no mesh of ours, so both sides must mean it: a flag that only keeps us
+     * connected does not say that. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Explicit
+     * Peering Agreements" */
+    pubsub_add(n->gossip.pubsub, p->conn, p->trusted, now);
     handshake_begin(n, p, now);
 }
 

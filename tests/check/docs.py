@@ -80,6 +80,17 @@ def check_packages():
                 yield f"docs/dependencies.md: does not name {package}, which cmake/packages.sh installs"
 
 
+def check_frames():
+    """Each frame of the control protocol stands in its page with its number and fields."""
+    page = (TOP / "docs/control.md").read_text()
+    rows = re.findall(
+        r"^F\((\w+),\s*(0x\w+), \w+, ([\w, ]+)\)", (TOP / "include/proto/control.def").read_text(), re.M
+    )
+    shown = set(re.findall(r"^\| (\w+) \| (0x\w+) \| ([\w, ]+) \|", page, re.M))
+    for row in sorted(set(rows) ^ shown):
+        yield f"docs/control.md and include/proto/control.def differ in {row}"
+
+
 def check_tidy():
     for path in files(*TEXT):
         data = path.read_bytes()
@@ -102,6 +113,8 @@ def main():
         faults += check_page(page, flags)
     if (TOP / "docs/dependencies.md").exists():
         faults += check_packages()
+    if (TOP / "docs/control.md").exists():
+        faults += check_frames()
     for picture in files("docs/**/*.svg"):
         try:
             ET.parse(picture)

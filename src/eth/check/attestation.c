@@ -95,7 +95,7 @@ void mark_attestation(struct check *c)
 {
     bool single = c->topic->span->fork >= ELECTRA;
 
-    seen_put(c, message_slot(c), single ? seen_key_of(c) : attestation_key(c), 0);
+    seen_mark(c, message_slot(c), single ? seen_key_of(c) : attestation_key(c));
 }
 
 /* ---- aggregates ---- */
@@ -151,6 +151,6 @@ void mark_aggregate(struct check *c)
 {
     uint64_t slot = message_slot(c);
 
-    seen_put(c, slot, seen_key_of(c), 0);
+    seen_mark(c, slot, seen_key_of(c));
     cover_put(c, slot, cover_key(c), field_bytes(c, "message.aggregate.aggregation_bits"));
 }

@@ -13,6 +13,8 @@
 /* 64 committees of 32 slots attest to a few heads each. */
 #define COVERS_EPOCH_MAX (1u << 15)
 
+#define SEEN_CLOSED 0u /* the value of a key whose message was proved; others: how many passed */
+
 static struct hash_key key_random(struct rng *rng)
 {
     struct hash_key k;
@@ -141,7 +143,13 @@ struct seen_key seen_key_of(const struct check *c)
 
 bool seen_has(const struct check *c, uint64_t slot, struct seen_key key)
 {
-    return map_get(table_of(c, slot), &key.fingerprint) != NULL;
+    uint64_t passed;
+
+    if (!seen_value(c, slot, key, &passed)) {
+        return false;
+    }
+    c->res->crowded = passed != SEEN_CLOSED && passed >= CHECK_UNPROVED_MAX;
+    return passed == SEEN_CLOSED || c->res->crowded;
 }
 
 bool seen_value(const struct check *c, uint64_t slot, struct seen_key key, uint64_t *ret)
@@ -160,7 +168,8 @@ void seen_put(struct check *c, uint64_t slot, struct seen_key key, uint64_t valu
     struct map *m = table_of(c, slot);
     uint64_t *at;
 
-    if (m->n == m->max) { /* forget the oldest: a duplicate may pass, memory stays */
+    if (m->n == m->max && map_get(m, &key.fingerprint) ==
+                              NULL) { /* forget the oldest: a duplicate may pass, memory stays */
         uint64_t oldest;
 
         memcpy(&oldest, map_key_of(m, map_oldest(m)), sizeof oldest);
@@ -169,6 +178,19 @@ void seen_put(struct check *c, uint64_t slot, struct seen_key key, uint64_t valu
     at = map_put(m, &key.fingerprint, NULL);
     if (at != NULL) {
         *at = value;
+    }
+}
+
+void seen_mark(struct check *c, uint64_t slot, struct seen_key key)
+{
+    uint64_t passed = 0;
+
+    if (c->mark == MARK_PROVED) {
+        seen_put(c, slot, key, SEEN_CLOSED);
+    } else if (!seen_value(c, slot, key, &passed)) {
+        seen_put(c, slot, key, 1);
+    } else if (passed != SEEN_CLOSED) {
+        seen_put(c, slot, key, passed + 1);
     }
 }
 
@@ -192,7 +214,7 @@ void cover_put(struct check *c, uint64_t slot, struct seen_key key, struct view 
     struct cover *v;
     size_t kept = 0;
 
-    if (e == NULL || bits.n > COVER_BYTES_MAX ||
+    if (c->mark != MARK_PROVED || e == NULL || bits.n > COVER_BYTES_MAX ||
         (v = map_put(&e->covers, &key.fingerprint, NULL)) == NULL) {
         return;
     }

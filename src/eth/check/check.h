@@ -15,6 +15,9 @@
 #include <eth/check.h>
 #include <eth/slot_clock.h>
 
+/* What mark functions note of a message: it passed; it passed, and its signatures are good. */
+enum mark { MARK_PASSED, MARK_PROVED };
+
 struct check {
     const struct check_input *in;
     struct check_cache *cache;
@@ -27,6 +30,7 @@ struct check {
     bool has_finality; /* epoch 0 is no finality: blocks of slot 0 on are welcome */
     bool block_known;  /* the block that the rules ask for was looked up and is there */
     struct check_result *res;
+    enum mark mark; /* for mark functions */
 };
 
 typedef enum check_verdict check_fn(struct check *c);
@@ -87,10 +91,15 @@ bool seen_already(const struct check *c);
 struct seen_key seen_key_make(const struct check *c, const void *p, size_t n);
 /* `slot` says how long it matters: SEEN_FOR_EVER for what has no slot. */
 #define SEEN_FOR_EVER UINT64_MAX
+/* The key is closed: by a message whose signatures are good, or by CHECK_UNPROVED_MAX others. */
 bool seen_has(const struct check *c, uint64_t slot, struct seen_key key);
+/* Note one message of the key, as c->mark says. */
+void seen_mark(struct check *c, uint64_t slot, struct seen_key key);
+/* Keys that hold a value of their own, not a count. */
 void seen_put(struct check *c, uint64_t slot, struct seen_key key, uint64_t value);
 bool seen_value(const struct check *c, uint64_t slot, struct seen_key key, uint64_t *ret);
-/* Bit fields of accepted aggregates, by what they attest. */
+/* Bit fields of accepted aggregates, by what they attest. Only proved ones are kept: a forged one
+ * with all bits set would hide the rest. */
 bool cover_has(const struct check *c, uint64_t slot, struct seen_key key, struct view bits);
 void cover_put(struct check *c, uint64_t slot, struct seen_key key, struct view bits);
 

@@ -138,8 +138,10 @@ void mark_bid(struct check *c)
 {
     uint64_t slot = message_slot(c);
 
-    seen_put(c, slot, seen_key_of(c), 0);
-    seen_put(c, slot, best_key(c), field_u64(c, "message.value"));
+    seen_mark(c, slot, seen_key_of(c));
+    if (c->mark == MARK_PROVED) { /* a bid that nobody pays must not outbid the others */
+        seen_put(c, slot, best_key(c), field_u64(c, "message.value"));
+    }
 }
 
 /* ---- what depends on an earlier epoch's block ---- */
@@ -183,6 +185,15 @@ static struct seen_key list_key(const struct check *c)
     return seen_key_make(c, bytes, sizeof bytes);
 }
 
+/* Lists whose signature nobody has checked are counted apart. */
+static struct seen_key forged_list_key(const struct check *c)
+{
+    struct seen_key key = list_key(c);
+
+    key.fingerprint = ~key.fingerprint;
+    return key;
+}
+
 enum check_verdict check_inclusion_list(struct check *c)
 {
     struct ssz_value transactions = field(c, "message.transactions");
@@ -194,6 +205,8 @@ enum check_verdict check_inclusion_list(struct check *c)
     IGNORE_IF(!slot_is_current(c->net, slot, c->now), "inclusion list is not for the current slot");
     IGNORE_IF(seen_value(c, slot, list_key(c), &seen) && seen >= LISTS_OF_ONE_VALIDATOR,
               "already seen two inclusion lists of this validator");
+    IGNORE_IF(seen_has(c, slot, forged_list_key(c)),
+              "already seen too many inclusion lists said to be of this validator");
     return check_dependent(c, "message.dependent_root", epoch_of_slot(c->net, slot),
                            "dependent block has not been seen",
                            "dependent root is not before the lookahead epoch");
@@ -203,6 +216,10 @@ void mark_inclusion_list(struct check *c)
 {
     uint64_t seen = 0;
 
+    if (c->mark != MARK_PROVED) {
+        seen_mark(c, message_slot(c), forged_list_key(c));
+        return;
+    }
     IGNORE(!seen_value(c, message_slot(c), list_key(c), &seen), "0 when it is the first");
     seen_put(c, message_slot(c), list_key(c), seen + 1);
 }

@@ -84,7 +84,7 @@ static bool was_seen(struct check *c, uint64_t index)
 
 static bool put_seen(struct check *c, uint64_t index)
 {
-    seen_put(c, SEEN_FOR_EVER, index_key(c, index), 0);
+    seen_mark(c, SEEN_FOR_EVER, index_key(c, index));
     return true;
 }
 

@@ -56,7 +56,7 @@ void mark_contribution(struct check *c)
 {
     uint64_t slot = message_slot(c);
 
-    seen_put(c, slot, seen_key_of(c), 0);
+    seen_mark(c, slot, seen_key_of(c));
     cover_put(c, slot, contribution_key(c),
               field_bytes(c, "message.contribution.aggregation_bits"));
 }
@@ -83,6 +83,16 @@ static bool two_thirds(const struct check *c)
            2 * preset_number(c->net->preset, PRESET_NUMBER_SYNC_COMMITTEE_SIZE);
 }
 
+/* Updates whose signature nobody has checked cannot move on what was forwarded last: they are
+ * counted by the header that they tell of. */
+static struct seen_key update_key(const struct check *c, uint64_t slot)
+{
+    uint8_t bytes[8];
+
+    store_le64(bytes, slot);
+    return seen_key_make(c, bytes, sizeof bytes);
+}
+
 enum check_verdict check_finality_update(struct check *c)
 {
     const struct light_seen *seen = light_seen(c);
@@ -92,6 +102,7 @@ enum check_verdict check_finality_update(struct check *c)
 
     IGNORE_IF(seen->has_finality && !better,
               "finality update is not newer than the one that was forwarded");
+    IGNORE_IF(seen_has(c, slot, update_key(c, slot)), "too many finality updates of this slot");
     IGNORE_IF(too_early(c), "finality update is too early for its signature slot");
     return CHECK_ACCEPT;
 }
@@ -99,19 +110,25 @@ enum check_verdict check_finality_update(struct check *c)
 void mark_finality_update(struct check *c)
 {
     struct light_seen *seen = light_seen(c);
+    uint64_t slot = field_u64(c, "finalized_header.beacon.slot");
 
+    if (c->mark != MARK_PROVED) {
+        seen_mark(c, slot, update_key(c, slot));
+        return;
+    }
     seen->has_finality = true;
-    seen->finality_slot = field_u64(c, "finalized_header.beacon.slot");
+    seen->finality_slot = slot;
     seen->finality_two_thirds = two_thirds(c);
 }
 
 enum check_verdict check_optimistic_update(struct check *c)
 {
     const struct light_seen *seen = light_seen(c);
+    uint64_t slot = field_u64(c, "attested_header.beacon.slot");
 
-    IGNORE_IF(seen->has_optimistic &&
-                  field_u64(c, "attested_header.beacon.slot") <= seen->optimistic_slot,
+    IGNORE_IF(seen->has_optimistic && slot <= seen->optimistic_slot,
               "optimistic update is not newer than the one that was forwarded");
+    IGNORE_IF(seen_has(c, slot, update_key(c, slot)), "too many optimistic updates of this slot");
     IGNORE_IF(too_early(c), "optimistic update is too early for its signature slot");
     return CHECK_ACCEPT;
 }
@@ -119,7 +136,12 @@ enum check_verdict check_optimistic_update(struct check *c)
 void mark_optimistic_update(struct check *c)
 {
     struct light_seen *seen = light_seen(c);
+    uint64_t slot = field_u64(c, "attested_header.beacon.slot");
 
+    if (c->mark != MARK_PROVED) {
+        seen_mark(c, slot, update_key(c, slot));
+        return;
+    }
     seen->has_optimistic = true;
-    seen->optimistic_slot = field_u64(c, "attested_header.beacon.slot");
+    seen->optimistic_slot = slot;
 }

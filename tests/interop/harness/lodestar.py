@@ -2,6 +2,7 @@
 
 import shutil
 import time
+import urllib.parse
 import urllib.request
 from pathlib import Path
 
@@ -44,22 +45,43 @@ def write_config(path, values):
 class Lodestar:
     """A beacon node with validators and a mock execution engine, on ports of its own."""
 
-    def __init__(self, run_dir, capella_epoch, genesis_time, validators=16):
+    def __init__(
+        self,
+        run_dir,
+        capella_epoch,
+        genesis_time,
+        validators=16,
+        own=None,
+        ip="127.0.0.1",
+        wrapper=(),
+        discovery=True,
+        name="lodestar",
+    ):
+        """own: the first and last of the validators that this node runs (default: all; (): none). ip and wrapper: where it
+        runs, as `ip netns exec NAME`. Without discovery it knows only who dials it."""
         self.run_dir, self.capella_epoch, self.genesis_time = Path(run_dir), capella_epoch, genesis_time
-        self.validators = validators
+        self.validators, self.own = validators, (0, validators - 1) if own is None else own
+        self.ip, self.wrapper, self.discovery, self.name = ip, list(wrapper), discovery, name
         self.port, self.rest_port, self.engine_port = free_port(), free_port(), free_port()
-        self.rest = f"http://127.0.0.1:{self.rest_port}"
+        self.rest = f"http://{ip}:{self.rest_port}"
         self.run_dir.mkdir(parents=True, exist_ok=True)
         self.process = self.engine = None
 
     def start(self, boot_enr=None):
+        self.spawn(boot_enr)
+        self.ready()
+
+    def spawn(self, boot_enr=None):
         data = self.run_dir / "data"
         shutil.rmtree(data, ignore_errors=True)
-        self.engine = Process("mock engine", [node(), HERE / "mock-el.mjs", self.engine_port])
+        self.engine = Process(
+            f"engine of {self.name}", [*self.wrapper, node(), HERE / "mock-el.mjs", self.engine_port]
+        )
         self.engine.wait_line("listening", 20)
         # No environment variable may be named LODESTAR: its option parser would take it for an option.
         env = {"LODESTAR_PRESET": "minimal"}
         argv = [
+            *self.wrapper,
             node(),
             "--require",
             HERE / "polyfill.cjs",
@@ -68,8 +90,7 @@ class Lodestar:
             "dev",
             "--genesisValidators",
             self.validators,
-            "--startValidators",
-            f"0..{self.validators - 1}",
+            *(["--startValidators", f"{self.own[0]}..{self.own[1]}"] if self.own else []),
             "--genesisTime",
             self.genesis_time,
             "--genesisEth1Hash",
@@ -77,18 +98,18 @@ class Lodestar:
             "--dataDir",
             data,
             "--listenAddress",
-            "127.0.0.1",
+            self.ip,
             "--port",
             self.port,
             "--enr.ip",
-            "127.0.0.1",
+            self.ip,
             "--enr.tcp",
             self.port,
             "--enr.udp",
             self.port,
             "--rest",
             "--rest.address",
-            "127.0.0.1",
+            self.ip,
             "--rest.port",
             self.rest_port,
             "--rest.namespace",
@@ -115,10 +136,21 @@ class Lodestar:
         ]
         if boot_enr:
             argv += ["--bootnodes", boot_enr]
-        self.process = Process("lodestar", argv, cwd=self.run_dir, env=env)
-        until(lambda: self.get("/eth/v1/node/identity"), 60, "Lodestar's REST answers")
-        self.enr = self.get("/eth/v1/node/identity")["data"]["enr"]
-        self.peer_id = self.get("/eth/v1/node/identity")["data"]["peer_id"]
+        if not self.discovery:
+            argv += ["--discv5", "false"]
+        self.process = Process(self.name, argv, cwd=self.run_dir, env=env)
+
+    def ready(self):
+        identity = until(lambda: self.get("/eth/v1/node/identity"), 90, f"{self.name}'s REST answers")["data"]
+        self.enr, self.peer_id = identity["enr"], identity["peer_id"]
+        self.multiaddr = f"/ip4/{self.ip}/tcp/{self.port}/p2p/{self.peer_id}"
+
+    def connect(self, other):
+        """Dial another Lodestar."""
+        query = urllib.parse.urlencode({"peerId": other.peer_id, "multiaddr": other.multiaddr.split("/p2p/")[0]})
+        url = f"{self.rest}/eth/v1/lodestar/connect_peer?{query}"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=20) as answer:
+            answer.read()
 
     def stop(self):
         for process in (self.process, self.engine):
@@ -183,6 +215,11 @@ class Lodestar:
     def finalized_epoch(self):
         answer = self.get("/eth/v1/beacon/states/head/finality_checkpoints")
         return int(answer["data"]["finalized"]["epoch"]) if answer else 0
+
+    def connected(self):
+        """Peer ids that it lists as connected."""
+        answer = self.get("/eth/v1/node/peers")
+        return {p["peer_id"] for p in (answer or {"data": []})["data"] if p["state"] == "connected"}
 
     def sees(self, peer_id):
         """Its own row of a peer, or None: both peer lists must have it, connected."""

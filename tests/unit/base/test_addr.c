@@ -174,12 +174,42 @@ static void a_group_is_a_24_or_a_64(void **state)
     }
 }
 
+/* What a registry gives to one provider: who has many addresses in it is one party. */
+static void a_provider_is_a_16_or_a_32(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"1.2.3.4", "1.2.200.4", true},
+        {"1.2.3.4", "1.3.3.4", false},
+        {"2606:4700:1::1", "2606:4700:ffff::1", true}, /* two /48s of one /32 */
+        {"2606:4700::1", "2606:4701::1", false},
+        {"2002:0102:0304::1", "1.2.9.9", true}, /* 6to4 */
+        {"2002:0102:0304::1", "2002:0103:0304::1", false},
+        {"::ffff:1.2.3.4", "1.2.0.0", true},
+        {"0.4.0.0", "0:4::", false},
+    };
+
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct addr a, b;
+
+        assert_int_equal(addr_parse(cases[i].a, &a), E_OK);
+        assert_int_equal(addr_parse(cases[i].b, &b), E_OK);
+        if ((addr_provider(&a) == addr_provider(&b)) != cases[i].same) {
+            fail_msg("%s and %s", cases[i].a, cases[i].b);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_goes_both_ways),     cmocka_unit_test(bad_text_is_refused),
         cmocka_unit_test(kinds_of_addresses),      cmocka_unit_test(loopback_and_unspecified),
-        cmocka_unit_test(a_group_is_a_24_or_a_64),
+        cmocka_unit_test(a_group_is_a_24_or_a_64), cmocka_unit_test(a_provider_is_a_16_or_a_32),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
