@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "keylog.h"
 #include "options.h"
+#include "validation_options.h"
 
 #include <api/control.h>
 #include <api/http.h>
@@ -284,52 +285,11 @@ static bool read_dns(struct run *r)
     return true;
 }
 
-/* A mode of validation; not given: what is right for the network. */
-static bool read_mode(struct run *r, enum option id, enum node_validation *ret)
-{
-    static const char *const modes[] = {
-        [VALIDATE_STRUCTURAL] = "structural",
-        [VALIDATE_OBSERVE] = "observe",
-        [VALIDATE_EXTERNAL] = "external",
-        [VALIDATE_QUORUM] = "quorum",
-    };
-    const char *mode = option_text(&r->o, id);
-
-    if (mode == NULL) {
-        bool private = option_text(&r->o, OPT_TESTNET_DIR) != NULL;
-
-        *ret = private ? VALIDATE_STRUCTURAL : VALIDATE_OBSERVE;
-        return true;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
-        if (strcmp(mode, modes[i]) == 0) {
-            *ret = (enum node_validation)i;
-            return true;
-        }
-    }
-    return fail(r, EXIT_USAGE, "--%s %s: structural, observe, external or quorum is wanted",
-                option_name(id), mode);
-}
-
 static bool read_validation(struct run *r)
 {
-    if (!read_mode(r, OPT_VALIDATION, &r->cfg.validation) ||
-        !read_mode(r, OPT_FALLBACK, &r->cfg.fallback)) {
-        return false;
-    }
-    if (r->cfg.fallback == VALIDATE_EXTERNAL) {
-        return fail(r, EXIT_USAGE,
-                    "--validation-fallback external: it is what to do without a program; "
-                    "structural, observe or quorum is wanted");
-    }
-    if (r->cfg.validation == VALIDATE_EXTERNAL && option_bool(&r->o, OPT_NO_CONTROL)) {
-        return fail(r, EXIT_USAGE,
-                    "--validation external waits for a program on the control socket: leave out "
-                    "--disable-control-socket");
-    }
-    r->cfg.verdict_wait_ns = MILLIS(option_u64(&r->o, OPT_VERDICT_WAIT));
-    r->cfg.quorum = (unsigned)option_u64(&r->o, OPT_QUORUM);
-    return true;
+    char fault[VALIDATION_FAULT_MAX];
+
+    return validation_options(&r->o, &r->cfg, fault) || fail(r, EXIT_USAGE, "%s", fault);
 }
 
 static void log_to_stdout(void *self, enum log_level level, struct view line)
