@@ -81,9 +81,9 @@ struct node_config {
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
     enum node_validation validation;
-    enum node_validation fallback; /* of external: any other */
-    uint64_t verdict_wait_ns;      /* external: a program's time for a verdict */
-    unsigned quorum;               /* address groups, NODE_QUORUM_MAX at most */
+    enum node_validation fallback;           /* of external: any other */
+    uint64_t verdict_wait_ns;                /* external: a program's time for a verdict */
+    unsigned quorum;                         /* address groups, NODE_QUORUM_MAX at most */
     struct serve_limit limits[METHOD_COUNT]; /* of what one peer is given */
     bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
     struct node_tap *tap;
