@@ -6,15 +6,16 @@
 P2PD_BUILD_PACKAGES=(
     cmake ninja-build gcc libc6-dev pkg-config
     libsodium-dev libsecp256k1-dev libssl-dev libsnappy-dev libuv1-dev libc-ares-dev liblmdb-dev
+    libminiupnpc-dev libnatpmp-dev
     libyaml-dev libjansson-dev libmicrohttpd-dev libcmocka-dev
     libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev
 )
 
-# To test it: a second compiler with its fuzzer, the source checks, valgrind, what the peers' native parts build with, and
-# tshark for the dissector.
+# To test it: a second compiler with its fuzzer, the source checks, valgrind, what the peers' native parts build with,
+# tshark for the dissector, namespaces with a router in them.
 P2PD_TEST_PACKAGES=(
     clang libclang-rt-14-dev clang-format codespell shellcheck valgrind binutils git python3 g++ make curl
-    tshark
+    tshark openssl iproute2 nftables miniupnpd-nftables miniupnpd
 )
 
 say() { printf "== %s\n" "$*" >&2; }

@@ -74,6 +74,7 @@ INTEROP = [
     Row("interop/names", "interop", [PY, "tests/interop/names.py"], ["build/release"], 5, 60),
     Row("interop/dnsdisc", "interop", [PY, "tests/interop/dnsdisc.py"], ["build/release", "peer/devp2p"], 5, 60),
     Row("interop/keylog", "interop", [PY, "tests/interop/keylog.py"], ["build/release", "build/dev"], 5, 60),
+    Row("interop/nat", "interop", [PY, "tests/interop/nat.py"], ["build/release"], 5, 60),
     Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
         ["build/dev", "peer/go"], 10, 60),
     Row("interop/rust", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/bin/rustpeer"],

@@ -50,4 +50,7 @@ CHECKED enum err io_watch_new(struct io *io, int fd, io_ready *ready, void *self
 void io_watch_want(struct io_watch *w, bool readable, bool writable);
 void io_watch_free(struct io_watch *w); /* accepts NULL; before io_free() */
 
+/* port_nat.job.run: blocks for seconds, so on a thread of the pool only. */
+void io_nat_run(struct port_job *job);
+
 #endif

@@ -64,6 +64,26 @@ struct port_job {
     void (*run)(struct port_job *self);
 };
 
+/*
+ * Ask the router between us and the Internet for its address and for ports that lead to us, or
+ * give them back. A job whose run() is of the world: io_nat_run().
+ */
+enum port_nat_by { NAT_NONE, NAT_ANY, NAT_UPNP, NAT_PMP };
+
+struct port_nat {
+    struct port_job job; /* first */
+    enum port_nat_by by; /* in: what to speak; out: what the router has answered to */
+    bool remove;         /* give external_tcp and external_udp back */
+    struct addr local;   /* where we listen */
+    uint16_t tcp, udp;   /* our ports; 0: none */
+    uint32_t lease_s;    /* in: wanted; out: granted */
+    /* out; in for UPnP: the ports had before */
+    struct addr external; /* IPv4 */
+    uint16_t external_tcp, external_udp;
+    enum err error;
+    char text[160]; /* why not */
+};
+
 struct port;
 
 struct port_ops {

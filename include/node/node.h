@@ -69,7 +69,10 @@ struct node_config {
     size_t n_trusted;
     const struct addr_range *allow, *deny; /* whom we speak with: see net/host.h */
     size_t n_allow, n_deny;
-    struct addr advertised4, advertised6; /* given by flags; family 0: what peers report */
+    struct addr advertised4, advertised6;   /* given by flags; family 0: see src/node/own.c */
+    const char *advertised_name;            /* resolved again and again; NULL: none */
+    enum port_nat_by nat;                   /* whom to ask for a port of the router */
+    void (*nat_run)(struct port_job *self); /* io_nat_run(); NULL: never asked */
     bool has_anchor; /* the chain begins behind this block; else genesis, or the first block seen */
     uint8_t anchor_root[32];
     uint64_t anchor_slot;

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "keylog.h"
 #include "options.h"
+#include "own_address.h"
 #include "validation_options.h"
 
 #include <api/control.h>
@@ -120,15 +121,16 @@ static bool read_listen(struct run *r)
     uint16_t udp = option_text(&r->o, OPT_DISCOVERY_PORT) == NULL
                        ? tcp
                        : (uint16_t)option_u64(&r->o, OPT_DISCOVERY_PORT);
-    struct addr advertised6 = {.family = 0};
+    char error[OWN_ADDRESS_ERROR_MAX];
 
+    if (!own_address_read(&r->o, &r->cfg, error)) {
+        return fail(r, EXIT_USAGE, "%s", error);
+    }
     if (!read_addrs(r, OPT_LISTEN_ADDRESS, tcp, &c->tcp4, &c->tcp6) ||
-        !read_addrs(r, OPT_ENR_ADDRESS, 0, &r->cfg.advertised4, &advertised6) ||
         !read_addrs(r, OPT_HTTP_ADDRESS, (uint16_t)option_u64(&r->o, OPT_HTTP_PORT), &r->http,
                     &r->http)) {
         return false;
     }
-    r->cfg.advertised6 = advertised6;
     if (!option_bool(&r->o, OPT_DISABLE_DISCOVERY)) {
         c->udp4 = c->tcp4;
         c->udp6 = c->tcp6;

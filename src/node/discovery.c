@@ -24,10 +24,8 @@ static bool draft_record(struct node *n, struct now now)
     struct enr_fork_id fork;
     uint8_t eth2[ENR_FORK_ID_SIZE], nfd[4];
     struct enr_draft draft;
-    struct addr a4 = n->cfg.advertised4, a6 = n->cfg.advertised6;
+    struct own_address own4 = own_address(n, 4), own6 = own_address(n, 6);
 
-    a4 = a4.family != 0 ? a4 : d->voted4;
-    a6 = a6.family != 0 ? a6 : d->voted6;
     enr_draft_init(&draft, d->record.seq);
     enr_fork_id_at(net, epoch, &fork);
     enr_fork_id_encode(&fork, eth2);
@@ -39,15 +37,15 @@ static bool draft_record(struct node *n, struct now now)
         enr_draft_set(&draft, "nfd", view_of(nfd, sizeof nfd));
         enr_draft_set_u64(&draft, "cgc", n->metadata.custody_group_count);
     }
-    if (a4.family == 4) {
-        enr_draft_set(&draft, "ip", view_of(a4.ip, 4));
-        enr_draft_set_u64(&draft, "tcp", n->port->tcp4.port);
-        enr_draft_set_u64(&draft, "udp", a4.port != 0 ? a4.port : n->port->udp4.port);
+    if (own4.addr.family == 4) {
+        enr_draft_set(&draft, "ip", view_of(own4.addr.ip, 4));
+        enr_draft_set_u64(&draft, "tcp", own4.tcp);
+        enr_draft_set_u64(&draft, "udp", own4.addr.port);
     }
-    if (a6.family == 6) {
-        enr_draft_set(&draft, "ip6", view_of(a6.ip, 16));
-        enr_draft_set_u64(&draft, "tcp6", n->port->tcp6.port);
-        enr_draft_set_u64(&draft, "udp6", a6.port != 0 ? a6.port : n->port->udp6.port);
+    if (own6.addr.family == 6) {
+        enr_draft_set(&draft, "ip6", view_of(own6.addr.ip, 16));
+        enr_draft_set_u64(&draft, "tcp6", own6.tcp);
+        enr_draft_set_u64(&draft, "udp6", own6.addr.port);
     }
     bool differs = draft.n != d->draft.n || memcmp(draft.pairs, d->draft.pairs, sizeof draft.pairs);
     d->draft = draft;
@@ -105,7 +103,8 @@ static void engine_config(const struct node *n, struct discv5_config *cfg)
     cfg->allow_private |= n->cfg.private_discovery;
     cfg->ipv4 = n->port->udp4.family != 0;
     cfg->ipv6 = n->port->udp6.family != 0;
-    cfg->fixed_address = n->cfg.advertised4.family != 0 || n->cfg.advertised6.family != 0;
+    cfg->fixed_address = n->cfg.advertised4.family != 0 || n->cfg.advertised6.family != 0 ||
+                         n->cfg.advertised_name != NULL;
     cfg->tell_keys = n->cfg.keylog != NULL;
 }
 

@@ -30,15 +30,14 @@ static bool add_addr(const struct node *n, struct addr a, uint16_t port, struct 
 
 size_t node_addrs(const struct node *n, struct multiaddr *ret, size_t max)
 {
-    struct addr a4 = n->cfg.advertised4, a6 = n->cfg.advertised6;
+    struct own_address own4 = own_address(n, 4), own6 = own_address(n, 6);
     size_t count = 0;
 
-    a4 = a4.family != 0 ? a4 : n->discovery.voted4;
-    a6 = a6.family != 0 ? a6 : n->discovery.voted6;
-    a4 = a4.family != 0 ? a4 : n->port->tcp4; /* nothing better is known: what is bound */
-    a6 = a6.family != 0 ? a6 : n->port->tcp6;
-    count += max > count && add_addr(n, a4, n->port->tcp4.port, &ret[count]);
-    count += max > count && add_addr(n, a6, n->port->tcp6.port, &ret[count]);
+    /* Nothing better is known: what is bound. */
+    own4.addr = own4.addr.family != 0 ? own4.addr : n->port->tcp4;
+    own6.addr = own6.addr.family != 0 ? own6.addr : n->port->tcp6;
+    count += max > count && add_addr(n, own4.addr, own4.tcp, &ret[count]);
+    count += max > count && add_addr(n, own6.addr, own6.tcp, &ret[count]);
     return count;
 }
 

@@ -96,22 +96,16 @@ static void resolved(struct node *n, struct named_peer *p, const struct names_ev
     p->wait_ns = RETRY_FIRST_NS;
 }
 
-bool named_on_port(struct node *n, const struct port_event *ev, struct now now)
+bool named_take(struct node *n, const struct names_event *ev, struct now now)
 {
-    struct names_event done;
-
-    if (!names_on_port(n->names, ev)) {
-        return false;
-    }
-    while (names_next(n->names, &done)) {
-        for (size_t i = 0; i < n->named.n; i++) {
-            if (n->named.all[i].task == done.task) {
-                n->named.all[i].task = 0;
-                resolved(n, &n->named.all[i], &done, now);
-            }
+    for (size_t i = 0; i < n->named.n; i++) {
+        if (n->named.all[i].task == ev->task) {
+            n->named.all[i].task = 0;
+            resolved(n, &n->named.all[i], ev, now);
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
 void named_tick(struct node *n, struct now now)

@@ -132,6 +132,8 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     }
     named_init(n, now);
     lists_init(n, now);
+    own_init(n, now);
+    nat_init(n, now);
     port->sink = &n->sink;
     return n;
 }
@@ -345,6 +347,8 @@ static void tick(struct node *n, struct now now)
     }
     named_tick(n, now);
     lists_tick(n, now);
+    own_tick(n, now);
+    nat_tick(n, now);
     peers_tick(n, now);
     sync_tick(n, now);
     serve_tick(n, now);
@@ -376,15 +380,18 @@ static void turn(struct node *n, struct now now)
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));
     at = earlier(at, earlier(discovery_deadline(n), validate_deadline(n)));
     at = earlier(at, earlier(named_deadline(n), lists_deadline(n)));
+    at = earlier(at, earlier(own_deadline(n), nat_deadline(n)));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
     at = earlier(at, earlier(ask_deadline(n), serve_deadline(n)));
     if (n->stopping) {
-        if (!n->store_busy && (now.mono_ns >= n->stop_ns || n->peers.n_connected == 0)) {
+        bool over = now.mono_ns >= n->stop_ns || n->peers.n_connected == 0;
+
+        if (nat_ended(n, now) && over && !n->store_busy) {
             finish(n);
             return;
         }
-        at = earlier(at, n->stop_ns);
+        at = earlier(at, now.mono_ns < n->stop_ns ? n->stop_ns : n->stop_ns + MILLIS(5000));
     }
     n->port->ops->arm(n->port, at);
 }
@@ -416,6 +423,21 @@ static void store_done_event(struct node *n, struct port_job *job, struct now no
     keep_on_store(n, store_done(n->store, job), now);
 }
 
+static void on_names(struct node *n, const struct port_event *ev, struct now now)
+{
+    struct names_event done;
+
+    if (!names_on_port(n->names, ev)) {
+        lists_on_port(n, ev, now);
+        return;
+    }
+    while (names_next(n->names, &done)) {
+        if (!named_take(n, &done, now)) {
+            own_take(n, &done, now);
+        }
+    }
+}
+
 static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now)
 {
     struct node *n = (struct node *)sink;
@@ -430,9 +452,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
         host_on_port(n->host, ev, now);
         break;
     case PORT_NAMES:
-        if (!named_on_port(n, ev, now) && !lists_on_port(n, ev, now)) {
-            host_on_port(n->host, ev, now);
-        }
+        on_names(n, ev, now);
         break;
     case PORT_DATAGRAM:
         discovery_on_datagram(n, ev, now);
@@ -441,7 +461,9 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
         tick(n, now);
         break;
     case PORT_WORK:
-        store_done_event(n, ev->job, now);
+        if (!nat_on_job(n, ev->job, now)) {
+            store_done_event(n, ev->job, now);
+        }
         break;
     case PORT_START:
         start(n, now);

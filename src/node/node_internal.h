@@ -117,6 +117,26 @@ struct peers {
     uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */
 };
 
+struct own_address {
+    struct addr addr; /* with the UDP port; family 0: none is known */
+    uint16_t tcp;
+    const char *by; /* "flag", "name", "router", "peers"; NULL: none */
+};
+
+struct own { /* the name of --enr-address */
+    struct addr named4, named6;
+    uint64_t task, at_ns, wait_ns; /* as of struct named_peer */
+};
+
+struct router {
+    struct port_nat job;
+    bool busy, mapped;   /* the job is in the pool; the router has granted something */
+    bool told;           /* that it does not */
+    struct addr address; /* its own, with the UDP port; family 0: not to be advertised */
+    uint16_t tcp;
+    uint64_t at_ns, wait_ns, until_ns; /* asked next; after a failure; end of the lease */
+};
+
 /* A peer given by a multiaddr with a name. */
 struct named_peer {
     struct multiaddr_parts of;
@@ -289,6 +309,8 @@ struct node {
     struct names *names;
     struct named named;
     struct lists lists;
+    struct own own;
+    struct router router;
     struct discovery discovery;
     struct chain chain;
     struct sync sync;
@@ -337,10 +359,24 @@ struct peer *peers_next_connected(const struct node *n, uint32_t *at);
 /* named.c */
 void named_init(struct node *n, struct now now);
 void named_done(struct node *n);
-bool named_on_port(struct node *n, const struct port_event *ev,
-                   struct now now); /* false: not its */
+bool named_take(struct node *n, const struct names_event *ev, struct now now); /* false: not its */
 void named_tick(struct node *n, struct now now);
 uint64_t named_deadline(const struct node *n);
+
+/* own.c */
+struct own_address own_address(const struct node *n, uint8_t family);
+void own_init(struct node *n, struct now now);
+bool own_take(struct node *n, const struct names_event *ev, struct now now); /* false: not its */
+void own_tick(struct node *n, struct now now);
+uint64_t own_deadline(const struct node *n);
+
+/* nat.c */
+void nat_init(struct node *n, struct now now);
+bool nat_on_job(struct node *n, const struct port_job *job, struct now now); /* false: not its */
+void nat_tick(struct node *n, struct now now);
+uint64_t nat_deadline(const struct node *n);
+bool nat_ended(struct node *n,
+               struct now now); /* while stopping: all is given back, or it is late */
 
 /* lists.c */
 void lists_init(struct node *n, struct now now);

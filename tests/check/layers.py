@@ -20,6 +20,8 @@ PORT_USERS = {"net", "store", "node", "api", "cli", "sim"}
 LIBRARY_HOMES = {
     "uv.h": {"io"},
     "ares": {"io"},
+    "miniupnpc/": {"io"},
+    "natpmp.h": {"io"},
     "sodium.h": {"crypto"},
     "secp256k1": {"crypto"},
     "openssl/": {"crypto"},
