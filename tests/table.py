@@ -70,6 +70,7 @@ INTEROP = [
     Row("interop/kill9", "interop", [PY, "tests/interop/kill9.py"], ["build/release"], 5, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
+    Row("interop/request", "interop", [PY, "tests/interop/request.py"], ["build/release"], 5, 60),
     Row("interop/connect", "interop", [PY, "tests/interop/connect.py"], ["build/release"], 5, 60),
     Row("interop/names", "interop", [PY, "tests/interop/names.py"], ["build/release"], 5, 60),
     Row("interop/dnsdisc", "interop", [PY, "tests/interop/dnsdisc.py"], ["build/release", "peer/devp2p"], 5, 60),

@@ -3,14 +3,12 @@
  * itself. beacon-p2pd ping PEER: round trips through the whole stack.
  */
 #include "commands.h"
+#include "peer_arg.h"
 
 #include <base/mem.h>
 #include <crypto/random.h>
 #include <inttypes.h>
 #include <io/io.h>
-#include <net/host.h>
-#include <net/names.h>
-#include <proto/enr.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,17 +23,12 @@ struct session {
     struct io *io;
     struct port *port;
     struct host *host;
-    struct names *names;
     struct ident ident;
-    const char *command, *peer;
+    const char *command;
+    struct peer_arg peer;
     bool ping;
     unsigned pings, sent, answered;
     uint64_t rtt_min, rtt_max, rtt_sum;
-    struct multiaddr_parts to;              /* where the peer is; by name or address */
-    struct host_addr addrs[HOST_ADDRS_MAX]; /* HOST_TCP is 0 */
-    size_t n_addrs;
-    bool has_expected;
-    struct peer_id expected;
     conn_id conn;
     bool up, identified;
     uint64_t end_ns, next_ping_ns;
@@ -61,59 +54,6 @@ static int usage(FILE *to, const struct session *s)
           "--dns-server IP[:PORT] asks that server for names instead of the machine's.\n",
           to);
     return to == stderr ? 2 : 0;
-}
-
-/* ---- where the peer is ---- */
-
-static void add_enr(struct session *s, const struct enr *e)
-{
-    static const uint8_t families[] = {6, 4};
-
-    s->has_expected = true;
-    peer_id_from_secp(e->public, &s->expected);
-    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        s->n_addrs += enr_endpoint(e, families[i], "tcp", &s->addrs[s->n_addrs].addr) ? 1 : 0;
-    }
-}
-
-static const char *add_multiaddr(struct session *s)
-{
-    struct multiaddr m;
-
-    if (multiaddr_parse(view_str(s->peer), &m) != E_OK || multiaddr_split(&m, &s->to) != E_OK) {
-        return "is not a multiaddr";
-    }
-    if ((s->to.transport != TRANSPORT_TCP && s->to.name_family != 255) || s->to.relayed) {
-        return "is not a multiaddr with tcp that can be dialled";
-    }
-    s->has_expected = s->to.has_peer;
-    s->expected = s->to.peer;
-    if (s->to.addr.family != 0) {
-        s->addrs[s->n_addrs++].addr = s->to.addr;
-    }
-    return NULL;
-}
-
-/* NULL, or what is wrong with the peer's address. */
-static const char *read_peer(struct session *s)
-{
-    struct enr e;
-
-    if (s->peer[0] == '/') {
-        return add_multiaddr(s);
-    }
-    if (strncmp(s->peer, "enr:", 4) == 0) {
-        if (enr_parse(view_str(s->peer), &e) != E_OK) {
-            return "is not a valid ENR";
-        }
-        add_enr(s, &e);
-        return s->n_addrs == 0 ? "is an ENR without a TCP port" : NULL;
-    }
-    if (addr_parse(s->peer, &s->addrs[0].addr) != E_OK || s->addrs[0].addr.port == 0) {
-        return "is neither a multiaddr nor an ENR nor IP:PORT";
-    }
-    s->n_addrs = 1;
-    return NULL;
 }
 
 /* ---- output ---- */
@@ -179,62 +119,39 @@ static void finish(struct session *s, int code)
 
 static void dial(struct session *s, struct now now)
 {
-    enum err e = host_dial_any(s->host, s->addrs, s->n_addrs, s->has_expected ? &s->expected : NULL,
+    const struct peer_arg *p = &s->peer;
+    enum err e = host_dial_any(s->host, p->addrs, p->n_addrs, p->has_expected ? &p->expected : NULL,
                                now, &s->conn);
 
     if (e != E_OK) {
-        fprintf(stderr, "beacon-p2pd %s: %s: %s\n", s->command, s->peer, err_text(e));
+        fprintf(stderr, "beacon-p2pd %s: %s: %s\n", s->command, p->text, err_text(e));
         finish(s, 1);
     }
 }
 
 static void start(struct session *s, struct now now)
 {
-    uint64_t task;
-
     s->end_ns = now.mono_ns + SECONDS(TIMEOUT_S);
-    if (s->n_addrs != 0) {
+    if (s->peer.n_addrs != 0) {
+        dial(s, now);
+    } else {
+        peer_arg_look_up(&s->peer, s->port);
+    }
+}
+
+static void on_names(struct session *s, const struct port_event *ev, struct now now)
+{
+    char why[NAMES_ERROR_MAX];
+
+    if (!peer_arg_on_names(&s->peer, ev, why)) {
+        return;
+    }
+    if (s->peer.n_addrs != 0) {
         dial(s, now);
         return;
     }
-    s->names = names_new(s->port);
-    IGNORE(names_start(s->names, &s->to, &task), "read_peer() has seen a name");
-}
-
-/* The addresses of one peer: of a dnsaddr that names several, the first. */
-static void on_names(struct session *s, const struct names_event *ev, struct now now)
-{
-    for (size_t i = 0; i < ev->n_found && s->n_addrs < HOST_ADDRS_MAX; i++) {
-        const struct multiaddr_parts *f = &ev->found[i];
-
-        if (f->transport != TRANSPORT_TCP) {
-            continue;
-        }
-        if (s->n_addrs == 0 && f->has_peer) {
-            s->has_expected = true;
-            s->expected = f->peer;
-        }
-        if (f->has_peer == s->has_expected &&
-            (!f->has_peer || peer_id_eq(&f->peer, &s->expected))) {
-            s->addrs[s->n_addrs++] = (struct host_addr){.addr = f->addr};
-        }
-    }
-    if (s->n_addrs == 0) {
-        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command,
-                ev->error != E_OK ? ev->text : "the name has no TCP address");
-        finish(s, 1);
-        return;
-    }
-    dial(s, now);
-}
-
-static void name_answered(struct session *s, const struct port_event *ev, struct now now)
-{
-    struct names_event done;
-
-    if (names_on_port(s->names, ev) && names_next(s->names, &done)) {
-        on_names(s, &done, now);
-    }
+    fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, why);
+    finish(s, 1);
 }
 
 static void on_pong(struct session *s, uint64_t rtt_ns)
@@ -320,7 +237,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     if (ev->kind == PORT_START) {
         start(s, now);
     } else if (ev->kind == PORT_NAMES) {
-        name_answered(s, ev, now);
+        on_names(s, ev, now);
     } else if (ev->kind == PORT_TICK) {
         tick(s, now);
     } else if (ev->kind == PORT_STOP) {
@@ -357,7 +274,7 @@ static int run(struct session *s)
     s->host = host_new(&cfg, s->port, random_system(), NULL, NULL, io_now(s->io));
     bool calm = io_run(s->io);
     host_free(s->host);
-    names_free(s->names);
+    peer_arg_done(&s->peer);
     io_free(s->io);
     return calm ? s->code : 1;
 }
@@ -380,6 +297,8 @@ static bool read_count(const char *text, unsigned *ret)
 
 static int begin(struct session *s, int argc, char **argv)
 {
+    const char *peer = NULL;
+
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             return usage(stdout, s);
@@ -396,17 +315,17 @@ static int begin(struct session *s, int argc, char **argv)
             }
         } else if (argv[i][0] == '-') {
             return wrong(s, argv[i], "is not known");
-        } else if (s->peer != NULL) {
+        } else if (peer != NULL) {
             return wrong(s, argv[i], "is one peer too many");
         } else {
-            s->peer = argv[i];
+            peer = argv[i];
         }
     }
-    if (s->peer == NULL) {
+    if (peer == NULL) {
         return usage(stderr, s);
     }
-    const char *why = read_peer(s);
-    return why == NULL ? run(s) : wrong(s, s->peer, why);
+    const char *why = peer_arg_read(&s->peer, peer);
+    return why == NULL ? run(s) : wrong(s, peer, why);
 }
 
 static int command(const char *name, bool ping, int argc, char **argv)

@@ -294,6 +294,15 @@ static bool read_validation(struct run *r)
     return validation_options(&r->o, &r->cfg, fault) || fail(r, EXIT_USAGE, "%s", fault);
 }
 
+static bool read_limits(struct run *r)
+{
+    const char *text = option_text(&r->o, OPT_INBOUND_LIMITS);
+    char fault[SERVE_LIMIT_FAULT_MAX];
+
+    return text == NULL || serve_limits_parse(text, r->cfg.limits, fault) == E_OK ||
+           fail(r, EXIT_USAGE, "--%s %s", option_name(OPT_INBOUND_LIMITS), fault);
+}
+
 static void log_to_stdout(void *self, enum log_level level, struct view line)
 {
     (void)self;
@@ -337,7 +346,7 @@ static bool read_options(struct run *r)
     const struct options *o = &r->o;
 
     if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
-        !read_filters(r) || !read_dns(r) || !read_validation(r)) {
+        !read_filters(r) || !read_dns(r) || !read_validation(r) || !read_limits(r)) {
         return false;
     }
     read_anchor(r);

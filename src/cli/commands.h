@@ -8,8 +8,11 @@ int cmd_connect(int argc, char **argv);
 int cmd_crawl(int argc, char **argv);
 int cmd_devnet(int argc, char **argv);
 int cmd_enr(int argc, char **argv);
+int cmd_metadata(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
+int cmd_request(int argc, char **argv);
 int cmd_sim(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_ssz(int argc, char **argv);
 
 #endif

@@ -20,6 +20,9 @@ static const struct command {
     {"bootnode", "answer discovery, for others to begin at", cmd_bootnode},
     {"connect", "meet one peer: each step with its time, what it says", cmd_connect},
     {"ping", "round trips to one peer through the whole stack", cmd_ping},
+    {"status", "what one peer says of its chain", cmd_status},
+    {"metadata", "what one peer says of its subnets and custody", cmd_metadata},
+    {"request", "ask one peer by any req/resp protocol, print or save the answer", cmd_request},
     {"crawl", "find every node of a network", cmd_crawl},
     {"enr", "view, make, sign and verify node records", cmd_enr},
     {"sim", "whole nodes on virtual time", cmd_sim},
@@ -41,7 +44,8 @@ static int help(void)
 
 static bool has_own_help(const char *command)
 {
-    static const char *const names[] = {"bootnode", "connect", "crawl", "enr", "ping", "ssz"};
+    static const char *const names[] = {"bootnode", "connect", "crawl", "enr",   "metadata",
+                                        "ping",     "request", "ssz",   "status"};
     bool found = false;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -23,7 +23,8 @@ static void make_envelope(struct node *n, uint64_t slot, const uint8_t parent[st
     if (e == E_OK) {
         e = gossip_publish(n, span, TOPIC_execution_payload, TOPIC_SINGLE, buf_view(&out), now);
     }
-    if (e != E_OK && e != E_UNSUPPORTED) {
+    /* E_NOT_FOUND: nobody to publish it to yet; it is kept all the same. */
+    if (e != E_OK && e != E_UNSUPPORTED && e != E_NOT_FOUND) {
         LOG(n->log, LOG_ERROR, "producer", "no envelope was made", L_U64("slot", slot),
             L_STR("why", err_text(e)));
     }
@@ -47,10 +48,9 @@ static void make_block(struct node *n, uint64_t slot, struct now now)
     if (e == E_OK) {
         e = gossip_publish(n, span, TOPIC_beacon_block, TOPIC_SINGLE, buf_view(&out), now);
     }
-    if (e == E_OK) {
+    if (e == E_OK || e == E_NOT_FOUND) {
         make_envelope(n, slot, b.parent, b.root, now);
-    }
-    if (e != E_OK && e != E_NOT_FOUND) {
+    } else {
         LOG(n->log, LOG_ERROR, "producer", "no block was made", L_U64("slot", slot),
             L_STR("why", err_text(e)));
     }

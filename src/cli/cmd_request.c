@@ -1,0 +1,605 @@
+/*
+ * beacon-p2pd request PEER PROTOCOL ARGS: one request, and what the peer answers, printed or saved.
+ * beacon-p2pd status PEER, beacon-p2pd metadata PEER: the short forms.
+ *
+ * A status goes first, as peers expect of who dials them; what they ask meanwhile is answered.
+ */
+#include "commands.h"
+#include "peer_arg.h"
+#include "request_args.h"
+
+#include <base/mem.h>
+#include <crypto/random.h>
+#include <errno.h>
+#include <eth/slot_clock.h>
+#include <inttypes.h>
+#include <io/io.h>
+#include <net/rpc.h>
+#include <ssz/ssz.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define CONNECT_S    20u /* for all up to the status' answer */
+#define TIMEOUT_S    15u /* to a first chunk, and from one to the next */
+#define REQUEST_MAX  (1 * MIB)
+#define JSON_OUT_MAX (1024 * MIB)
+#define PATH_BYTES   1024u
+
+struct session {
+    struct port_sink sink;
+    struct io_config io_config;
+    struct io *io;
+    struct port *port;
+    struct host *host;
+    struct rpc *rpc;
+    struct ident ident;
+    const char *command;
+    struct peer_arg peer;
+    struct network *network;
+    struct method_info methods[METHOD_COUNT];
+    struct rpc_method rows[METHOD_COUNT];
+    const char *protocol, *save, *network_name, *testnet_dir;
+    char **words;
+    int n_words;
+    bool json, has_digest, short_form;
+    uint8_t digest[4];
+    unsigned timeout_s;
+    enum method method;
+    struct buf request;
+    conn_id conn;
+    bool up, asked;
+    uint64_t id; /* of the request; before asked of the status */
+    unsigned chunks;
+    uint64_t end_ns;
+    int code;
+};
+
+static int usage(FILE *to, const struct session *s)
+{
+    fprintf(to, "Usage: beacon-p2pd %s [OPTIONS] PEER%s\n\n", s->command,
+            s->short_form ? "" : " PROTOCOL [ARGUMENTS]");
+    if (!s->short_form) {
+        fputs("Sends one request and prints what PEER answers, a line for each object.\n"
+              "PROTOCOL is a name, NAME/VERSION or a protocol id. ARGUMENTS are FIELD=VALUE, or\n"
+              "roots, or ROOT/INDEX,INDEX..., or one JSON text:\n"
+              "  beacon_blocks_by_range start_slot=100 count=16\n"
+              "  beacon_blocks_by_root 0x12... 0x34...\n"
+              "  data_column_sidecars_by_root 0x12.../0,5,17\n"
+              "\n",
+              to);
+    } else {
+        fprintf(to, "Prints the %s of PEER.\n\n", s->command);
+    }
+    fputs("Options\n"
+          "  --network NAME       mainnet (default), hoodi or sepolia\n"
+          "  --testnet-dir DIR    network from a directory with a config.yaml\n"
+          "  --digest HEX         fork digest to tell; default the network's of now\n"
+          "  --json               print objects whole, as the Beacon API has them\n"
+          "  --save DIR           write each object's SSZ to DIR/PROTOCOL-NUMBER.ssz\n"
+          "  --timeout SECONDS    for a chunk of the answer; default 15\n"
+          "  --dns-server IP[:PORT]  ask that server for names\n"
+          "\n"
+          "PEER is a multiaddr with tcp or dnsaddr (names are resolved), an ENR, or IP:PORT.\n",
+          to);
+    return to == stderr ? 2 : 0;
+}
+
+/* ---- the end ---- */
+
+static void finish(struct session *s, int code)
+{
+    s->code = s->code == 0 ? code : s->code;
+    s->end_ns = NEVER;
+    if (s->up) { /* in good order; the connection's end ends the run */
+        host_close(s->host, s->conn, E_SHUTDOWN, io_now(s->io));
+    } else {
+        s->port->ops->done(s->port);
+    }
+}
+
+static void fail(struct session *s, const char *what, const char *why)
+{
+    fprintf(stderr, "beacon-p2pd %s: %s%s%s\n", s->command, what, why[0] == '\0' ? "" : ": ", why);
+    finish(s, 1);
+}
+
+/* ---- output ---- */
+
+static void print_hex(struct view v)
+{
+    fputs("0x", stdout);
+    for (size_t i = 0; i < v.n; i++) {
+        printf("%02x", v.p[i]);
+    }
+}
+
+static void print_json(const struct ssz_type *t, struct view ssz)
+{
+    struct buf out;
+
+    buf_init(&out, JSON_OUT_MAX);
+    if (ssz_to_json(t, ssz, &out) == E_OK) {
+        fwrite(out.p, 1, out.n, stdout);
+        putchar('\n');
+    }
+    buf_done(&out);
+}
+
+/* An object's own root: a block's is that of its message. */
+static void root_of(const struct ssz_type *t, struct view ssz, uint8_t ret[static 32])
+{
+    struct ssz_value message = {t, ssz};
+
+    if (ssz_has_field(t, "signature")) {
+        IGNORE(ssz_get(t, ssz, "message", &message), "then the whole it is");
+    }
+    ssz_root(message.type, message.bytes, ret);
+}
+
+static void print_chunk(const struct session *s, const struct rpc_event *ev)
+{
+    const struct method_info *m = &s->methods[ev->method];
+    const struct ssz_type *t = method_chunk_type(m, m->has_context ? ev->context : NULL);
+    uint8_t root[32];
+    uint64_t slot;
+
+    if (!m->has_context) {
+        print_json(t, ev->data);
+        return;
+    }
+    root_of(t, ev->data, root);
+    printf("%s %u  fork %s  digest ", ssz_type_name(t), s->chunks,
+           fork_name(network_span_of(s->network, ev->context)->fork));
+    print_hex(view_of(ev->context, 4));
+    if (method_object_slot(m->method, t, ev->data, &slot)) {
+        printf("  slot %" PRIu64, slot);
+    }
+    fputs("  root ", stdout);
+    print_hex(view_of(root, sizeof root));
+    printf("  %zu bytes\n", ev->data.n);
+    if (s->json) {
+        print_json(t, ev->data);
+    }
+    fflush(stdout);
+}
+
+static bool save_chunk(struct session *s, const struct rpc_event *ev)
+{
+    char path[PATH_BYTES];
+    const struct method_info *m = &s->methods[ev->method];
+
+    if (s->save == NULL) {
+        return true;
+    }
+    (void)snprintf(path, sizeof path, "%s/%s-%u.ssz", s->save, m->name, s->chunks);
+    FILE *f = fopen(path, "wb");
+    bool good = f != NULL && fwrite(ev->data.p, 1, ev->data.n, f) == ev->data.n;
+
+    good = (f == NULL || fclose(f) == 0) && good;
+    if (!good) {
+        fail(s, path, strerror(errno));
+    }
+    return good;
+}
+
+/* ---- asking ---- */
+
+static void send_request(struct session *s, enum method m, struct view ssz, struct now now)
+{
+    enum err e = rpc_request(s->rpc, s->conn, (size_t)m, ssz, s->methods[m].chunks_max,
+                             SECONDS(s->timeout_s), NULL, now, &s->id);
+
+    if (e != E_OK) {
+        fail(s, "the request cannot be sent", err_text(e));
+    }
+}
+
+static void ask(struct session *s, struct now now)
+{
+    s->asked = true;
+    s->end_ns = NEVER; /* from now on each chunk has its own time */
+    send_request(s, s->method, buf_view(&s->request), now);
+}
+
+/* The status that a dialler owes. Its answer, whatever it is, is followed by the request. */
+static void greet(struct session *s, struct now now)
+{
+    enum fork f = network_fork_at(s->network, epoch_now(s->network, now.wall_ns));
+    enum method m = method_newest(METHOD_status_1, f);
+    char fault[REQUEST_FAULT_MAX];
+    struct buf out;
+
+    if (s->methods[s->method].name == s->methods[METHOD_status_1].name) {
+        ask(s, now);
+        return;
+    }
+    buf_init(&out, REQUEST_MAX);
+    if (request_bytes(&s->methods[m], s->digest, NULL, 0, &out, fault) == E_OK) {
+        send_request(s, m, buf_view(&out), now);
+    }
+    buf_done(&out);
+}
+
+/* What the peer asks of us: its own status back, no metadata worth the name, its number. */
+static void answer(struct session *s, const struct rpc_event *ev, struct now now)
+{
+    const struct method_info *m = &s->methods[ev->method];
+    uint8_t zeros[64] = {0};
+    struct view ssz = ev->data;
+
+    if (strcmp(m->name, "metadata") == 0) {
+        ssz = view_of(zeros, m->chunk_min);
+    } else if (strcmp(m->name, "goodbye") == 0) {
+        fprintf(stderr, "beacon-p2pd %s: the peer says goodbye, reason %" PRIu64 "\n", s->command,
+                ev->data.n == 8 ? load_le64(ev->data.p) : 0);
+    }
+    IGNORE(rpc_reply_chunk(s->rpc, ev->call, NULL, ssz), "it asks again");
+    rpc_reply_end(s->rpc, ev->call);
+    (void)now;
+}
+
+static void on_failed(struct session *s, const struct rpc_event *ev)
+{
+    char text[REQRESP_ERROR_TEXT_MAX + 64];
+    size_t at;
+
+    if (s->method == METHOD_goodbye_1) { /* heard, and nobody answers it */
+        finish(s, 0);
+        return;
+    }
+    if (ev->error != E_REQRESP_CODE) {
+        fail(s, err_text(ev->error), err_table[ev->error].name);
+        return;
+    }
+    at = (size_t)snprintf(text, sizeof text, "%u ", ev->code);
+    for (size_t i = 0; i < ev->data.n && at + 1 < sizeof text;
+         i++) { /* a remote's text: any bytes */
+        text[at++] = ev->data.p[i] >= ' ' && ev->data.p[i] < 127 ? (char)ev->data.p[i] : '?';
+    }
+    text[at] = '\0';
+    fail(s, "the peer answers with error", text);
+}
+
+static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now)
+{
+    enum err e;
+
+    switch (ev->kind) {
+    case RPC_CALLED:
+        answer(s, ev, now);
+        break;
+    case RPC_CHUNK:
+        if (!s->asked) {
+            break;
+        }
+        s->chunks++;
+        e = method_check_chunk(&s->methods[ev->method], ev->context, ev->data);
+        if (e != E_OK) {
+            fail(s, err_text(e), err_table[e].name);
+        } else if (save_chunk(s, ev)) {
+            print_chunk(s, ev);
+        }
+        break;
+    case RPC_DONE:
+    case RPC_FAILED:
+        if (!s->asked) {
+            ask(s, now);
+        } else if (ev->kind == RPC_FAILED) {
+            on_failed(s, ev);
+        } else {
+            finish(s, 0);
+        }
+        break;
+    case RPC_WRITABLE:
+    case RPC_DROPPED:
+    case RPC_REFUSED:
+    case RPC_NONE:
+        break;
+    }
+}
+
+/* ---- the run ---- */
+
+static void dial(struct session *s, struct now now)
+{
+    const struct peer_arg *p = &s->peer;
+    enum err e = host_dial_any(s->host, p->addrs, p->n_addrs, p->has_expected ? &p->expected : NULL,
+                               now, &s->conn);
+
+    if (e != E_OK) {
+        fail(s, p->text, err_text(e));
+    }
+}
+
+static void start(struct session *s, struct now now)
+{
+    s->end_ns = now.mono_ns + SECONDS(CONNECT_S);
+    if (s->peer.n_addrs != 0) {
+        dial(s, now);
+    } else {
+        peer_arg_look_up(&s->peer, s->port);
+    }
+}
+
+static void on_names(struct session *s, const struct port_event *ev, struct now now)
+{
+    char why[NAMES_ERROR_MAX];
+
+    if (!peer_arg_on_names(&s->peer, ev, why)) {
+        return;
+    }
+    if (s->peer.n_addrs != 0) {
+        dial(s, now);
+    } else {
+        fail(s, why, "");
+    }
+}
+
+static void on_host(struct session *s, const struct host_event *ev, struct now now)
+{
+    switch (ev->kind) {
+    case HOST_CONNECTED:
+        s->up = true;
+        greet(s, now);
+        break;
+    case HOST_DIAL_FAILED:
+        fail(s, ev->text, err_table[ev->error].name);
+        break;
+    case HOST_DISCONNECTED:
+        s->up = false;
+        if (!(s->asked && s->method == METHOD_goodbye_1) &&
+            (s->end_ns != NEVER || ev->error != E_SHUTDOWN)) {
+            fail(s, "the connection ended", err_text(ev->error));
+        } else {
+            s->port->ops->done(s->port);
+        }
+        break;
+    case HOST_IDENTIFIED:
+    case HOST_PONG:
+    case HOST_INBOUND_FAILED:
+    case HOST_NONE:
+        break;
+    }
+}
+
+static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now)
+{
+    struct session *s = (struct session *)sink;
+    struct host_event h;
+    struct rpc_event r;
+
+    if (ev->kind == PORT_START) {
+        start(s, now);
+    } else if (ev->kind == PORT_NAMES) {
+        on_names(s, ev, now);
+    } else if (ev->kind == PORT_TICK) {
+        host_tick(s->host, now);
+        if (now.mono_ns >= s->end_ns) {
+            fail(s, s->peer.text, "no answer in time");
+        }
+    } else if (ev->kind == PORT_STOP) {
+        finish(s, 1);
+    } else {
+        host_on_port(s->host, ev, now);
+    }
+    while (host_next(s->host, &h)) {
+        on_host(s, &h, now);
+    }
+    while (rpc_next(s->rpc, &r)) {
+        on_rpc(s, &r, now);
+    }
+    s->port->ops->arm(s->port,
+                      earlier(earlier(host_deadline(s->host), rpc_deadline(s->rpc)), s->end_ns));
+}
+
+static bool make_rpc(struct session *s)
+{
+    for (enum method i = 0; i < METHOD_COUNT; i++) {
+        struct method_info *m = &s->methods[i];
+
+        s->rows[i] = (struct rpc_method){
+            .id = view_str(m->id),
+            .has_context = m->has_context,
+            .empty_request = m->empty_request,
+            .request_min = m->request_min,
+            .request_max = m->request_max,
+            .chunk_min = m->chunk_min,
+            .chunk_max = m->chunk_max,
+            .bounds = m->has_context ? method_bounds : NULL,
+            .self = m,
+            .chunks_max = m->chunks_max,
+            .klass = SEND_CONTROL,
+            .accept = !m->has_context && m->chunks_max == 1,
+        };
+    }
+    s->rpc = rpc_new(s->host, s->rows, METHOD_COUNT, random_system());
+    return true;
+}
+
+static int run(struct session *s)
+{
+    struct host_config cfg;
+    char error[IO_ERROR_MAX];
+
+    s->io_config.signals = true;
+    s->io = io_new(&s->io_config, error);
+    if (s->io == NULL) {
+        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, error);
+        return 1;
+    }
+    ident_random(random_system(), &s->ident);
+    host_config_default(&cfg);
+    cfg.ident = &s->ident;
+    s->sink.on = on_port;
+    s->port = io_port(s->io);
+    s->port->sink = &s->sink;
+    s->host = host_new(&cfg, s->port, random_system(), NULL, NULL, io_now(s->io));
+    bool calm = make_rpc(s) && io_run(s->io);
+    rpc_free(s->rpc);
+    host_free(s->host);
+    peer_arg_done(&s->peer);
+    io_free(s->io);
+    return calm ? s->code : 1;
+}
+
+/* ---- the command line ---- */
+
+static int wrong(const struct session *s, const char *what, const char *why)
+{
+    fprintf(stderr, "beacon-p2pd %s: %s %s; see beacon-p2pd %s --help\n", s->command, what, why,
+            s->command);
+    return 2;
+}
+
+static bool read_digest(struct session *s, const char *text)
+{
+    unsigned x[4];
+    int end = 0;
+
+    text += strncmp(text, "0x", 2) == 0 ? 2 : 0;
+    if (strlen(text) != 8 ||
+        sscanf(text, "%2x%2x%2x%2x%n", &x[0], &x[1], &x[2], &x[3], &end) != 4 || end != 8) {
+        return false;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        s->digest[i] = (uint8_t)x[i];
+    }
+    return s->has_digest = true;
+}
+
+/* NULL: taken; else what is wrong with the option. */
+static const char *take_option(struct session *s, const char *name, const char *value)
+{
+    if (value == NULL) {
+        return "needs a value";
+    }
+    if (strcmp(name, "--network") == 0) {
+        s->network_name = value;
+    } else if (strcmp(name, "--testnet-dir") == 0) {
+        s->testnet_dir = value;
+    } else if (strcmp(name, "--save") == 0) {
+        s->save = value;
+    } else if (strcmp(name, "--digest") == 0) {
+        return read_digest(s, value) ? NULL : "needs 4 bytes in hex";
+    } else if (strcmp(name, "--timeout") == 0) {
+        s->timeout_s = (unsigned)strtoul(value, NULL, 10);
+        return s->timeout_s >= 1 && s->timeout_s <= 3600 ? NULL : "needs seconds, 1 to 3600";
+    } else if (strcmp(name, "--dns-server") == 0) {
+        s->io_config.n_dns = 1;
+        return addr_parse(value, &s->io_config.dns[0]) == E_OK ? NULL : "needs IP or IP:PORT";
+    } else {
+        return "is not known";
+    }
+    return NULL;
+}
+
+static bool load_network(struct session *s)
+{
+    char fault[NETWORK_FAULT_MAX];
+    enum err e = s->testnet_dir != NULL ? network_load_dir(s->testnet_dir, &s->network, fault)
+                                        : network_builtin(s->network_name, &s->network, fault);
+
+    if (e != E_OK) {
+        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, fault);
+        return false;
+    }
+    for (enum method i = 0; i < METHOD_COUNT; i++) {
+        IGNORE(method_describe(s->network, i, &s->methods[i]), "every row has its types");
+    }
+    return true;
+}
+
+/* Which request, and its bytes. */
+static int prepare(struct session *s)
+{
+    char fault[REQUEST_FAULT_MAX];
+    struct timespec at;
+
+    if (!load_network(s)) {
+        return 2;
+    }
+    timespec_get(&at, TIME_UTC);
+    uint64_t epoch = epoch_now(s->network, SECONDS(at.tv_sec));
+    if (!s->has_digest) {
+        memcpy(s->digest, network_span_at(s->network, epoch)->digest, 4);
+    }
+    if (!request_method(s->protocol, network_fork_at(s->network, epoch), &s->method)) {
+        return wrong(s, s->protocol, "is no protocol of ours");
+    }
+    if (request_bytes(&s->methods[s->method], s->digest, s->words, s->n_words, &s->request,
+                      fault) != E_OK) {
+        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, fault);
+        return 2;
+    }
+    if (s->save != NULL && mkdir(s->save, 0777) != 0 && errno != EEXIST) {
+        return wrong(s, s->save, strerror(errno));
+    }
+    return run(s);
+}
+
+static int begin(struct session *s, int argc, char **argv)
+{
+    const char *peer = NULL;
+    int i = 1;
+
+    for (; i < argc && (peer == NULL || s->protocol == NULL || argv[i][0] == '-'); i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            return usage(stdout, s);
+        }
+        if (strcmp(argv[i], "--json") == 0) {
+            s->json = true;
+        } else if (argv[i][0] == '-') {
+            const char *why = take_option(s, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
+
+            if (why != NULL) {
+                return wrong(s, argv[i], why);
+            }
+            i++;
+        } else if (peer == NULL) {
+            peer = argv[i];
+        } else {
+            s->protocol = argv[i];
+        }
+    }
+    if (peer == NULL || s->protocol == NULL) {
+        return usage(stderr, s);
+    }
+    s->words = argv + i;
+    s->n_words = argc - i;
+    const char *why = peer_arg_read(&s->peer, peer);
+    return why == NULL ? prepare(s) : wrong(s, peer, why);
+}
+
+static int command(const char *name, const char *protocol, int argc, char **argv)
+{
+    struct session *s = mem_zalloc(sizeof *s);
+
+    s->command = name;
+    s->protocol = protocol;
+    s->short_form = protocol != NULL;
+    s->network_name = "mainnet";
+    s->timeout_s = TIMEOUT_S;
+    buf_init(&s->request, REQUEST_MAX);
+    int code = begin(s, argc, argv);
+    buf_done(&s->request);
+    network_free(s->network);
+    mem_free(s);
+    return code;
+}
+
+int cmd_request(int argc, char **argv)
+{
+    return command("request", NULL, argc, argv);
+}
+
+int cmd_status(int argc, char **argv)
+{
+    return command("status", "status", argc, argv);
+}
+
+int cmd_metadata(int argc, char **argv)
+{
+    return command("metadata", "metadata", argc, argv);
+}
