@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "peer_arg.h"
 #include "request_args.h"
+#include "request_out.h"
 
 #include <base/mem.h>
 #include <crypto/random.h>
@@ -15,17 +16,14 @@
 #include <inttypes.h>
 #include <io/io.h>
 #include <net/rpc.h>
-#include <ssz/ssz.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#define CONNECT_S    20u /* for all up to the status' answer */
-#define TIMEOUT_S    15u /* to a first chunk, and from one to the next */
-#define REQUEST_MAX  (1 * MIB)
-#define JSON_OUT_MAX (1024 * MIB)
-#define PATH_BYTES   1024u
+#define CONNECT_S   20u /* for all up to the status' answer */
+#define TIMEOUT_S   15u /* to a first chunk, and from one to the next */
+#define REQUEST_MAX (1 * MIB)
 
 struct session {
     struct port_sink sink;
@@ -103,85 +101,6 @@ static void fail(struct session *s, const char *what, const char *why)
 {
     fprintf(stderr, "beacon-p2pd %s: %s%s%s\n", s->command, what, why[0] == '\0' ? "" : ": ", why);
     finish(s, 1);
-}
-
-/* ---- output ---- */
-
-static void print_hex(struct view v)
-{
-    fputs("0x", stdout);
-    for (size_t i = 0; i < v.n; i++) {
-        printf("%02x", v.p[i]);
-    }
-}
-
-static void print_json(const struct ssz_type *t, struct view ssz)
-{
-    struct buf out;
-
-    buf_init(&out, JSON_OUT_MAX);
-    if (ssz_to_json(t, ssz, &out) == E_OK) {
-        fwrite(out.p, 1, out.n, stdout);
-        putchar('\n');
-    }
-    buf_done(&out);
-}
-
-/* An object's own root: a block's is that of its message. */
-static void root_of(const struct ssz_type *t, struct view ssz, uint8_t ret[static 32])
-{
-    struct ssz_value message = {t, ssz};
-
-    if (ssz_has_field(t, "signature")) {
-        IGNORE(ssz_get(t, ssz, "message", &message), "then the whole it is");
-    }
-    ssz_root(message.type, message.bytes, ret);
-}
-
-static void print_chunk(const struct session *s, const struct rpc_event *ev)
-{
-    const struct method_info *m = &s->methods[ev->method];
-    const struct ssz_type *t = method_chunk_type(m, m->has_context ? ev->context : NULL);
-    uint8_t root[32];
-    uint64_t slot;
-
-    if (!m->has_context) {
-        print_json(t, ev->data);
-        return;
-    }
-    root_of(t, ev->data, root);
-    printf("%s %u  fork %s  digest ", ssz_type_name(t), s->chunks,
-           fork_name(network_span_of(s->network, ev->context)->fork));
-    print_hex(view_of(ev->context, 4));
-    if (method_object_slot(m->method, t, ev->data, &slot)) {
-        printf("  slot %" PRIu64, slot);
-    }
-    fputs("  root ", stdout);
-    print_hex(view_of(root, sizeof root));
-    printf("  %zu bytes\n", ev->data.n);
-    if (s->json) {
-        print_json(t, ev->data);
-    }
-    fflush(stdout);
-}
-
-static bool save_chunk(struct session *s, const struct rpc_event *ev)
-{
-    char path[PATH_BYTES];
-    const struct method_info *m = &s->methods[ev->method];
-
-    if (s->save == NULL) {
-        return true;
-    }
-    (void)snprintf(path, sizeof path, "%s/%s-%u.ssz", s->save, m->name, s->chunks);
-    FILE *f = fopen(path, "wb");
-    bool good = f != NULL && fwrite(ev->data.p, 1, ev->data.n, f) == ev->data.n;
-
-    good = (f == NULL || fclose(f) == 0) && good;
-    if (!good) {
-        fail(s, path, strerror(errno));
-    }
-    return good;
 }
 
 /* ---- asking ---- */
@@ -278,8 +197,11 @@ static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now
         e = method_check_chunk(&s->methods[ev->method], ev->context, ev->data);
         if (e != E_OK) {
             fail(s, err_text(e), err_table[e].name);
-        } else if (save_chunk(s, ev)) {
-            print_chunk(s, ev);
+        } else if (s->save != NULL &&
+                   !request_save(s->save, &s->methods[ev->method], ev->data, s->chunks)) {
+            fail(s, s->save, strerror(errno));
+        } else {
+            request_print(&s->methods[ev->method], ev, s->chunks, s->json);
         }
         break;
     case RPC_DONE:
