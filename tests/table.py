@@ -64,6 +64,7 @@ INTEROP = [
     Row("interop/halves", "interop", [PY, "tests/interop/halves.py"], ["build/release", "peer/lodestar"], 10, 60),
     Row("interop/external", "interop", [PY, "tests/interop/halves.py", "--external"],
         ["build/release", "peer/lodestar"], 12, 60),
+    Row("interop/quorum", "interop", [PY, "tests/interop/quorum.py"], ["build/release", "peer/lodestar"], 12, 60),
     Row("interop/corpus", "interop", [PY, "tests/interop/corpus.py"], ["build/release", "peer/js"], 8, 60),
     Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
     Row("interop/forks", "interop", [PY, "tests/interop/forks.py"], ["build/release"], 5, 60),

@@ -367,7 +367,8 @@ static enum err on_peer(struct node *n, const struct control_frame *f, struct no
         TRY(multiaddr_parse(f->text, &a));
         TRY(multiaddr_split(&a, &parts));
         const struct host_addr at = {.addr = parts.addr};
-        if (!parts.has_peer || parts.transport != TRANSPORT_TCP || parts.addr.family == 0) {
+        if (!parts.has_peer || parts.transport != TRANSPORT_TCP || parts.relayed ||
+            parts.addr.family == 0) {
             return E_MULTIADDR;
         }
         return peers_add_named(n, &parts.peer, &at, 1, SOURCE_STATIC, now) ? E_OK : E_INVALID;

@@ -198,6 +198,8 @@ static void settle(struct node *n, const struct arrival *a, enum verdict_how how
     const struct end *end = &ends[how];
 
     metric_add(n->metrics, M_VERDICTS, how, 1);
+    LOG(n->log, LOG_DEBUG, "gossip", "message decided", L_STR("how", end->name),
+        L_STR("topic", topic_kind_name(a->topic->kind)), L_HEX("id", view_of(a->id, sizeof a->id)));
     if (end->taken) {
         gossip_take(n, a, end->proved, now);
     }

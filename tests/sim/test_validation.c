@@ -70,7 +70,7 @@ static void born(struct sim_maker *maker, uint32_t number, struct port *port, st
         cfg = s->hub;
     } else {
         peer_id_from_secp(s->nodes[HUB].ident.public, &id);
-        multiaddr_tcp(&hub, &id, &to);
+        multiaddr_of(TRANSPORT_TCP, &hub, &id, &to);
         cfg.boot_addrs = &to;
         cfg.n_boot_addrs = 1;
     }

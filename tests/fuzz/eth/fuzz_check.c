@@ -1,6 +1,8 @@
 /*
  * Any message on any topic of any fork: the checks answer; what breaks its type is rejected; what
- * was accepted and marked is never accepted again, but where the rules say so.
+ * was accepted and marked is never accepted again, but where the rules say so; what is rejected is
+ * accepted by no honest node, whatever its clock says and whatever it has seen: the sender could
+ * have known.
  *
  * Byte 0: topic kind. Byte 1: fork. Byte 2: subnet. Byte 3: the slot of now. Bytes 4 on:
  * the message.
@@ -49,6 +51,30 @@ static bool find(void *self, const uint8_t root[static 32], struct check_block *
     return (root[0] & 7) != 7;
 }
 
+/* A clock that differs and a cache that knows nothing must not turn REJECT into ACCEPT: then it
+ * would punish who forwarded in good faith. */
+static void nobody_accepts(struct network *net, const struct check_input *rejected)
+{
+    static const int64_t slots[] = {-64, -32, -9, -1, 0, 1, 8, 31, 200};
+
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) {
+        struct check_input in = *rejected;
+        struct check_cache *cache;
+        struct rng_seeded rng;
+        int64_t shift = slots[i] * (int64_t)SECONDS(6);
+
+        if (shift < 0 && in.wall_ns < (uint64_t)-shift) {
+            continue;
+        }
+        in.wall_ns = (uint64_t)((int64_t)in.wall_ns + shift);
+        rng_seeded_init(&rng, 6);
+        cache = check_cache_new(net, &rng.base);
+        struct check_result r = check_message(cache, &in);
+        assert(r.verdict != CHECK_ACCEPT);
+        check_cache_free(cache);
+    }
+}
+
 static void ask(struct network *net, const struct topic *t, uint64_t wall_ns, struct view data)
 {
     struct check_chain chain = {.finalized_epoch = 0, .block = find};
@@ -64,6 +90,8 @@ static void ask(struct network *net, const struct topic *t, uint64_t wall_ns, st
     assert((r.verdict == CHECK_ACCEPT) == (r.error == E_OK));
     if (ssz_check(t->type, data, NULL) != E_OK) {
         assert(r.verdict == CHECK_REJECT);
+    } else if (r.verdict == CHECK_REJECT) {
+        nobody_accepts(net, &in);
     } else if (r.verdict == CHECK_ACCEPT) {
         size_t before = check_cache_size(cache);
 

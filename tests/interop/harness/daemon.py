@@ -25,10 +25,20 @@ def http_json(url, seconds=10):
 
 
 class Daemon:
-    """One beacon-p2pd process on 127.0.0.1 with ports of its own."""
+    """One beacon-p2pd process on 127.0.0.1 (or where `wrapper` and `ip` say) with ports of its own."""
 
-    def __init__(self, name, network, datadir, flags=(), wrapper=(), start_seconds=30, private=True):
-        self.name, self.events, self.rest = name, [], f"http://127.0.0.1:{free_port()}"
+    def __init__(
+        self,
+        name,
+        network,
+        datadir,
+        flags=(),
+        wrapper=(),
+        start_seconds=30,
+        private=True,
+        ip="127.0.0.1",
+    ):
+        self.name, self.events, self.rest = name, [], f"http://{ip}:{free_port()}"
         self.port = free_port()
         datadir.mkdir(parents=True, exist_ok=True)
         argv = [
@@ -40,13 +50,13 @@ class Daemon:
             "--datadir",
             datadir,
             "--listen-address",
-            "127.0.0.1",
+            ip,
             "--port",
             self.port,
             "--enr-address",
-            "127.0.0.1",
+            ip,
             "--http-address",
-            "127.0.0.1",
+            ip,
             "--http-port",
             self.rest.rsplit(":", 1)[1],
             *(["--enable-private-discovery"] if private else []),
@@ -59,7 +69,7 @@ class Daemon:
         self.process.wait_line(r'"msg": ?"listening"', start_seconds)
         identity = until(self.identity, start_seconds, f"{name} answers on {self.rest}")
         self.enr, self.peer_id = identity["enr"], identity["peer_id"]
-        self.multiaddr = f"/ip4/127.0.0.1/tcp/{self.port}/p2p/{self.peer_id}"
+        self.multiaddr = f"/ip4/{ip}/tcp/{self.port}/p2p/{self.peer_id}"
 
     def _on_line(self, line):
         try:

@@ -55,6 +55,7 @@ class Lodestar:
         ip="127.0.0.1",
         wrapper=(),
         discovery=True,
+        all_subnets=False,
         name="lodestar",
     ):
         """own: the first and last of the validators that this node runs (default: all; (): none). ip and wrapper: where it
@@ -62,6 +63,7 @@ class Lodestar:
         self.run_dir, self.capella_epoch, self.genesis_time = Path(run_dir), capella_epoch, genesis_time
         self.validators, self.own = validators, (0, validators - 1) if own is None else own
         self.ip, self.wrapper, self.discovery, self.name = ip, list(wrapper), discovery, name
+        self.all_subnets = all_subnets
         self.port, self.rest_port, self.engine_port = free_port(), free_port(), free_port()
         self.rest = f"http://{ip}:{self.rest_port}"
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -136,6 +138,8 @@ class Lodestar:
         ]
         if boot_enr:
             argv += ["--bootnodes", boot_enr]
+        if self.all_subnets:
+            argv += ["--subscribeAllSubnets"]
         if not self.discovery:
             argv += ["--discv5", "false"]
         self.process = Process(self.name, argv, cwd=self.run_dir, env=env)

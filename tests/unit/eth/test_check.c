@@ -277,6 +277,29 @@ static bool topic_of(const struct world *w, const char *name, const json_t *mess
     return true;
 }
 
+/* REJECT is for what the sender could have known: no other clock and no other past of an honest
+ * node makes the message acceptable. */
+static void nobody_accepts(const struct world *w, const struct check_input *rejected)
+{
+    static const int64_t slots[] = {-64, -32, -9, -2, -1, 0, 1, 2, 8, 31, 64};
+
+    for (size_t i = 0; i < ARRAY_LEN(slots); i++) {
+        struct check_input in = *rejected;
+        int64_t at = (int64_t)in.wall_ns + slots[i] * 6 * (int64_t)SECONDS(1);
+        struct check_cache *cache;
+        struct rng_seeded rng;
+
+        rng_seeded_init(&rng, 4);
+        in.wall_ns = at < 0 ? 0 : (uint64_t)at;
+        cache = check_cache_new(w->net, &rng.base);
+        struct check_result r = check_message(cache, &in);
+        if (r.verdict == CHECK_ACCEPT) {
+            fail_msg("%s: rejected, and accepted %ld slots off", w->name, (long)slots[i]);
+        }
+        check_cache_free(cache);
+    }
+}
+
 static void run_messages(struct world *w, const char *topic_name, const json_t *meta,
                          struct check_cache *cache)
 {
@@ -301,6 +324,9 @@ static void run_messages(struct world *w, const char *topic_name, const json_t *
         in.data = blob_view(data);
         got = check_message(cache, &in);
         judge(w, &got, message);
+        if (got.verdict == CHECK_REJECT) {
+            nobody_accepts(w, &in);
+        }
         if (strcmp(json_string_value(json_object_get(message, "expected")), "valid") == 0) {
             check_accepted(cache, &in);
         }
