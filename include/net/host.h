@@ -63,6 +63,8 @@ struct stream_protocol {
     enum send_class klass;
     uint32_t inbound_max; /* streams of one connection at once, 0: no own limit */
     size_t queue_max;     /* unsent bytes of one stream */
+    bool apart; /* what two host_write() gave never shares a muxer's frame: Lodestar takes the end
+                   of a frame for the end of an answer's chunk */
     const struct stream_ops *ops;
     void *self;
 };

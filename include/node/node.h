@@ -94,6 +94,7 @@ struct node_config {
 };
 
 void node_config_default(struct node_config *cfg);
+bool node_chain_kept(struct store *s); /* a node has begun its chain in this store */
 
 struct node;
 

@@ -1,5 +1,6 @@
 /* The main job: options into a node on libuv. Nothing is opened before all options are checked. */
 #define _GNU_SOURCE
+#include "chain_options.h"
 #include "commands.h"
 #include "keylog.h"
 #include "options.h"
@@ -44,6 +45,7 @@ struct run {
     struct api *api;
     struct control_socket *control;
     struct node_config cfg;
+    struct node_checkpoint checkpoint;
     struct enr *boot;
     struct enrtree_url *lists;
     struct multiaddr *boot_addrs, *static_peers;
@@ -344,10 +346,14 @@ static void read_anchor(struct run *r)
 static bool read_options(struct run *r)
 {
     const struct options *o = &r->o;
+    char fault[CHECKPOINT_FAULT_MAX];
 
     if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
         !read_filters(r) || !read_dns(r) || !read_validation(r) || !read_limits(r)) {
         return false;
+    }
+    if (!chain_options_read(o, &r->cfg, fault)) {
+        return fail(r, EXIT_USAGE, "%s", fault);
     }
     read_anchor(r);
     r->cfg.agent =
@@ -435,6 +441,15 @@ static bool open_store(struct run *r)
     }
     r->cfg.store = r->store;
     return true;
+}
+
+static bool open_checkpoint(struct run *r)
+{
+    char fault[CHECKPOINT_FAULT_MAX];
+
+    r->cfg.log = r->log;
+    return chain_options_checkpoint(&r->o, &r->cfg, &r->checkpoint, fault) ||
+           fail(r, EXIT_FAILED, "%s", fault);
 }
 
 static bool open_io(struct run *r)
@@ -540,6 +555,7 @@ static void close_all(struct run *r)
     metrics_free(r->metrics);
     log_free(r->log);
     network_free(r->network);
+    blob_unref(r->checkpoint.block);
     mem_free(r->boot);
     mem_free(r->boot_addrs);
     mem_free(r->lists);
@@ -559,8 +575,8 @@ int cmd_run(int argc, char **argv)
     r->code = 0;
     if (!options_parse(&r->o, argc, argv)) {
         r->code = EXIT_USAGE;
-    } else if (read_options(r) && open_datadir(r) && open_key(r) && open_store(r) && open_io(r) &&
-               open_node(r)) {
+    } else if (read_options(r) && open_datadir(r) && open_key(r) && open_store(r) &&
+               open_checkpoint(r) && open_io(r) && open_node(r)) {
         tell_listening(r);
         if (!io_run(r->io)) {
             /* A second signal: now, in whatever state. The store takes that as it takes kill -9. */

@@ -158,6 +158,9 @@ size_t out_peek(const struct stream *s, size_t max, struct out_piece *pieces, si
         pieces[n_pieces++] = (struct out_piece){i->blob, view_of(i->blob->b + skip, k)};
         n += k;
         skip = 0;
+        if (s->protocol != NULL && s->protocol->apart) {
+            break;
+        }
         i = i == s->out.begun ? s->out.by_class[s->ready_class].first : i->next;
     }
     *ret_n = n_pieces;

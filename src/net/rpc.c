@@ -380,6 +380,7 @@ struct rpc *rpc_new(struct host *h, const struct rpc_method *methods, size_t n, 
             .klass = methods[i].klass,
             .inbound_max = STREAMS_MAX,
             .queue_max = FRAMED_MAX, /* QUEUE_FILL paces it */
+            .apart = true,
             .ops = &ops,
             .self = m,
         };

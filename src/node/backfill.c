@@ -17,7 +17,7 @@ void backfill_init(struct node *n)
     uint64_t pace = n->cfg.backfill_slots == 0 ? 1 : n->cfg.backfill_slots;
 
     ranges_init(&n->sync.down, &cfg);
-    ratelim_init(&n->sync.down_pace, BATCH_SLOTS * ASKED_MAX, SECONDS(1) / pace);
+    ratelim_init(&n->sync.down_pace, BATCH_SLOTS, SECONDS(1) / pace);
 }
 
 static void pump(struct node *n, struct now now);

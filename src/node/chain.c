@@ -53,6 +53,14 @@ static bool load_place(struct node *n, const char *key, uint8_t ret_root[static 
     return true;
 }
 
+bool node_chain_kept(struct store *s)
+{
+    uint8_t meta[STORE_META_MAX];
+    size_t meta_n;
+
+    return store_get_meta(s, META_BASE, meta, &meta_n) == E_OK;
+}
+
 /* ---- the tree ---- */
 
 static void add_tip(struct chain *c, const struct block_in *b)
@@ -132,14 +140,12 @@ void chain_rebase(struct node *n, const uint8_t root[static 32])
     save_place(n, META_BASE, c->anchor_root, c->anchor_slot);
 }
 
-/* No finality for so long: half of the tree is taken as decided. */
-static void shrink(struct node *n)
+void chain_rebase_at(struct node *n, uint64_t slot)
 {
     const struct chain *c = &n->chain;
-    uint64_t slot = c->anchor_slot + (c->head_slot - c->anchor_slot) / 2;
     uint8_t root[32];
 
-    for (; slot < c->head_slot; slot++) {
+    for (; slot > c->anchor_slot; slot--) {
         const uint8_t *at = map_get(&c->by_slot, &slot);
 
         if (at != NULL) {
@@ -404,7 +410,8 @@ enum err chain_add(struct node *n, const struct block_in *b, struct now now)
         return e; /* too much waits for the disk: it comes again */
     }
     if (c->blocks.n >= CHAIN_BLOCKS_MAX) {
-        shrink(n);
+        /* No finality for so long: half of the tree is taken as decided. */
+        chain_rebase_at(n, c->anchor_slot + (c->head_slot - c->anchor_slot) / 2);
     }
     TRY(link_block(c, b));
     if (c->rivals && b->slot > c->head_slot) {

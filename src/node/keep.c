@@ -29,6 +29,7 @@ void keep_save_gaps(struct node *n)
     }
     IGNORE(store_put_meta(n->store, META_GAPS, view_of(bytes, c->n_gaps * GAP_BYTES)),
            "the next start walks over more of what is here");
+    metric_set(n->metrics, M_EARLIEST_SLOT, 0, chain_earliest_slot(n));
 }
 
 void keep_load(struct node *n)
@@ -190,6 +191,7 @@ void keep_on_store(struct node *n, enum err e, struct now now)
         keep_save_gaps(n);
     }
     metric_set(n->metrics, M_STORE_STOPPED, 0, c->stopped);
+    metric_set(n->metrics, M_EARLIEST_SLOT, 0, chain_earliest_slot(n));
     if (n->sync.up_runs || n->sync.down_runs) {
         sync_wake(n, now); /* they may wait for the store */
     }
@@ -234,7 +236,11 @@ static bool is_pruned(enum store_kind kind)
 void keep_on_epoch(struct node *n)
 {
     struct chain *c = &n->chain;
+    uint64_t blocks = keep_floor(n, STORE_BLOCK);
 
+    if (blocks > c->anchor_slot) {
+        chain_rebase_at(n, blocks < c->head_slot ? blocks : c->head_slot);
+    }
     for (int k = 0; k < STORE_KIND_COUNT; k++) {
         enum store_kind kind = (enum store_kind)k;
         uint64_t floor = keep_floor(n, kind);

@@ -440,6 +440,7 @@ CHECKED enum err chain_add(struct node *n, const struct block_in *b, struct now 
 CHECKED enum err chain_begin(struct node *n, const struct block_in *b, struct now now);
 /* The tree begins at this block of the canonical chain from now on; what leaves it behind goes. */
 void chain_rebase(struct node *n, const uint8_t root[static 32]);
+void chain_rebase_at(struct node *n, uint64_t slot); /* at its last block not above the slot */
 bool chain_root_at(const struct node *n, uint64_t slot, uint8_t ret[static 32]);
 /* In the tree or on the disk; without weight and blobs when on the disk. */
 bool chain_block(const struct node *n, const uint8_t root[static 32], struct chain_block *ret);

@@ -28,6 +28,7 @@ LIBRARY_HOMES = {
     "snappy": {"codec"},
     "lmdb.h": {"store"},
     "jansson.h": {"ssz", "api", "cli"},
+    "curl/": {"cli"},
     "yaml.h": {"eth"},
     "microhttpd.h": {"api"},
     "gnutls/": {"proto/quic"},

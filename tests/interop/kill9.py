@@ -2,28 +2,16 @@
 """A daemon killed with -9 twenty times during its own sync ends with the same chain as one that was not: its store opens each time,
 what it had on disk is not fetched again, and its record's seq never goes back."""
 
-import hashlib
 import random
-import time
 
 from harness.daemon import Daemon
+from harness.devnet import write_network
 from harness.proc import LONG, check, main, note, scratch, until
 
 SEED = 9
 KILLS = 60 if LONG else 20
 SLOT_MS = 100  # the shortest: a long chain in little time
 BLOCKS = 400
-
-
-def write_network(path):
-    path.mkdir()
-    lines = ["PRESET_BASE: minimal", "CONFIG_NAME: kill9", f"MIN_GENESIS_TIME: {int(time.time()) + 3}", "GENESIS_DELAY: 0",
-             f"SLOT_DURATION_MS: {SLOT_MS}", "GENESIS_FORK_VERSION: 0x006b6b39"]
-    for i, fork in enumerate(["ALTAIR", "BELLATRIX", "CAPELLA", "DENEB", "ELECTRA", "FULU"], 1):
-        lines += [f"{fork}_FORK_VERSION: 0x{i:02x}6b6b39", f"{fork}_FORK_EPOCH: 0"]
-    (path / "config.yaml").write_text("\n".join(lines) + "\n")
-    root = hashlib.sha256(b"p2pd devnet validators" + (64).to_bytes(8, "little") + bytes(32)).hexdigest()
-    (path / "genesis_validators_root.txt").write_text(f"0x{root}\n")
 
 
 def chain_of(node, root):
@@ -33,7 +21,7 @@ def chain_of(node, root):
 def run():
     rng, base = random.Random(SEED), scratch("kill9")
     network, alone = base / "network", ["--disable-discovery", "--local-network"]
-    write_network(network)
+    write_network(network, "kill9", SLOT_MS)
     maker = Daemon("maker", network, base / "maker", [*alone, "--devnet-make-blocks"])
     until(lambda: maker.head_slot() >= BLOCKS, BLOCKS * SLOT_MS // 1000 + 120, f"a chain of {BLOCKS} slots")
     head = maker.header("head")

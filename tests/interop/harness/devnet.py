@@ -1,9 +1,25 @@
-"""`beacon-p2pd devnet` as a network that other tests join."""
+"""`beacon-p2pd devnet` as a network that other tests join, and a network directory for daemons that make their own chain."""
+
+import hashlib
+import time
 
 from harness.daemon import PROGRAM, http_json
 from harness.proc import Process, free_port, until
 
 SECONDS_PER_SLOT = 3
+
+
+def write_network(path, name, slot_ms):
+    """A network of all forks to fulu at genesis, three seconds ahead; one daemon with --devnet-make-blocks makes its chain."""
+    path.mkdir()
+    mark = name.encode()[:3].hex()
+    lines = ["PRESET_BASE: minimal", f"CONFIG_NAME: {name}", f"MIN_GENESIS_TIME: {int(time.time()) + 3}", "GENESIS_DELAY: 0",
+             f"SLOT_DURATION_MS: {slot_ms}", f"GENESIS_FORK_VERSION: 0x00{mark}"]
+    for i, fork in enumerate(["ALTAIR", "BELLATRIX", "CAPELLA", "DENEB", "ELECTRA", "FULU"], 1):
+        lines += [f"{fork}_FORK_VERSION: 0x{i:02x}{mark}", f"{fork}_FORK_EPOCH: 0"]
+    (path / "config.yaml").write_text("\n".join(lines) + "\n")
+    root = hashlib.sha256(b"p2pd devnet validators" + (64).to_bytes(8, "little") + bytes(32)).hexdigest()
+    (path / "genesis_validators_root.txt").write_text(f"0x{root}\n")
 
 
 def free_range(n):

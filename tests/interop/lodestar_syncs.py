@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""A real client syncs out of our store. A Lodestar with validators makes a chain that finalizes; the daemon follows it; the maker
+is stopped. A second Lodestar knows the daemon and nobody else: it must come to the maker's head, by its own state transition."""
+
+import time
+
+from harness.daemon import Daemon
+from harness.lodestar import SLOTS_PER_EPOCH, Lodestar
+from harness.proc import LONG, check, main, note, say, scratch, until
+
+CAPELLA_EPOCH = 2  # the chain crosses a fork
+MADE_SLOTS = 40 if not LONG else 400  # five epochs, of which two are final
+
+
+def run():
+    work = scratch("lodestar-syncs")
+    maker = Lodestar(work / "maker", CAPELLA_EPOCH, int(time.time()) + 12)
+    maker.start()
+    network = maker.network_dir(work / "network", with_state=True)
+    daemon = Daemon("daemon", network, work / "daemon", ["--boot-nodes", maker.enr])
+    until(lambda: daemon.peer(maker.peer_id), 60, "the daemon is connected with the maker")
+    until(
+        lambda: maker.slot() >= MADE_SLOTS and maker.finalized_epoch() >= 2,
+        MADE_SLOTS * 3 + 120,
+        lambda: f"{MADE_SLOTS} slots pass and two epochs are final; slot {maker.slot()}, final {maker.finalized_epoch()}",
+    )
+    head = until(lambda: maker.header("head"), 10, "the maker tells its head")
+    chain = maker.chain(head["slot"])
+    finalized = maker.finalized_epoch()
+    until(lambda: daemon.header(head["root"]), 20, f"the daemon has the maker's head of slot {head['slot']}")
+    maker.stop()
+    # What the maker made between our question and its end is the daemon's head now.
+    last = daemon.header("head")
+    say(f"the maker is stopped at slot {last['slot']}, {len(chain)} blocks, finalized epoch {finalized}")
+
+    follower = Lodestar(work / "follower", CAPELLA_EPOCH, maker.genesis_time, own=(), name="follower")
+    follower.start(boot_enr=daemon.enr)
+    began = time.monotonic()
+    until(lambda: follower.sees(daemon.peer_id), 60, "the second Lodestar is connected with the daemon")
+    peers = [p["peer_id"] for p in follower.get("/eth/v1/node/peers?state=connected")["data"]]
+    check(peers == [daemon.peer_id], f"the second Lodestar has other peers than the daemon: {peers}")
+    until(
+        lambda: (follower.header("head") or {}).get("root") == last["root"],
+        180,
+        lambda: f"the second Lodestar's head is {last}; it is {follower.header('head')}",
+    )
+    seconds = time.monotonic() - began
+    got = follower.chain(head["slot"])
+    check(got == chain, f"its chain has {len(got)} blocks, the maker's {len(chain)}")
+    check(follower.finalized_epoch() >= finalized, "it has finalized less than the maker")
+    check(head["slot"] > CAPELLA_EPOCH * SLOTS_PER_EPOCH, "the chain ended before the fork")
+    score = follower.score(daemon.peer_id)
+    check(score["score"] >= 0, f"the second Lodestar's score of the daemon is {score}")
+    note(f"a Lodestar with us as its only peer came from genesis to slot {last['slot']} in {seconds:.0f} s: {len(got)} blocks as the maker's, "
+         f"finalized epoch {follower.finalized_epoch()}, its score of us {score['score']:g}")
+    daemon.stop()
+    follower.stop()
+
+
+if __name__ == "__main__":
+    main(run)
