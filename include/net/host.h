@@ -8,6 +8,10 @@
  * Out      host_next() events; calls on the port; stream_ops of the protocols
  * Memory   a budget for all, a share per connection; limits in the config
  *
+ * A peer has one connection as far as anybody above can see. While there are two (both dialled at
+ * once, or it came again), streams of both have the id of the first, and it stays when one ends.
+ * A dial that finds its peer connected ends in HOST_DIAL_FAILED with E_DUPLICATE.
+ *
  * conn and stream ids carry a generation: a stale id is refused, never another's.
  */
 #ifndef NET_HOST_H
@@ -59,7 +63,8 @@ struct stream_ops {
 struct stream_protocol {
     const struct view *ids; /* in order of preference; borrowed for the host's life */
     size_t n_ids;
-    bool accept; /* inbound streams are taken */
+    bool accept;  /* inbound streams are taken */
+    bool lasting; /* its streams stay as long as the connection, and may be opened anew any time */
     enum send_class klass;
     uint32_t inbound_max; /* streams of one connection at once, 0: no own limit */
     size_t queue_max;     /* unsent bytes of one stream */
@@ -214,5 +219,7 @@ bool host_conn_info(const struct host *h, conn_id c, struct host_conn_info *ret)
 size_t host_conn_count(const struct host *h);
 /* The budget of a connection, good until its last gone(); 0: the host's. NULL for a stale id. */
 struct budget *host_budget(struct host *h, conn_id c);
+/* That of a stream's own connection, good until its gone(). */
+struct budget *host_stream_budget(struct host *h, stream_id s);
 
 #endif

@@ -64,6 +64,7 @@ void conn_free(struct conn *c)
     struct host *h = c->host;
 
     timer_stop(&h->timers, &c->timer);
+    spare_part(c);
     slots_remove(&h->conns, c->id);
     if (c->via != NULL) {
         c->via->free(c);
@@ -81,6 +82,9 @@ static void tell_end(struct conn *c, enum conn_state was, enum err why, const ch
     char both[TRANSPORT_WORDS_MAX] = "";
     const char *step = c->via == NULL ? "dial" : c->via->name;
 
+    if (c->silent) {
+        return;
+    }
     if (c->was_up) {
         host_tell(h, HOST_DISCONNECTED, c)->error = why;
         return;
@@ -106,6 +110,12 @@ void conn_end(struct conn *c, enum err why, const char *words, bool abort)
 
     if (was == CONN_DEAD) {
         return;
+    }
+    if (c->spare != NULL && c->spare->state == CONN_UP) {
+        spare_take_over(c->spare);
+    }
+    if (c->in_use != NULL) { /* there is room for another spare; the streams still need their id */
+        c->in_use->spare = NULL;
     }
     c->state = CONN_DEAD;
     c->why = c->why == E_OK ? why : c->why; /* a reason given before is the true one */
@@ -134,6 +144,11 @@ void conn_end(struct conn *c, enum err why, const char *words, bool abort)
 
 void conn_fault(struct conn *c, enum err why)
 {
+    struct conn *other = c->spare != NULL ? c->spare : c->in_use;
+
+    if (other != NULL && err_table[why].fault == FAULT_REMOTE) {
+        conn_end(other, why, NULL, false); /* whoever breaks the rules on one has none */
+    }
     if (c->state == CONN_UP && err_table[why].fault == FAULT_REMOTE) {
         /* Spec: hashicorp yamux spec.md "Go Away": a protocol error is told, then it is over. */
         c->via->go_away(c, 1);
@@ -149,6 +164,9 @@ void conn_close(struct conn *c, enum err why)
     if (c->state != CONN_UP) {
         conn_end(c, why, NULL, true);
         return;
+    }
+    if (c->spare != NULL && c->spare->state == CONN_UP) {
+        spare_take_over(c->spare);
     }
     c->why = why;
     c->state = CONN_CLOSING;
@@ -169,7 +187,7 @@ void conn_up(struct conn *c)
 
     c->since_ns = c->steps.up_ns = h->now.mono_ns;
     limits_upgraded(c);
-    if (!limits_one_per_peer(c)) {
+    if (spare_join(c)) {
         return;
     }
     c->state = CONN_UP;
@@ -202,7 +220,7 @@ void conn_pong(struct conn *c, uint64_t rtt_ns)
 }
 
 /* Silence is probed, and silence after the probe is death; so is a socket that takes nothing. */
-static void check_alive(struct conn *c)
+void conn_check_alive(struct conn *c)
 {
     struct host *h = c->host;
     uint64_t now = h->now.mono_ns;
@@ -236,8 +254,10 @@ void conn_tick(struct conn *c)
     case CONN_UP:
         if (c->draining) {
             conn_close(c, E_YAMUX_GOAWAY);
+        } else if (c->silent) {
+            spare_tick(c);
         } else {
-            check_alive(c);
+            conn_check_alive(c);
         }
         break;
     case CONN_CLOSING:

@@ -3,6 +3,9 @@
 
 #include <assert.h>
 
+#define FLUSH_PASSES \
+    2u /* what writable() adds goes out in the same turn; what it adds then, in the next */
+
 void host_config_default(struct host_config *cfg)
 {
     *cfg = (struct host_config){
@@ -117,7 +120,7 @@ static struct event_item *event_new(struct host *h, enum host_kind kind, const s
 
     i->ev = (struct host_event){
         .kind = kind,
-        .conn = c->id,
+        .conn = conn_face(c)->id,
         .peer = c->was_up ? c->peer : c->expected,
         .addr = c->addr,
         .transport = c->via == NULL ? TRANSPORT_NONE : c->via->kind,
@@ -285,12 +288,15 @@ void host_tick(struct host *h, struct now now)
 void host_flush(struct host *h, struct now now)
 {
     h->now = now;
-    settle(h); /* opened() may have something to say in this turn, and writable() has more */
-    while (h->dirty != NULL) {
-        for (struct conn *c; (c = h->dirty) != NULL;) {
-            h->dirty = c->dirty_next;
+    settle(h); /* opened() may have something to say in this turn */
+    for (unsigned pass = 0; pass < FLUSH_PASSES && h->dirty != NULL; pass++) {
+        struct conn *c = h->dirty;
+        h->dirty = NULL; /* who has more than a turn's share comes again */
+        while (c != NULL) {
+            struct conn *next = c->dirty_next;
             c->dirty = false;
             conn_flush(c);
+            c = next;
         }
         settle(h);
     }
@@ -304,6 +310,9 @@ void host_close(struct host *h, conn_id id, enum err why, struct now now)
     struct conn *c = conn_get(h, id);
 
     h->now = now;
+    if (c != NULL && c->spare != NULL && c->spare->state == CONN_UP) {
+        conn_close(c->spare, why);
+    }
     if (c != NULL && c->state != CONN_CLOSING) {
         conn_close(c, why);
     }
@@ -356,14 +365,23 @@ struct budget *host_budget(struct host *h, conn_id id)
     return id == 0 ? &h->mem : c == NULL ? NULL : &c->mem;
 }
 
+struct budget *host_stream_budget(struct host *h, stream_id id)
+{
+    struct stream *s = slots_get(&h->streams, id);
+
+    return s == NULL ? NULL : &s->conn->mem;
+}
+
 void host_free(struct host *h)
 {
     if (h == NULL) {
         return;
     }
     for (uint32_t i = 0; i < h->conns.n; i++) {
-        if (h->conns.slot[i].p != NULL) {
-            conn_end(h->conns.slot[i].p, E_SHUTDOWN, NULL, false);
+        struct conn *c;
+        /* Twice where a spare takes over the slot. */
+        while ((c = h->conns.slot[i].p) != NULL && c->state != CONN_DEAD) {
+            conn_end(c, E_SHUTDOWN, NULL, false);
         }
     }
     settle(h);

@@ -1,4 +1,4 @@
-/* How many connections: in all, half open, from one address, to one peer. */
+/* How many connections: in all, half open, from one address. */
 #include "state.h"
 
 static struct addr ip_of(const struct addr *a)
@@ -101,35 +101,4 @@ void limits_remove(struct conn *c)
         c->in_peers = false;
         map_remove(&h->by_peer, &c->peer);
     }
-}
-
-/*
- * Both sides may dial at once: both then see the same two connections and must keep the same one,
- * which is the one dialled by the smaller peer id. An older connection stays in any case, and is
- * probed, in case that the remote dials because it has lost it.
- */
-bool limits_one_per_peer(struct conn *c)
-{
-    struct host *h = c->host;
-    struct conn **other = map_get(&h->by_peer, &c->peer);
-
-    if (other != NULL) {
-        struct conn *o = *other;
-        bool at_once = h->now.mono_ns - o->since_ns < SIMULTANEOUS_NS && o->outbound != c->outbound;
-        bool ours_wins = view_cmp(view_of(h->self.b, h->self.n), view_of(c->peer.b, c->peer.n)) < 0;
-        if (!at_once || c->outbound != ours_wins) {
-            conn_probe(o);
-            conn_end(c, E_DUPLICATE, NULL, false);
-            return false;
-        }
-        conn_end(o, E_DUPLICATE, NULL, false);
-    }
-    struct conn **slot = map_put(&h->by_peer, &c->peer, NULL);
-    if (slot == NULL) {
-        conn_end(c, E_CONNS_MAX, NULL, false);
-        return false;
-    }
-    *slot = c;
-    c->in_peers = true;
-    return true;
 }

@@ -218,7 +218,7 @@ void conn_flush(struct conn *c)
         return;
     }
     c->via->flush(c);
-    if (c->state == CONN_CLOSING && !c->blocked) {
+    if (c->state == CONN_CLOSING && !c->blocked && !c->dirty) {
         conn_end(c, E_OK, NULL, false);
     }
 }

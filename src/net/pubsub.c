@@ -287,6 +287,7 @@ struct pubsub *pubsub_new(struct host *h, const struct gossip_config *cfg, struc
         .ids = ids + (GOSSIP_1_3 - cfg->version_max),
         .n_ids = (size_t)(cfg->version_max - cfg->version_min) + 1,
         .accept = true,
+        .lasting = true,
         .klass = SEND_CONTROL,
         .inbound_max = 2, /* one, and a new one while the old one ends */
         .queue_max = QUEUE_MAX,

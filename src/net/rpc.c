@@ -118,7 +118,7 @@ bool rpc_next(struct rpc *r, struct rpc_event *ret)
 
 /* ---- exchanges ---- */
 
-static struct exchange *exchange_new(struct method *m, conn_id c, bool inbound)
+static struct exchange *exchange_new(struct method *m, conn_id c, bool inbound, struct budget *mem)
 {
     struct rpc *r = m->rpc;
     const struct rpc_method *row = &m->row;
@@ -141,7 +141,7 @@ static struct exchange *exchange_new(struct method *m, conn_id c, bool inbound)
     }
     struct exchange *x = mem_zalloc(sizeof *x);
     *x = (struct exchange){.method = m, .conn = c, .id = id, .inbound = inbound};
-    x->reader = reqresp_new(&cfg, host_budget(r->host, c));
+    x->reader = reqresp_new(&cfg, mem);
     *slot = x;
     return x;
 }
@@ -254,7 +254,7 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
     if (!inbound) {
         return;
     }
-    struct exchange *x = exchange_new(m, host_stream_conn(h, s), true);
+    struct exchange *x = exchange_new(m, host_stream_conn(h, s), true, host_stream_budget(h, s));
     if (x == NULL) {
         host_reset(h, s, E_LIMIT, now);
         return;
@@ -435,7 +435,7 @@ enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz, u
         return E_LIMIT;
     }
     m->row.chunks_max = chunks_max;
-    struct exchange *x = exchange_new(m, c, false);
+    struct exchange *x = exchange_new(m, c, false, host_budget(r->host, c));
     m->row.chunks_max = row.chunks_max;
     if (x == NULL) {
         return E_LIMIT;

@@ -47,6 +47,14 @@ void slots_remove(struct slots *s, uint64_t id)
     }
 }
 
+void slots_swap(struct slots *s, uint64_t a, uint64_t b)
+{
+    void **pa = &s->slot[(uint32_t)a - 1].p, **pb = &s->slot[(uint32_t)b - 1].p, *p = *pa;
+
+    *pa = *pb;
+    *pb = p;
+}
+
 void slots_done(struct slots *s)
 {
     mem_free(s->slot);

@@ -30,8 +30,6 @@
 #define DRAIN_TIMEOUT_NS SECONDS(5)  /* for the streams of a remote that has sent go-away */
 #define PONG_TIMEOUT_NS  SECONDS(20) /* a probed connection that stays silent is dead */
 #define STALL_TIMEOUT_NS SECONDS(60) /* a socket that takes nothing so long is never read */
-/* Both sides dialled at once when the older connection is younger than this. */
-#define SIMULTANEOUS_NS SECONDS(10)
 
 enum conn_state {
     CONN_DIALING,
@@ -132,6 +130,10 @@ struct conn {
     struct budget mem;
     struct timer timer;
     struct conn *dirty_next, *dead_next;
+    struct conn *in_use, *spare; /* of the same peer, the other one: spare.c; NULL: none */
+    bool silent;                 /* a spare: no event is told of it */
+    unsigned moves_left;   /* a spare that must be the one in use: looks until it is given up */
+    uint32_t streams_seen; /* of a spare, at the last look */
     enum err why;
     struct host_steps steps;
     uint64_t since_ns, blocked_ns, bytes_in, bytes_out, rtt_ns;
@@ -192,6 +194,7 @@ struct host {
 uint64_t slots_add(struct slots *s, void *p);
 void *slots_get(const struct slots *s, uint64_t id);
 void slots_remove(struct slots *s, uint64_t id);
+void slots_swap(struct slots *s, uint64_t a, uint64_t b); /* both valid */
 void slots_done(struct slots *s);
 
 /* host.c */
@@ -215,6 +218,8 @@ void conn_fault(struct conn *c, enum err why);
 void conn_up(struct conn *c);
 void conn_close(struct conn *c, enum err why);
 void conn_tick(struct conn *c);
+/* Silence is probed, and silence after the probe is death; the timer is set again. */
+void conn_check_alive(struct conn *c);
 void conn_ping(struct conn *c);
 void conn_probe(struct conn *c);
 void conn_drained(struct conn *c); /* a stream has ended: was it the last of a going connection? */
@@ -233,8 +238,14 @@ void limits_add(struct conn *c);
 void limits_upgraded(struct conn *c);
 void limits_remove(struct conn *c);
 void limits_pace(struct host *h); /* pause or resume accepting, as the counts say */
-/* One connection a peer: false when `c` is the one that goes (it has been ended). */
-bool limits_one_per_peer(struct conn *c);
+
+/* spare.c */
+/* True: not the peer's first. It is a spare now, or has been ended. */
+bool spare_join(struct conn *c);
+void spare_tick(struct conn *c);
+void spare_take_over(struct conn *c);               /* a spare becomes the one in use */
+void spare_part(struct conn *c);                    /* is about to be freed */
+const struct conn *conn_face(const struct conn *c); /* the one whose id is known above */
 
 /* quic.c: all of it does nothing on a host without QUIC sockets */
 CHECKED enum err quic_host_init(struct host *h);

@@ -541,7 +541,7 @@ conn_id host_stream_conn(const struct host *h, stream_id id)
 {
     const struct stream *s = slots_get(&h->streams, id); /* also inside gone() */
 
-    return s == NULL ? 0 : s->conn->id;
+    return s == NULL ? 0 : conn_face(s->conn)->id;
 }
 
 void host_set_user(struct host *h, stream_id id, void *user)

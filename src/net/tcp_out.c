@@ -5,6 +5,9 @@
  */
 #include "tcp.h"
 
+/* Bytes of one connection in one turn: a remote that reads as fast as we write would keep us from
+ * reading, and all others waiting. */
+#define FLUSH_MAX   (1 * MIB)
 #define PIECES_MAX  96u       /* of one record */
 #define CONTROL_MAX (4 * KIB) /* of the muxer's own frames in one record */
 #define SMALL_MAX   (CONTROL_MAX + PIECES_MAX * MUX_HEAD_MAX)
@@ -136,11 +139,13 @@ static void send_rest(struct conn *c)
 void tcp_flush(struct conn *c)
 {
     struct host *h = c->host;
+    uint64_t until = c->bytes_out + FLUSH_MAX;
     struct gather g;
     size_t n;
 
     send_rest(c);
-    while (!c->blocked && (c->state == CONN_UP || c->state == CONN_CLOSING)) {
+    while (!c->blocked && c->bytes_out < until &&
+           (c->state == CONN_UP || c->state == CONN_CLOSING)) {
         gather(c, &g);
         if (g.bytes == 0) {
             break;
@@ -154,5 +159,8 @@ void tcp_flush(struct conn *c)
             return;
         }
         tcp_send(c, view_of(h->seal, n));
+    }
+    if (c->bytes_out >= until) {
+        conn_dirty(c); /* the rest in the next turn */
     }
 }

@@ -36,6 +36,7 @@ const node = await createLibp2p({
   transports: [tcp()],
   connectionEncrypters: [args.includes("-noearly") ? plainNoise : noise()],
   streamMuxers: option("-muxers", "yamux,mplex").split(",").map((name) => makers[name]({maxInboundStreams: 2000, maxOutboundStreams: 2000,
+    maxStreamBufferSize: 1 << 30, // mplex has no windows: who reads slower than it is written to must hold it
     disconnectThreshold: 5000})), // js-mplex gives up a connection with more than five new streams a second
   services: {identify: identify(), ping: ping()},
 });

@@ -151,7 +151,11 @@ static void echo_start(struct peer *p, size_t bytes, size_t streams, struct now 
     p->echo_sent = bytes * streams;
     p->echo_got = 0;
     p->echo_since_ns = now.mono_ns;
-    rng_fill(random_system(), b->b, bytes);
+    /* Random once and then again: all of a GiB would hold the loop for many seconds. */
+    rng_fill(random_system(), b->b, bytes < MIB ? bytes : MIB);
+    for (size_t at = MIB; at < bytes; at += MIB) {
+        memcpy(b->b + at, b->b, bytes - at < MIB ? bytes - at : MIB);
+    }
     for (size_t i = 0; i < streams; i++) {
         stream_id s;
         enum err e = host_open(p->host, p->conn, &p->echo, now, &s);

@@ -434,45 +434,6 @@ static void a_close_lets_what_was_written_arrive(void **state)
     pair_free(p);
 }
 
-static void dials_at_once_end_in_one_connection(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 0; seed < 40; seed++) {
-        struct pair *p = mem_zalloc(sizeof *p);
-        struct host_config cfg = config(true, true, seed % 2 == 0);
-        struct addr to_a = play_addr(0), to_b = play_addr(1);
-        conn_id ca, cb;
-
-        pair_new(p, seed, &cfg, &cfg);
-        p->play.cut_max = 1 + seed * 11;
-        assert_int_equal(host_dial(p->a->host, &to_b, NULL, p->play.now, &ca), E_OK);
-        assert_int_equal(host_dial(p->b->host, &to_a, NULL, p->play.now, &cb), E_OK);
-        play_wait(&p->play, SECONDS(5));
-        assert_int_equal(host_conn_count(p->a->host), 1);
-        assert_int_equal(host_conn_count(p->b->host), 1);
-        assert_int_equal(
-            play_count(p->a, HOST_CONNECTED, NULL) - play_count(p->a, HOST_DISCONNECTED, NULL), 1);
-        pair_free(p);
-    }
-}
-
-static void a_second_connection_is_refused(void **state)
-{
-    struct pair *p = pair_up(10);
-    struct addr to = play_addr(1);
-    const struct host_event *ev = NULL;
-    conn_id again;
-
-    (void)state;
-    assert_int_equal(host_dial(p->a->host, &to, NULL, p->play.now, &again), E_OK);
-    play_settle(&p->play);
-    assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, &ev), 1);
-    assert_int_equal(ev->error, E_DUPLICATE);
-    assert_int_equal(ev->conn, again);
-    assert_int_equal(host_conn_count(p->a->host), 1);
-    pair_free(p);
-}
-
 static void limits_of_connections_hold(void **state)
 {
     struct play *play = mem_zalloc(sizeof *play);
@@ -859,8 +820,6 @@ int main(void)
         cmocka_unit_test(a_silent_remote_is_found_dead),
         cmocka_unit_test(a_ping_is_answered_over_each_muxer),
         cmocka_unit_test(a_close_lets_what_was_written_arrive),
-        cmocka_unit_test(dials_at_once_end_in_one_connection),
-        cmocka_unit_test(a_second_connection_is_refused),
         cmocka_unit_test(limits_of_connections_hold),
         cmocka_unit_test(ranges_of_addresses_are_read_and_hold_what_they_say),
         cmocka_unit_test(who_is_denied_is_neither_dialled_nor_accepted),
