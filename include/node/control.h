@@ -32,7 +32,7 @@ void control_feed(struct node *n, uint32_t client, struct view bytes, struct now
 /* What it is to get; take it with control_sent(). Good until the next call. */
 struct view control_output(const struct node *n, uint32_t client);
 void control_sent(struct node *n, uint32_t client, size_t bytes);
-/* BYE was said: read no more, close once its output is written. */
+/* BYE was said: write what the socket takes of its output, and close. */
 bool control_over(const struct node *n, uint32_t client);
 
 #endif

@@ -68,13 +68,13 @@ static bool program_write(struct program *p)
         control_sent(s->node, number, (size_t)n);
     }
     bool full = n < 0 && (errno == EAGAIN || errno == EINTR);
-    if ((n < 0 && !full) || (!full && control_over(s->node, number))) {
-        program_end(p);
+    if ((n < 0 && !full) || control_over(s->node, number)) {
+        program_end(p); /* what was said before BYE may not fit: then nobody reads it anyway */
         return false;
     }
     if (full != p->writing) {
         p->writing = full;
-        io_watch_want(p->watch, !control_over(s->node, number), full);
+        io_watch_want(p->watch, true, full);
     }
     return true;
 }
@@ -99,7 +99,9 @@ static void on_output(struct control_sink *sink, uint32_t client)
 {
     struct control_socket *s = (struct control_socket *)sink;
 
-    if (s->programs[client].watch != NULL && !s->programs[client].writing) {
+    bool blocked = s->programs[client].writing && !control_over(s->node, client);
+
+    if (s->programs[client].watch != NULL && !blocked) {
         IGNORE(!program_write(&s->programs[client]), "it is gone, then");
     }
 }

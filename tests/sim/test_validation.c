@@ -508,6 +508,70 @@ static void what_a_program_may_ask(void **state)
     star_free(s);
 }
 
+/* Answers that nobody reads, until the program's queue has `bytes`. */
+static void fill_queue(struct star *s, uint32_t i, size_t bytes)
+{
+    struct star_node *x = &s->nodes[i];
+    struct buf many;
+
+    buf_init(&many, SIZE_MAX);
+    for (uint32_t tag = 0; tag < 1000; tag++) {
+        const struct control_frame f = {
+            .kind = CONTROL_LEAVE, .tag = tag, .topic = view_str("beacon_block")};
+
+        assert_int_equal(control_encode(&f, &many), E_OK);
+    }
+    while (control_output(x->node, x->client).n < bytes && !control_over(x->node, x->client)) {
+        control_feed(x->node, x->client, buf_view(&many), sim_now(s->sim));
+    }
+    buf_done(&many);
+}
+
+/* Nothing is lost without a word: messages and the counts of LOST add up to what came. */
+static void what_does_not_fit_is_counted_and_told(void **state)
+{
+    struct star *s = star_new(VALIDATE_OBSERVE);
+    const uint64_t flood = 500;
+    uint64_t got = 0, lost;
+    struct control_frame f;
+    (void)state;
+
+    assert_int_equal(subscribe(s, HUB, CONTROL_WATCH, "voluntary_exit"), CONTROL_OK);
+    fill_queue(s, HUB, CONTROL_QUEUE_MAX - 80 * KIB);
+    for (uint64_t i = 0; i < flood; i++) {
+        assert_int_equal(publish(s, ONE, i), CONTROL_OK);
+    }
+    sim_run(s->sim, SECONDS(2));
+    assert_in_range(control_output(s->nodes[HUB].node, s->nodes[HUB].client).n,
+                    CONTROL_QUEUE_MAX - 8192, CONTROL_QUEUE_MAX);
+    lost = metric_get(s->nodes[HUB].metrics, M_CONTROL_LOST, 0);
+    while (next_frame(s, HUB, CONTROL_MESSAGE, &f)) {
+        got++;
+    }
+    assert_true(lost > 0 && got > 0 && got + lost == flood);
+    assert_int_equal(publish(s, ONE, flood), CONTROL_OK);
+    sim_run(s->sim, SECONDS(1));
+    assert_true(next_frame(s, HUB, CONTROL_LOST, &f)); /* before the next that fits */
+    assert_int_equal(f.count, lost);
+    assert_true(next_frame(s, HUB, CONTROL_MESSAGE, &f));
+    assert_int_equal(validator_of(&f), flood);
+    star_free(s);
+}
+
+/* A program that asks for answers and never reads them is closed, not kept for ever. */
+static void who_never_reads_its_answers_is_closed(void **state)
+{
+    struct star *s = star_new(VALIDATE_OBSERVE);
+    struct star_node *x = &s->nodes[ONE];
+    (void)state;
+
+    fill_queue(s, ONE, SIZE_MAX);
+    assert_true(control_over(x->node, x->client));
+    assert_in_range(control_output(x->node, x->client).n, CONTROL_QUEUE_MAX,
+                    CONTROL_QUEUE_MAX + MIB);
+    star_free(s);
+}
+
 static void what_is_no_frame_ends_it(void **state)
 {
     static const struct {
@@ -566,6 +630,8 @@ int main(void)
         cmocka_unit_test(a_second_judge_takes_over),
         cmocka_unit_test(a_forged_first_does_not_hide_the_true_one),
         cmocka_unit_test(what_a_program_may_ask),
+        cmocka_unit_test(what_does_not_fit_is_counted_and_told),
+        cmocka_unit_test(who_never_reads_its_answers_is_closed),
         cmocka_unit_test(what_is_no_frame_ends_it),
     };
 
