@@ -6,7 +6,7 @@ struct sip {
     uint64_t v0, v1, v2, v3;
 };
 
-static void sip_round(struct sip *s)
+static inline void sip_round(struct sip *s)
 {
     s->v0 += s->v1;
     s->v1 = ROTL(s->v1, 13) ^ s->v0;

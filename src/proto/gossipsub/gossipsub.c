@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <base/mem.h>
 #include <codec/varint.h>
+#include <crypto/aead.h>
 
 #define EVENTS_FIRST                                                            \
     16u /* events of the first allocation; the ring grows with one feed's bytes \
@@ -68,6 +69,7 @@ static void event_drop(struct event *e)
 
 static void free_tables(struct gossipsub *g)
 {
+    aead_free(g->large);
     map_done(&g->asked);
     map_done(&g->topic_by_name);
     gossip_seen_done(&g->seen);

@@ -249,6 +249,7 @@ struct gossipsub {
     struct budget cache_mem, gather_mem, seen_mem; /* children of mem */
     struct rng *rng;
     struct hash_key key;
+    struct aead *large;              /* prints of large messages; NULL until the first */
     uint64_t now_ns;                 /* of the call under way */
     uint32_t tick;                   /* heartbeats so far */
     uint64_t heartbeat_ns, decay_ns; /* the next ones */

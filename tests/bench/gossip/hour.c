@@ -1,11 +1,14 @@
 /*
- * The router by itself: bench SIZE MESSAGES COPIES.
+ * The router by itself, on virtual time: hour PROFILE SECONDS | hour PROFILE topics.
  *
- * 200 peers, each in all of 192 topics; each message of SIZE random bytes, compressed, arrives
- * COPIES times from different peers at mainnet's rate of attestations and is accepted at once.
- * Prints CPU microseconds for a first arrival (decompression, id, forwarding to the mesh), for a
- * duplicate, for a heartbeat; then bytes charged, and the process's resident memory.
+ * 200 peers, subscribed as the traffic profile says; its messages come at their rates, each COPIES
+ * times from different peers, and are accepted at once. Prints as JSON what was charged at most,
+ * the process's resident memory, and the CPU time of a first arrival (decompression, id, forwarding
+ * to the mesh), of a duplicate, of a heartbeat. `topics`: prints the profile's topics, a line each.
  */
+#define _GNU_SOURCE
+#include "profile.h"
+
 #include <base/mem.h>
 #include <codec/snappy.h>
 #include <crypto/sha256.h>
@@ -14,16 +17,18 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define PEERS     200u
-#define TOPICS    192u
-#define BATCH     100u
-#define BATCH_GAP MILLIS(38) /* 2,600 messages a second */
+#define PEERS   200u
+#define TURN_NS MILLIS(20)
+#define SLOT_NS SECONDS(12)
 
 struct bench {
     struct gossipsub *g;
     struct budget mem;
     struct rng_seeded rng;
     struct now now;
+    struct profile profile;
+    double owed[PROFILE_ROWS]; /* messages of a row that are due */
+    unsigned turn_of[PROFILE_ROWS];
     uint64_t first, duplicates, sent_bytes, heartbeats;
     double first_us, duplicate_us, heartbeat_us;
 };
@@ -81,14 +86,6 @@ static void drain(struct bench *b)
     }
 }
 
-static const char *name_of(unsigned topic)
-{
-    static char name[64];
-
-    snprintf(name, sizeof name, "/eth2/b5303f2a/beacon_attestation_%u/ssz_snappy", topic % TOPICS);
-    return name;
-}
-
 static void feed(struct bench *b, uint32_t peer, const struct blob *rpc)
 {
     struct view v = blob_view(rpc);
@@ -107,8 +104,10 @@ static void add_peers(struct bench *b)
         play_peer_id(p, &id);
         gossipsub_add_peer(b->g, p, &id, &from, GOSSIP_1_2, p % 2 != 0, false, b->now);
         rpc_begin(&r);
-        for (unsigned t = 0; t < TOPICS; t++) {
-            rpc_sub(&r, name_of(t), true);
+        for (unsigned t = 0; t < b->profile.n_topics; t++) {
+            if (profile_subscribed(&b->profile, t, p, PEERS)) {
+                rpc_sub(&r, b->profile.names[t], true);
+            }
         }
         struct blob *rpc = rpc_end(&r);
         feed(b, p, rpc);
@@ -126,9 +125,9 @@ static void set_up(struct bench *b)
     rng_seeded_init(&b->rng, 1);
     b->now.mono_ns = SECONDS(100);
     b->g = gossipsub_new(&cfg, &b->mem, &b->rng.base, b->now);
-    for (unsigned t = 0; t < TOPICS; t++) {
+    for (unsigned t = 0; t < b->profile.n_topics; t++) {
         const struct gossip_topic_config topic = {
-            .name = view_str(name_of(t)),
+            .name = view_str(b->profile.names[t]),
             .class = GOSSIP_ATTESTATION,
             .data_max = 1 * MIB,
             .score = {.weight = 0.015,
@@ -148,7 +147,6 @@ static void set_up(struct bench *b)
 
 static void heartbeat_if_due(struct bench *b)
 {
-    b->now.mono_ns += BATCH_GAP;
     if (b->now.mono_ns < gossipsub_deadline(b->g)) {
         return;
     }
@@ -160,78 +158,101 @@ static void heartbeat_if_due(struct bench *b)
     b->heartbeats++;
 }
 
-static struct blob *make_message(struct bench *b, unsigned topic, uint8_t *plain, size_t size)
+static struct blob *make_message(struct bench *b, const char *topic, size_t size)
 {
+    static uint8_t plain[MIB];
     struct rpc_text r;
 
     rng_fill(&b->rng.base, plain, size);
     struct blob *packed = snappy_block_pack(view_of(plain, size));
     rpc_begin(&r);
-    rpc_message(&r, name_of(topic), blob_view(packed));
+    rpc_message(&r, topic, blob_view(packed));
     blob_unref(packed);
     return rpc_end(&r);
 }
 
-static void batch(struct bench *b, unsigned from, unsigned copies, uint8_t *plain, size_t size)
+/* One message from as many of the topic's peers as the profile says. */
+static void deliver(struct bench *b, unsigned topic)
 {
-    struct blob *rpcs[BATCH];
+    const struct profile_row *row = &b->profile.rows[b->profile.row_of[topic]];
+    struct blob *rpc = make_message(b, b->profile.names[topic], row->bytes);
+    unsigned copy = 0, first = (unsigned)rng_below(&b->rng.base, PEERS);
 
-    for (unsigned k = 0; k < BATCH; k++) {
-        rpcs[k] = make_message(b, from + k, plain, size);
-    }
-    for (unsigned copy = 0; copy < copies; copy++) {
-        double start = cpu_us();
+    for (unsigned i = 0; i < PEERS && copy < row->copies; i++) {
+        unsigned peer = (first + i) % PEERS;
 
-        for (unsigned k = 0; k < BATCH; k++) {
-            feed(b, (k + copy * 7) % PEERS, rpcs[k]);
+        if (!profile_subscribed(&b->profile, topic, peer, PEERS)) {
+            continue;
         }
+        double start = cpu_us();
+        feed(b, peer, rpc);
         *(copy == 0 ? &b->first_us : &b->duplicate_us) += cpu_us() - start;
+        copy++;
     }
-    for (unsigned k = 0; k < BATCH; k++) {
-        blob_unref(rpcs[k]);
+    blob_unref(rpc);
+}
+
+/* What is due now: a row's messages are spread over their part of each slot. */
+static void turn(struct bench *b, uint64_t at_ns)
+{
+    for (size_t i = 0; i < b->profile.n_rows; i++) {
+        const struct profile_row *r = &b->profile.rows[i];
+        uint64_t ms = at_ns % SLOT_NS / MILLIS(1);
+
+        if (ms >= r->from_ms && ms < r->to_ms) {
+            b->owed[i] += (double)r->messages * (double)(TURN_NS / MILLIS(1)) /
+                          (double)(r->to_ms - r->from_ms);
+        }
+        for (; b->owed[i] >= 1; b->owed[i]--) {
+            deliver(b, b->profile.first_topic[i] + b->turn_of[i]++ % r->subnets);
+        }
     }
 }
 
-static void print_resident(void)
+static double resident_mib(void)
 {
     FILE *f = fopen("/proc/self/status", "r");
     char line[200];
+    unsigned long kib = 0;
 
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
-        if (strncmp(line, "VmHWM", 5) == 0) {
-            fputs(line, stdout);
+        if (strncmp(line, "VmHWM:", 6) == 0) {
+            kib = strtoul(line + 6, NULL, 10);
         }
     }
     if (f != NULL) {
         fclose(f);
     }
+    return (double)kib / 1024;
 }
 
 int main(int argc, char **argv)
 {
     static struct bench b;
 
-    if (argc != 4) {
-        fprintf(stderr, "usage: %s SIZE MESSAGES COPIES\n", argv[0]);
+    if (argc != 3 || !profile_read(argv[1], &b.profile)) {
+        fprintf(stderr, "usage: %s PROFILE SECONDS|topics\n", argv[0]);
         return 2;
     }
-    size_t size = strtoul(argv[1], NULL, 10);
-    unsigned n = (unsigned)strtoul(argv[2], NULL, 10),
-             copies = (unsigned)strtoul(argv[3], NULL, 10);
-    uint8_t *plain = mem_zalloc(size);
-
+    if (strcmp(argv[2], "topics") == 0) {
+        for (size_t t = 0; t < b.profile.n_topics; t++) {
+            puts(b.profile.names[t]);
+        }
+        return 0;
+    }
+    uint64_t until_ns = SECONDS(strtoul(argv[2], NULL, 10));
     set_up(&b);
-    for (unsigned i = 0; i < n; i += BATCH) {
-        batch(&b, i, copies, plain, size);
+    for (uint64_t at = 0; at < until_ns; at += TURN_NS) {
+        b.now.mono_ns += TURN_NS;
+        turn(&b, at);
         heartbeat_if_due(&b);
     }
-    printf("first %.2f us, duplicate %.3f us, heartbeat %.0f us; %lu first, %lu duplicates, "
-           "%.1f MB sent, %.1f MB charged at most\n",
-           b.first_us / (double)b.first, b.duplicate_us / (double)b.duplicates,
-           b.heartbeat_us / (double)(b.heartbeats == 0 ? 1 : b.heartbeats), b.first, b.duplicates,
-           (double)b.sent_bytes / 1e6, (double)b.mem.peak / 1e6);
-    print_resident();
+    const double mib = 1024.0 * 1024.0;
+    printf("{\"peers\":%u,\"topics\":%zu,\"messages\":%lu,\"duplicates\":%lu,\"charged_mib\":%.2f,"
+           "\"rss_mib\":%.2f,\"first_us\":%.3f,\"duplicate_us\":%.3f,\"heartbeat_us\":%.0f}\n",
+           PEERS, b.profile.n_topics, b.first, b.duplicates, (double)b.mem.peak / mib,
+           resident_mib(), b.first_us / (double)b.first, b.duplicate_us / (double)b.duplicates,
+           b.heartbeat_us / (double)(b.heartbeats == 0 ? 1 : b.heartbeats));
     gossipsub_free(b.g);
-    mem_free(plain);
     return 0;
 }
