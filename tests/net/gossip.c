@@ -352,7 +352,7 @@ static void tell_up(const struct peer *p)
     char id[PEER_ID_TEXT_MAX], text[256];
 
     peer_id_from_secp(p->ident.public, &self);
-    multiaddr_tcp(&p->port->tcp4, &self, &own);
+    multiaddr_of(TRANSPORT_TCP, &p->port->tcp4, &self, &own);
     host_set_addrs(p->host, &own, 1);
     IGNORE(multiaddr_text(&own, text, sizeof text), "it fits");
     printf("{\"ev\":\"up\",\"peer\":\"%s\",\"addr\":\"%s\"}\n", peer_id_text(&self, id), text);
