@@ -1,6 +1,11 @@
 /*
- * A sweep of a whole discv5 network: ask every node for every bucket of its table, and every node
- * found so, until there is none left to ask. It drives one discv5 engine of its caller's.
+ * A sweep of a whole discv5 network. It drives one discv5 engine of its caller's.
+ *
+ * Each node is asked for its near buckets, which hold all of its neighbours, and for one far
+ * bucket, which leads elsewhere: so each node is heard of from each of its neighbours, at two
+ * requests a node instead of one for each bucket. Where near begins follows from how many were
+ * found. At the end further far buckets are asked for until CRAWL_QUIET answers in a row led to
+ * nobody.
  *
  * In       crawl_add() for a start, crawl_event() for each event of the engine, crawl_step()
  * Out      crawl_next(): what is known of each node; crawl_stats()
@@ -20,13 +25,16 @@ struct crawl_config {
     uint32_t nodes_max; /* 100000 */
 };
 
+#define CRAWL_QUIET 64u
+
 struct crawl_node {
     struct enr enr; /* the newest seen */
     bool answered;
-    bool finished; /* asked for all, or given up */
+    bool finished; /* asked for what it takes, or given up */
+    bool near_done;
     uint8_t failures;
-    uint8_t poor;         /* answers in a row that were not full */
-    uint16_t distance;    /* to be asked for next */
+    uint16_t near;        /* the farthest of the near buckets; 0: not chosen yet */
+    uint32_t far_asked;   /* bit i: for distance 256 - i */
     uint32_t records;     /* that it gave */
     uint64_t answered_ns; /* when it first answered; monotonic */
 };

@@ -33,6 +33,7 @@ struct discv5_config {
     unsigned challenges_max; /* 256; strangers fill these: one /24 or /64 can have 8 at a time */
     unsigned requests_max;   /* 512, in flight or waiting for a session; below 65535 */
     unsigned lookups_max;    /* 8 of the caller's at a time */
+    unsigned records_max;    /* 4096 ids, 56 bytes each, whose news and signatures are remembered */
     /* 1 s, 1 s, 300 s, 30 s. A request is sent twice before it fails. Both timeouts are the least:
      * they follow the round trips that are measured, up to four times as long. */
     uint64_t request_timeout_ns, handshake_timeout_ns, liveness_interval_ns, lookup_timeout_ns;

@@ -4,12 +4,11 @@
 #include <base/ratelim.h>
 #include <proto/crawl.h>
 
-#define FULL_ANSWER 16u /* records: there may be more in that bucket than were given */
-/* Two buckets in a row that were not full: those below hold half as many each, and come in one
- * answer. */
-#define POOR_ROW       2u
-#define LAST_DISTANCES 12u
-#define FIRST_DISTANCE 256u
+#define FULL_ANSWER    16u /* records: there may be more than were given */
+#define NEAR_DISTANCES 12u /* of one request: each holds half as many nodes as the one before */
+#define NEAR_WANTED    12u /* nodes that the near buckets should hold: not more than one answer */
+#define DISTANCES      256u
+#define FAR_MAX        32u /* far buckets of a node: a network of 2^36 nodes */
 
 struct crawl {
     struct crawl_config cfg;
@@ -22,6 +21,8 @@ struct crawl {
     uint32_t queue_at, queue_n;
     struct ratelim rate;
     uint64_t ready_ns; /* when the rate allows the next */
+    uint32_t again;    /* the next node to be asked for another far bucket, at the end */
+    uint32_t quiet;    /* answers and failures in a row, then, that led to nobody */
     struct crawl_stats stats;
 };
 
@@ -112,7 +113,6 @@ void crawl_add(struct crawl *c, const struct enr *e)
     *index = c->n;
     node = mem_zalloc(sizeof *node);
     node->enr = *e;
-    node->distance = FIRST_DISTANCE;
     c->nodes[c->n] = node;
     enqueue(c, c->n++);
     c->ready_ns = c->ready_ns == NEVER ? 0 : c->ready_ns; /* due now, if nothing was */
@@ -120,20 +120,54 @@ void crawl_add(struct crawl *c, const struct enr *e)
 
 /* ---- asking ---- */
 
+/* Where a node's neighbours begin, in a network of as many nodes as seem to be alive. */
+static uint16_t choose_near(const struct crawl *c)
+{
+    uint64_t tried = (uint64_t)c->stats.answered + c->stats.silent, unknown = c->n - tried;
+    uint64_t alive =
+        c->stats.answered + (tried == 0 ? unknown : unknown * c->stats.answered / tried);
+    uint16_t near = DISTANCES;
+
+    for (; alive > NEAR_WANTED && near > 1; alive /= 2) {
+        near--;
+    }
+    return near;
+}
+
+/* A far bucket that the node was not asked for; 0: none is left. Which one differs by node. */
+static uint16_t choose_far(const struct crawl_node *node, uint32_t index)
+{
+    uint32_t all = DISTANCES - node->near, n = all < FAR_MAX ? all : FAR_MAX;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = (index + i) % n;
+
+        if ((node->far_asked >> at & 1) == 0) {
+            return (uint16_t)(DISTANCES - at);
+        }
+    }
+    return 0;
+}
+
 static enum err ask(struct crawl *c, uint32_t index, struct now now)
 {
     struct crawl_node *node = c->nodes[index];
-    uint16_t distances[LAST_DISTANCES];
+    uint16_t distances[NEAR_DISTANCES];
     uint64_t request;
     uint32_t *waiting;
     size_t n = 0;
 
-    distances[n++] = node->distance;
-    while (node->poor >= POOR_ROW && n < LAST_DISTANCES && node->distance > n) {
-        distances[n] = (uint16_t)(node->distance - n);
-        n++;
+    node->near = node->near == 0 ? choose_near(c) : node->near;
+    if (node->near_done) {
+        distances[n++] = choose_far(node, index);
+    }
+    for (; !node->near_done && n < NEAR_DISTANCES && node->near > n; n++) {
+        distances[n] = (uint16_t)(node->near - n);
     }
     TRY(discv5_find_node(c->engine, &node->enr, distances, n, now, &request));
+    if (node->near_done) {
+        node->far_asked |= UINT32_C(1) << (DISTANCES - distances[0]);
+    }
     waiting = map_put(&c->waiting, &request, NULL);
     assert(waiting != NULL); /* its maximum is cfg.parallel */
     *waiting = index;
@@ -141,10 +175,37 @@ static enum err ask(struct crawl *c, uint32_t index, struct now now)
     return E_OK;
 }
 
+static void finish(struct crawl *c, struct crawl_node *node)
+{
+    c->stats.silent += !node->finished && !node->answered;
+    node->finished = true;
+}
+
+/* Nobody is left to ask: somebody who answered is asked for one more of its far buckets. */
+static bool ask_again(struct crawl *c)
+{
+    uint32_t seen = 0;
+
+    if (c->quiet + c->waiting.n >= CRAWL_QUIET) {
+        return false;
+    }
+    for (; seen < c->n; seen++) {
+        uint32_t index = c->again++ % c->n;
+        const struct crawl_node *node = c->nodes[index];
+
+        if (node->answered && node->finished && choose_far(node, index) != 0) {
+            enqueue(c, index);
+            return true;
+        }
+    }
+    c->quiet = CRAWL_QUIET;
+    return false;
+}
+
 void crawl_step(struct crawl *c, struct now now)
 {
     c->ready_ns = NEVER;
-    while (c->queue_n > 0 && c->waiting.n < c->cfg.parallel) {
+    while (c->waiting.n < c->cfg.parallel && (c->queue_n > 0 || ask_again(c))) {
         uint32_t index = c->queue[c->queue_at];
         enum err e;
 
@@ -160,7 +221,7 @@ void crawl_step(struct crawl *c, struct now now)
         c->queue_at = (c->queue_at + 1) % c->cap;
         c->queue_n--;
         if (e != E_OK) { /* no address that may be sent to */
-            c->nodes[index]->finished = true;
+            finish(c, c->nodes[index]);
         }
     }
 }
@@ -168,8 +229,9 @@ void crawl_step(struct crawl *c, struct now now)
 static void answered(struct crawl *c, uint32_t index, uint32_t records, struct now now)
 {
     struct crawl_node *node = c->nodes[index];
-    bool last = node->poor >= POOR_ROW;
+    bool again = node->finished; /* it is asked more than it takes */
 
+    c->quiet = node->answered ? c->quiet + again : 0;
     if (!node->answered) {
         node->answered = true;
         node->answered_ns = now.mono_ns;
@@ -177,23 +239,27 @@ static void answered(struct crawl *c, uint32_t index, uint32_t records, struct n
     }
     node->records += records;
     node->failures = 0;
-    node->poor = records < FULL_ANSWER ? (uint8_t)(node->poor + 1) : 0;
-    node->distance--;
-    if (last || node->distance == 0) {
-        node->finished = true;
-    } else {
-        enqueue(c, index);
+    if (!node->near_done) {
+        node->near_done = records < FULL_ANSWER || node->near == 1;
+        node->near = node->near_done ? node->near : (uint16_t)(node->near - 1);
+        if (!node->near_done || choose_far(node, index) != 0) {
+            enqueue(c, index);
+            return;
+        }
     }
+    finish(c, node);
 }
 
 static void failed(struct crawl *c, uint32_t index)
 {
     struct crawl_node *node = c->nodes[index];
 
-    if (++node->failures < c->cfg.tries) {
+    if (node->finished) {
+        c->quiet++;
+    } else if (++node->failures < c->cfg.tries) {
         enqueue(c, index);
     } else {
-        node->finished = true;
+        finish(c, node);
     }
 }
 
@@ -223,12 +289,12 @@ void crawl_event(struct crawl *c, const struct discv5_event *ev, struct now now)
 
 uint64_t crawl_deadline(const struct crawl *c)
 {
-    return c->queue_n > 0 && c->waiting.n < c->cfg.parallel ? c->ready_ns : NEVER;
+    return c->waiting.n < c->cfg.parallel ? c->ready_ns : NEVER;
 }
 
 bool crawl_done(const struct crawl *c)
 {
-    return c->queue_n == 0 && c->waiting.n == 0;
+    return c->queue_n == 0 && c->waiting.n == 0 && c->quiet >= CRAWL_QUIET;
 }
 
 struct crawl_stats crawl_stats(const struct crawl *c)
@@ -238,9 +304,6 @@ struct crawl_stats crawl_stats(const struct crawl *c)
     s.known = c->n;
     s.under_way = c->waiting.n;
     s.waiting = c->queue_n;
-    for (uint32_t i = 0; i < c->n; i++) {
-        s.silent += c->nodes[i]->finished && !c->nodes[i]->answered;
-    }
     return s;
 }
 

@@ -11,6 +11,7 @@ void discv5_config_default(struct discv5_config *cfg)
         .challenges_max = 256,
         .requests_max = 512,
         .lookups_max = 8,
+        .records_max = 4096,
         .request_timeout_ns = SECONDS(1), /* the spec's 500 ms is short for a busy home link */
         .handshake_timeout_ns = SECONDS(1),
         .liveness_interval_ns = SECONDS(300),
@@ -61,8 +62,8 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
     limit_init(&d->strangers, cfg->packets_per_s == 0 ? 1 : cfg->packets_per_s);
     limit_init(&d->contacts, cfg->contacts_per_s == 0 ? 1 : cfg->contacts_per_s);
     limit_init(&d->whoareyous, WHOAREYOU_PER_S);
-    d5_memo_init(&d->memo, MEMO_MAX, d->key);
-    d5_verified_init(&d->verified, VERIFIED_MAX, d->key);
+    d5_memo_init(&d->memo, cfg->records_max, d->key);
+    d5_verified_init(&d->verified, cfg->records_max, d->key);
     d5_table_init(&d->table, cfg, &own->id, &d->timers);
     d5_requests_init(d);
     d->lookups = mem_zalloc_array(lookup_places(cfg), sizeof *d->lookups);

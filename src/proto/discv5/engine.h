@@ -35,9 +35,7 @@
 #define LOOKUP_CANDIDATES DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
 #define LOOKUP_RESULT     16u
 #define BOOTS_MAX         64u
-#define PER_IP_ENTRIES    1024u /* addresses whose rate is counted at a time */
-#define VERIFIED_MAX      2048u /* 40 bytes each: a table and the candidates of all lookups */
-#define MEMO_MAX          4096u
+#define PER_IP_ENTRIES    1024u       /* addresses whose rate is counted at a time */
 #define REFRESH_EMPTY     SECONDS(5)  /* while no node is known to be live: boot records again */
 #define REFRESH_EMPTY_MAX SECONDS(60) /* doubled up to here */
 #define REFRESH_YOUNG     SECONDS(20) /* a lookup to fill a table with less than a bucket */
