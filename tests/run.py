@@ -203,7 +203,7 @@ def row_job(row, long, nice=0):
     return Job(row.name, row.group, run, row.needs, lane, counted=row.group != "peer")
 
 
-def ctest_job(names, some):
+def ctest_job(names, some, long):
     """All unit tests and corpus replays in one ctest, or some of them; each is counted."""
 
     def run(report):
@@ -217,12 +217,14 @@ def ctest_job(names, some):
             "--output-on-failure",
             "-j",
             str(table.LANES["cpu"]),
+            "--timeout",
+            "3000" if long else "600",
             "--output-junit",
             str(junit),
             "-R",
             only,
         ]
-        result, seconds, note = command("ctest", argv, 20, nice=BEHIND)
+        result, seconds, note = command("ctest", argv, 90 if long else 20, {"P2PD_LONG": "1" if long else ""}, nice=BEHIND)
         if not junit.exists():
             return report.add("unit/all", "fail", seconds, note or "ctest wrote no result")
         seen = set()
@@ -313,7 +315,7 @@ def plan(patterns, long):
         row_job(r, long, BEHIND) for r in table.PEERS
     ]
     jobs += [row_job(r, long, BEHIND if r.group == "check" else 0) for r in rows]
-    jobs += [ctest_job(units, bool(patterns))] if units else []
+    jobs += [ctest_job(units, bool(patterns), long)] if units else []
     jobs += [fuzz_job(n, c, long) for n, c in fuzz.items()]
     if (
         patterns
