@@ -144,6 +144,29 @@ struct node_peer {
 bool node_next_peer(const struct node *n, uint32_t *at, struct node_peer *ret);
 bool node_find_peer(const struct node *n, const struct peer_id *id, struct node_peer *ret);
 
+/* One family's addresses: what we listen on, what peers see, what our record says. */
+struct node_endpoint {
+    struct addr bound_tcp, bound_udp; /* family 0: not listening */
+    struct addr observed;             /* that most peers saw lately; family 0: none has told */
+    unsigned votes;                   /* networks that saw it */
+    struct addr advertised;           /* UDP; family 0: not in the record */
+    uint16_t advertised_tcp;
+    const char *by; /* "flag", "name", "router", "peers"; NULL: not advertised */
+};
+
+struct node_discovery {
+    struct node_endpoint v4, v6;
+    bool enabled; /* else what follows is zero */
+    size_t table, live, sessions;
+    uint64_t timeout_ns;
+    uint64_t sent, answered; /* packets; nodes that answered, repetition included */
+    size_t kept;             /* nodes on disk */
+    uint64_t lacks_attestation, lacks_columns[2]; /* bit sets: too few peers serve them */
+    uint8_t lacks_sync;
+};
+
+void node_discovery(const struct node *n, struct node_discovery *ret);
+
 struct node_head {
     uint64_t slot;
     uint8_t root[32];

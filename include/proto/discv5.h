@@ -47,7 +47,7 @@ struct discv5_config {
     unsigned contacts_per_s; /* first packets to nodes without a session: 100; more wait; 0: none */
     bool ipv4, ipv6;         /* the families that the caller's sockets have; both */
     bool allow_private;      /* talk to loopback, private and link-local addresses */
-    bool fixed_address;      /* no votes are counted: never DISCV5_ADDRESS */
+    bool fixed_address;      /* never DISCV5_ADDRESS; discv5_observed() still tells */
     bool tell_keys;          /* DISCV5_KEYS for each session: for a key log */
 };
 
@@ -144,6 +144,8 @@ void discv5_talk_answer(struct discv5 *d, uint64_t request, struct view data, st
 size_t discv5_table_size(const struct discv5 *d);
 size_t discv5_live_count(const struct discv5 *d); /* of the table: those that answered */
 size_t discv5_session_count(const struct discv5 *d);
+/* The address of ours that most voters see now, and how many see it; 0: none has voted lately. */
+unsigned discv5_observed(const struct discv5 *d, uint8_t family, struct addr *ret);
 uint64_t discv5_timeout(const struct discv5 *d); /* ns: of a request, as measured now */
 /* Copies up to max live records of the table; returns how many. */
 size_t discv5_table(const struct discv5 *d, const struct enr **ret, size_t max);

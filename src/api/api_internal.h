@@ -28,6 +28,7 @@ struct answer { /* filled by a handler */
 typedef void api_handler(const struct request *q, struct answer *a);
 
 api_handler api_identity, api_peers, api_peer, api_peer_count, api_version, api_health, api_syncing;
+api_handler api_discovery;
 api_handler api_genesis, api_header, api_block, api_block_root, api_metrics;
 
 /* {"data": ...} with further members of `root`; takes both references. */

@@ -44,6 +44,7 @@ static const struct route {
     {"/eth/v1/beacon/headers/{id}", api_header},
     {"/eth/v1/beacon/blocks/{id}/root", api_block_root},
     {"/eth/v2/beacon/blocks/{id}", api_block},
+    {"/p2pd/v1/discovery", api_discovery},
     {"/metrics", api_metrics},
 };
 

@@ -103,9 +103,23 @@ static void engine_config(const struct node *n, struct discv5_config *cfg)
     cfg->allow_private |= n->cfg.private_discovery;
     cfg->ipv4 = n->port->udp4.family != 0;
     cfg->ipv6 = n->port->udp6.family != 0;
-    cfg->fixed_address = n->cfg.advertised4.family != 0 || n->cfg.advertised6.family != 0 ||
-                         n->cfg.advertised_name != NULL;
     cfg->tell_keys = n->cfg.keylog != NULL;
+}
+
+static void tell_addresses(const struct node *n)
+{
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        const struct addr *bound = family == 4 ? &n->port->udp4 : &n->port->udp6;
+        struct own_address own = own_address(n, family);
+        char text[ADDR_TEXT_MAX], out[ADDR_TEXT_MAX] = "none yet: peers will tell";
+
+        if (bound->family != 0) {
+            LOG(n->log, LOG_INFO, "discovery", "our address",
+                L_STR("bound", addr_text(bound, text)),
+                L_STR("advertised", own.addr.family == 0 ? out : addr_text(&own.addr, out)),
+                L_STR("by", own.addr.family == 0 ? "nobody" : own.by));
+        }
+    }
 }
 
 enum err discovery_init(struct node *n, struct now now)
@@ -128,6 +142,7 @@ enum err discovery_init(struct node *n, struct now now)
         peers_found(n, &n->cfg.boot[i], SOURCE_BOOT, now);
     }
     history_load(n, now);
+    tell_addresses(n);
     d->lookup_ns = now.mono_ns;
     d->dead_ns = NEVER;
     return E_OK;
@@ -162,9 +177,18 @@ static void on_address(struct node *n, const struct discv5_event *ev, struct now
 {
     struct addr *voted = ev->from.family == 4 ? &n->discovery.voted4 : &n->discovery.voted6;
 
-    if (!addr_eq(voted, &ev->from)) {
-        *voted = ev->from;
-        discovery_refresh(n, now);
+    struct own_address own = own_address(n, ev->from.family);
+    char seen[ADDR_TEXT_MAX], given[ADDR_TEXT_MAX];
+
+    if (addr_eq(voted, &ev->from)) {
+        return;
+    }
+    *voted = ev->from;
+    discovery_refresh(n, now);
+    if (own.addr.family != 0 && strcmp(own.by, "peers") != 0) {
+        LOG(n->log, LOG_WARN, "discovery", "peers see us at another address than we advertise",
+            L_STR("seen", addr_text(&ev->from, seen)),
+            L_STR("advertised", addr_text(&own.addr, given)), L_STR("by", own.by));
     }
 }
 

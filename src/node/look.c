@@ -41,6 +41,44 @@ size_t node_addrs(const struct node *n, struct multiaddr *ret, size_t max)
     return count;
 }
 
+static void show_endpoint(const struct node *n, uint8_t family, struct node_endpoint *ret)
+{
+    struct own_address own = own_address(n, family);
+
+    *ret = (struct node_endpoint){
+        .bound_tcp = family == 4 ? n->port->tcp4 : n->port->tcp6,
+        .bound_udp = family == 4 ? n->port->udp4 : n->port->udp6,
+        .advertised = own.addr,
+        .advertised_tcp = own.tcp,
+        .by = own.addr.family == 0 ? NULL : own.by,
+    };
+    if (n->discovery.engine != NULL) {
+        ret->votes = discv5_observed(n->discovery.engine, family, &ret->observed);
+    }
+}
+
+void node_discovery(const struct node *n, struct node_discovery *ret)
+{
+    const struct discovery *d = &n->discovery;
+
+    *ret = (struct node_discovery){.enabled = d->engine != NULL};
+    show_endpoint(n, 4, &ret->v4);
+    show_endpoint(n, 6, &ret->v6);
+    if (d->engine == NULL) {
+        return;
+    }
+    ret->table = discv5_table_size(d->engine);
+    ret->live = discv5_live_count(d->engine);
+    ret->sessions = discv5_session_count(d->engine);
+    ret->timeout_ns = discv5_timeout(d->engine);
+    ret->sent = d->sent;
+    ret->answered = d->answered;
+    ret->kept = d->kept_n;
+    ret->lacks_attestation = d->lacks.attestation;
+    memcpy(ret->lacks_columns, d->lacks.columns.bits, sizeof ret->lacks_columns);
+    ret->lacks_sync = d->lacks.sync;
+}
+
 void node_metadata(const struct node *n, struct node_metadata *ret)
 {
     *ret = n->metadata;

@@ -140,11 +140,21 @@ static void take_vote(struct discv5 *d, const struct peer *from, const struct ad
                                           : addr_group(&from->addr);
     struct addr own;
 
-    if (d->cfg.fixed_address || !d5_addr_usable(d, seen) ||
-        !d5_votes_add(&d->votes, voter, seen, d->cfg.votes_min, d->cfg.votes_ttl_ns, now.mono_ns)) {
+    if (!d5_addr_usable(d, seen)) {
         return;
     }
-    if (!enr_endpoint(&d->own, seen->family, "udp", &own) || !addr_eq(&own, seen)) {
+    bool agreed =
+        d5_votes_add(&d->votes, voter, seen, d->cfg.votes_min, d->cfg.votes_ttl_ns, now.mono_ns);
+
+    if (d->cfg.fixed_address ||
+        (enr_endpoint(&d->own, seen->family, "udp", &own) && addr_eq(&own, seen))) {
+        return;
+    }
+    if (now.mono_ns >= d->doubt_ns) { /* we may have moved: hear the others soon, once */
+        d->doubt_ns = now.mono_ns + d->cfg.votes_ttl_ns;
+        d5_nodes_check_soon(d);
+    }
+    if (agreed) {
         d5_out_event(d, &(struct discv5_event){.kind = DISCV5_ADDRESS, .from = *seen});
     }
 }

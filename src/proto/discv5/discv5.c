@@ -107,17 +107,9 @@ void discv5_free(struct discv5 *d)
 
 void discv5_set_record(struct discv5 *d, const struct enr *own)
 {
-    uint32_t at = 0;
-
     assert(node_id_eq(&own->id, &d->own.id));
     d->own = *own;
-    /* The next check of each node tells it our new sequence: within half a minute. */
-    for (struct entry *e; (e = d5_table_next(&d->table, &at)) != NULL;) {
-        if (!e->checking) {
-            timer_set(&d->timers, &e->timer,
-                      earlier(e->timer.deadline_ns, d->latest_ns + rng_below(d->rng, SECONDS(30))));
-        }
-    }
+    d5_nodes_check_soon(d); /* which tells them our new sequence */
 }
 
 const struct enr *discv5_record(const struct discv5 *d)
@@ -363,6 +355,11 @@ size_t discv5_live_count(const struct discv5 *d)
 size_t discv5_session_count(const struct discv5 *d)
 {
     return d->sessions.n;
+}
+
+unsigned discv5_observed(const struct discv5 *d, uint8_t family, struct addr *ret)
+{
+    return d5_votes_most(&d->votes, family, d->cfg.votes_ttl_ns, d->latest_ns, ret);
 }
 
 uint64_t discv5_timeout(const struct discv5 *d)

@@ -35,7 +35,8 @@
 #define LOOKUP_CANDIDATES DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
 #define LOOKUP_RESULT     16u
 #define BOOTS_MAX         64u
-#define PER_IP_ENTRIES    1024u       /* addresses whose rate is counted at a time */
+#define PER_IP_ENTRIES    1024u /* addresses whose rate is counted at a time */
+#define CHECK_SOON        SECONDS(30)
 #define REFRESH_EMPTY     SECONDS(5)  /* while no node is known to be live: boot records again */
 #define REFRESH_EMPTY_MAX SECONDS(60) /* doubled up to here */
 #define REFRESH_YOUNG     SECONDS(20) /* a lookup to fill a table with less than a bucket */
@@ -188,6 +189,7 @@ struct discv5 {
     struct memo memo;
     struct verified verified;
     struct votes votes;
+    uint64_t doubt_ns;      /* when a vote against our record may cause checks of all nodes again */
     struct lookup *lookups; /* cfg.lookups_max, and one of our own */
     uint32_t lookup_id;
     struct talk talks[TALKS_MAX];
@@ -280,6 +282,7 @@ void d5_node_answered(struct discv5 *d, const struct peer *p, const struct enr *
 void d5_node_silent(struct discv5 *d, const struct peer *p, struct now now);
 /* The node says that its record has this sequence: fetch it when that is news. */
 void d5_node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq, struct now now);
+void d5_nodes_check_soon(struct discv5 *d); /* all of the table, within CHECK_SOON */
 void d5_node_check(struct discv5 *d, struct entry *e, struct now now); /* its timer is due */
 void d5_node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now);
 void d5_refresh_due(struct discv5 *d, struct now now);

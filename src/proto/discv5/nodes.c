@@ -94,6 +94,19 @@ void d5_node_announced(struct discv5 *d, const struct peer *p, uint64_t enr_seq,
     }
 }
 
+void d5_nodes_check_soon(struct discv5 *d)
+{
+    uint32_t at = 0;
+
+    for (struct entry *e; (e = d5_table_next(&d->table, &at)) != NULL;) {
+        if (!e->checking) {
+            e->timer.kind = TIMER_ENTRY;
+            timer_set(&d->timers, &e->timer,
+                      earlier(e->timer.deadline_ns, d->latest_ns + rng_below(d->rng, CHECK_SOON)));
+        }
+    }
+}
+
 void d5_node_check(struct discv5 *d, struct entry *e, struct now now)
 {
     struct ask ask = {.to = d5_peer_of(&e->enr, &e->addr),

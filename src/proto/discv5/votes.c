@@ -29,6 +29,27 @@ static struct vote *place_for(struct vote list[static VOTES_MAX], uint64_t voter
     return best;
 }
 
+unsigned d5_votes_most(const struct votes *votes, uint8_t family, uint64_t ttl_ns, uint64_t mono_ns,
+                       struct addr *ret)
+{
+    const struct vote *list = family == 4 ? votes->v4 : votes->v6;
+    unsigned most = 0;
+
+    for (size_t i = 0; i < VOTES_MAX; i++) {
+        unsigned same = 0;
+
+        for (size_t j = 0; j < VOTES_MAX; j++) {
+            same += list[j].addr.family != 0 && mono_ns - list[j].at_ns <= ttl_ns &&
+                    addr_eq(&list[j].addr, &list[i].addr);
+        }
+        if (same > most) {
+            most = same;
+            *ret = list[i].addr;
+        }
+    }
+    return most;
+}
+
 bool d5_votes_add(struct votes *votes, uint64_t voter, const struct addr *addr, unsigned min,
                   uint64_t ttl_ns, uint64_t mono_ns)
 {

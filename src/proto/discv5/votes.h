@@ -23,6 +23,9 @@ struct votes {
     struct vote v4[VOTES_MAX], v6[VOTES_MAX];
 };
 
+/* The address that most lately voted for, and how many; 0: nobody did. */
+unsigned d5_votes_most(const struct votes *v, uint8_t family, uint64_t ttl_ns, uint64_t mono_ns,
+                       struct addr *ret);
 /* Count a vote; true when its address now has `min` votes and more than half of all. */
 bool d5_votes_add(struct votes *v, uint64_t voter, const struct addr *addr, unsigned min,
                   uint64_t ttl_ns, uint64_t mono_ns);
