@@ -88,6 +88,7 @@ INTEROP = [
     Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],
         ["build/dev", "peer/js"], 10, 60),
     Row("interop/gossip", "interop", [PY, "tests/interop/gossip.py"], ["build/dev", "peer/js", "peer/rust"], 5, 60),
+    Row("interop/discovery", "interop", [PY, "tests/interop/discovery.py"], ["build/release"], 5, 60),
     Row("interop/discv5", "interop", [PY, "tests/interop/discv5_conformance.py"], ["build/release", "peer/devp2p"], 5, 60),
     Row("interop/discv5-crawl", "interop", [PY, "tests/interop/discv5_crawl.py"], ["build/release"], 5, 60),
     Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"],

@@ -106,22 +106,6 @@ static void engine_config(const struct node *n, struct discv5_config *cfg)
     cfg->tell_keys = n->cfg.keylog != NULL;
 }
 
-static void tell_addresses(const struct node *n)
-{
-    for (uint8_t family = 4; family <= 6; family += 2) {
-        const struct addr *bound = family == 4 ? &n->port->udp4 : &n->port->udp6;
-        struct own_address own = own_address(n, family);
-        char text[ADDR_TEXT_MAX], out[ADDR_TEXT_MAX] = "none yet: peers will tell";
-
-        if (bound->family != 0) {
-            LOG(n->log, LOG_INFO, "discovery", "our address",
-                L_STR("bound", addr_text(bound, text)),
-                L_STR("advertised", own.addr.family == 0 ? out : addr_text(&own.addr, out)),
-                L_STR("by", own.addr.family == 0 ? "nobody" : own.by));
-        }
-    }
-}
-
 enum err discovery_init(struct node *n, struct now now)
 {
     struct discovery *d = &n->discovery;
@@ -141,11 +125,33 @@ enum err discovery_init(struct node *n, struct now now)
         discv5_add_boot(d->engine, &n->cfg.boot[i], now);
         peers_found(n, &n->cfg.boot[i], SOURCE_BOOT, now);
     }
-    history_load(n, now);
-    tell_addresses(n);
     d->lookup_ns = now.mono_ns;
     d->dead_ns = NEVER;
     return E_OK;
+}
+
+static void tell_addresses(const struct node *n)
+{
+    for (uint8_t family = 4; family <= 6; family += 2) {
+        const struct addr *bound = family == 4 ? &n->port->udp4 : &n->port->udp6;
+        struct own_address own = own_address(n, family);
+        char text[ADDR_TEXT_MAX], out[ADDR_TEXT_MAX] = "none yet: peers will tell";
+
+        if (bound->family != 0) {
+            LOG(n->log, LOG_INFO, "discovery", "our address",
+                L_STR("bound", addr_text(bound, text)),
+                L_STR("advertised", own.addr.family == 0 ? out : addr_text(&own.addr, out)),
+                L_STR("by", own.addr.family == 0 ? "nobody" : own.by));
+        }
+    }
+}
+
+void discovery_start(struct node *n, struct now now)
+{
+    tell_addresses(n);
+    if (n->discovery.engine != NULL) {
+        history_load(n, now);
+    }
 }
 
 void discovery_done(struct node *n)

@@ -399,6 +399,7 @@ static void turn(struct node *n, struct now now)
 static void start(struct node *n, struct now now)
 {
     n->started = true;
+    discovery_start(n, now);
     on_slot(n, now);
     peers_tick(n, now);
     discovery_tick(n, now);

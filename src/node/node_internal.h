@@ -388,6 +388,7 @@ uint64_t lists_deadline(const struct node *n);
 
 /* discovery.c */
 CHECKED enum err discovery_init(struct node *n, struct now now);
+void discovery_start(struct node *n, struct now now); /* with what is known from before */
 void discovery_done(struct node *n);
 void discovery_on_datagram(struct node *n, const struct port_event *ev, struct now now);
 void discovery_tick(struct node *n, struct now now);

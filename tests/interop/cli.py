@@ -287,6 +287,36 @@ def cpu_seconds(process):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def enr(*arguments, code=0, stdin=""):
+    done = subprocess.run([PROGRAM, "enr", *map(str, arguments)], capture_output=True, text=True, timeout=10, input=stdin, check=False)
+    check(done.returncode == code, f"enr {' '.join(map(str, arguments))}: {done}")
+    return done
+
+
+def enr_verbs(work):
+    """make, view, sign, verify: a record goes through all four, and damage is seen."""
+    key = work / "enr.key"
+    made = enr("make", "--key", key, "--ip", "192.0.2.1", "--ip", "2001:db8::1", "--udp", 9000, "--tcp", 9001, "--set", "cgc=08").stdout.strip()
+    check(made.startswith("enr:") and stat.S_IMODE(key.stat().st_mode) == 0o600, f"made: {made}, {key.stat()}")
+    seen = json.loads(enr("view", "--json", made).stdout)
+    check("192.0.2.1" in json.dumps(seen) and "2001:db8::1" in json.dumps(seen), f"seen: {seen}")
+    signed = enr("sign", "--key", key, "--udp", 9100, "--unset", "cgc", made).stdout.strip()
+    check(seq_of(signed) == seq_of(made) + 1, f"seq {seq_of(signed)} after {seq_of(made)}")
+    again = json.loads(enr("view", "--json", signed).stdout)
+    check("9100" in json.dumps(again) and "cgc" not in json.dumps(again), f"signed: {again}")
+    enr("verify", made, signed)
+    enr("verify", stdin=f"{made}\n{signed}\n")
+    for broken in (made[:-1] + ("A" if made[-1] != "A" else "B"), made[:-4], "enr:AAAA"):
+        check("enr" in enr("verify", broken, code=1).stderr.lower(), f"{broken} is refused without a word")
+    other = work / "other.key"
+    moved = json.loads(enr("view", "--json", enr("sign", "--key", other, made).stdout.strip()).stdout)
+    check(moved["node_id"] != seen["node_id"], "another key gives the same node id")
+    # The record of the specification. Spec: devp2p enr.md "Test Vectors"
+    known = ("enr:-IS4QHCYrYZbAKWCBRlAy5zzaDZXJBGkcnh4MHcBFZntXNFrdvJjX04jRzjzCBOonrkTfj499SZuOh8R33Ls8RRcy5wBgmlkgnY0gmlwhH8AAAGJc2VjcDI1NmsxoQPK"
+             "Y0yuDUmstAHYpMa2_oxVtw0RW_QAdpzBQA8yWM0xOIN1ZHCCdl8")
+    check("a448f24c6d18e575453db13171562b71999873db5b286df957af199ec94617f7" in enr("view", known).stdout, "the node id of the specification's record")
+
+
 def run():
     leave_the_network()
     work = scratch("cli")
@@ -295,6 +325,7 @@ def run():
         done = subprocess.run([PROGRAM, flag], capture_output=True, text=True, timeout=10, check=False)
         check(done.returncode == 0 and done.stdout and not done.stderr, f"{flag}: {done}")
     refusals(work, network)
+    enr_verbs(work)
     restarts(work, network)
     kill_nine(work, network)
     spent = [without_internet(work, name) for name in ("hoodi", "mainnet", "sepolia")]

@@ -37,9 +37,12 @@ class Daemon:
         start_seconds=30,
         private=True,
         ip="127.0.0.1",
+        listen=None,
+        port=None,
     ):
         self.name, self.events, self.rest = name, [], f"http://{ip}:{free_port()}"
-        self.port = free_port()
+        self.port = port or free_port()
+        listen = listen or [ip]
         datadir.mkdir(parents=True, exist_ok=True)
         argv = [
             *wrapper,
@@ -50,11 +53,11 @@ class Daemon:
             "--datadir",
             datadir,
             "--listen-address",
-            ip,
+            ",".join(listen),
             "--port",
             self.port,
             "--enr-address",
-            ip,
+            ",".join(listen),
             "--http-address",
             ip,
             "--http-port",
@@ -69,7 +72,7 @@ class Daemon:
         self.process.wait_line(r'"msg": ?"listening"', start_seconds)
         identity = until(self.identity, start_seconds, f"{name} answers on {self.rest}")
         self.enr, self.peer_id = identity["enr"], identity["peer_id"]
-        self.multiaddr = f"/ip4/{ip}/tcp/{self.port}/p2p/{self.peer_id}"
+        self.multiaddr = f"/ip{'6' if ':' in listen[0] else '4'}/{listen[0]}/tcp/{self.port}/p2p/{self.peer_id}"
 
     def _on_line(self, line):
         try:
