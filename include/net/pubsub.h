@@ -32,5 +32,7 @@ void pubsub_pump(struct pubsub *p, struct now now);
 bool pubsub_next(struct pubsub *p, struct pubsub_event *ret); /* borrowed until the next call */
 uint32_t pubsub_peer(const struct pubsub *p, conn_id c);      /* UINT32_MAX: none */
 conn_id pubsub_conn(const struct pubsub *p, uint32_t peer);   /* 0: none */
+/* An RPC of the caller's own making, length included, to every peer: for those who test others. */
+void pubsub_send_raw(struct pubsub *p, struct blob *rpc);
 
 #endif

@@ -136,6 +136,7 @@ struct node_peer {
     const char *agent;     /* may be empty */
     const char *why;       /* how the last connection ended; may be empty */
     double score;          /* gossip */
+    uint32_t gossip;       /* its number in node_pubsub(); UINT32_MAX: not there */
     uint64_t head_slot;
     uint64_t since_ns;
 };

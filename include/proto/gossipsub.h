@@ -205,6 +205,8 @@ const struct gossip_ledger *gossipsub_topic_ledger(const struct gossipsub *g, ui
 enum gossip_version gossipsub_version(const struct gossipsub *g, uint32_t peer);
 double gossipsub_score(const struct gossipsub *g, uint32_t peer);
 void gossipsub_set_app_score(struct gossipsub *g, uint32_t peer, double score);
+/* The name of a topic that is joined, good until it is removed; false: no such. */
+bool gossipsub_topic_name(const struct gossipsub *g, uint32_t topic, struct view *ret);
 size_t gossipsub_mesh_size(const struct gossipsub *g, uint32_t topic);
 size_t gossipsub_topic_peers(const struct gossipsub *g, uint32_t topic);
 bool gossipsub_in_mesh(const struct gossipsub *g, uint32_t topic, uint32_t peer);

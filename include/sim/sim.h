@@ -66,6 +66,8 @@ void sim_start(struct sim *s, uint32_t node); /* one that never ran, or is gone 
 void sim_stop(struct sim *s, uint32_t node);  /* PORT_STOP: it may say goodbye */
 void sim_kill(struct sim *s, uint32_t node);  /* like kill -9: connections are reset */
 bool sim_running(const struct sim *s, uint32_t node);
+/* Something was asked of the node from outside of its events: its PORT_TURN follows. */
+void sim_turn(struct sim *s, uint32_t node);
 struct addr sim_addr(const struct sim *s, uint32_t node);
 uint32_t sim_count(const struct sim *s);
 

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <base/mem.h>
 #include <eth/chain_maker.h>
+#include <eth/slot_clock.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -20,8 +21,8 @@ static enum err make_network(struct lab *l, char fault[static SCENARIO_FAULT_MAX
     int n = snprintf(text, sizeof text,
                      "PRESET_BASE: 'minimal'\nCONFIG_NAME: 'p2pd-sim'\nMIN_GENESIS_TIME: %" PRIu64
                      "\nGENESIS_DELAY: 0\nSLOT_DURATION_MS: %" PRIu64
-                     "\nGENESIS_FORK_VERSION: 0x00707032\n",
-                     genesis_s, l->sc.slot_ns / MILLIS(1));
+                     "\nGENESIS_FORK_VERSION: 0x00707032\nSUBNETS_PER_NODE: %" PRIu32 "\n",
+                     genesis_s, l->sc.slot_ns / MILLIS(1), l->sc.subnets);
     static const char *const forks[] = {"ALTAIR", "BELLATRIX", "CAPELLA",
                                         "DENEB",  "ELECTRA",   "FULU"};
 
@@ -119,9 +120,30 @@ static void on_event(struct port_sink *self, const struct port_event *ev, struct
     if (head.slot != n->head_slot || memcmp(head.root, n->head_root, 32) != 0) {
         n->head_slot = head.slot;
         memcpy(n->head_root, head.root, 32);
-        result_head(n->lab, n);
+        if (is_honest(n)) {
+            result_head(n->lab, n);
+        }
     }
 }
+
+static enum gossip_verdict on_message(struct node_tap *self, const struct topic *t,
+                                      const struct pubsub_event *ev, enum gossip_verdict verdict,
+                                      struct now now)
+{
+    struct lab_node *n = (struct lab_node *)(void *)((char *)self - offsetof(struct lab_node, tap));
+
+    (void)t;
+    (void)now;
+    if (!is_honest(n)) {
+        return villain_verdict(n, ev, verdict);
+    }
+    if (verdict == GOSSIP_ACCEPT) {
+        spread_arrive(n->lab, ev->g.id);
+    }
+    return verdict;
+}
+
+/* ---- a node's config ---- */
 
 /* Whoever is not a boot node begins with the records of those that run. */
 static void find_boot(struct lab *l, struct lab_node *n, struct node_config *cfg)
@@ -132,6 +154,44 @@ static void find_boot(struct lab *l, struct lab_node *n, struct node_config *cfg
         }
     }
     cfg->boot = l->boot;
+}
+
+uint32_t lab_target_peers(const struct lab *l, uint32_t node)
+{
+    uint32_t peers = l->sc.target_peers;
+
+    for (size_t i = 0; i < l->sc.n_classes; i++) {
+        const struct scenario_class *c = &l->sc.classes[i];
+        bool of_it = node >= c->first && node <= c->last && c->peers != 0;
+
+        peers = of_it ? c->peers : peers;
+    }
+    return peers;
+}
+
+static void apply_classes(const struct lab *l, uint32_t node, struct node_config *cfg)
+{
+    for (size_t i = 0; i < l->sc.n_classes; i++) {
+        const struct scenario_class *c = &l->sc.classes[i];
+
+        if (node >= c->first && node <= c->last) {
+            cfg->custody_groups = c->custody != 0 ? c->custody : cfg->custody_groups;
+            cfg->all_subnets |= c->all_subnets;
+        }
+    }
+}
+
+uint32_t lab_block_topic(const struct lab *l, const struct gossipsub *g)
+{
+    struct topic topic;
+    char text[TOPIC_TEXT_MAX];
+
+    if (topic_make(l->network,
+                   network_span_at_slot(l->network, slot_now(l->network, sim_now(l->sim).wall_ns)),
+                   TOPIC_beacon_block, TOPIC_SINGLE, &topic) != E_OK) {
+        return UINT32_MAX;
+    }
+    return gossipsub_find_topic(g, view_str(topic_text(&topic, text)));
 }
 
 static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg)
@@ -148,10 +208,17 @@ static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg
     }
     cfg->has_anchor = true;
     memcpy(cfg->anchor_root, l->genesis_root, 32);
-    cfg->target_peers = l->sc.target_peers;
+    cfg->target_peers = lab_target_peers(l, n->number);
+    cfg->custody_groups = l->sc.custody;
     cfg->make_blocks = n->number >= l->sc.producer_first && n->number <= l->sc.producer_last;
     cfg->validation = VALIDATE_STRUCTURAL;
     cfg->bare = l->sc.bare;
+    cfg->tap = &n->tap;
+    if (is_honest(n)) {
+        apply_classes(l, n->number, cfg);
+    } else {
+        villain_configure(n, cfg);
+    }
     find_boot(l, n, cfg);
 }
 
@@ -189,6 +256,8 @@ static void born(struct sim_maker *self, uint32_t number, struct port *port, str
     }
     log_set_time(n->log, now.wall_ns);
     n->metrics = metrics_new();
+    n->rng = rng;
+    n->born_ns = now.mono_ns;
     n->node = make_node(l, n, port, rng, now);
     assert(n->node != NULL);
     n->inner = port->sink;
@@ -208,6 +277,7 @@ static void gone(struct sim_maker *self, uint32_t number)
     metrics_free(n->metrics);
     log_free(n->log);
     n->node = NULL;
+    villain_gone(n);
     result_life(l, number, "end");
 }
 
@@ -271,6 +341,9 @@ static void on_step(struct sim *s, void *self)
     case STEP_BACK:
         step_clocks(l, st);
         break;
+    case STEP_STRIKE:
+        l->struck = true;
+        break;
     }
     result_step(l, st);
 }
@@ -303,22 +376,67 @@ static void open_store(struct lab_node *n)
     (void)e;
 }
 
-static void add_honest(struct lab *l)
+static void make_whole(struct lab *l, uint32_t number, enum villain_kind villain, struct rng *keys)
 {
-    struct rng_seeded keys;
+    struct lab_node *n = &l->nodes[number];
 
-    rng_seeded_init(&keys, l->sc.sim.seed ^ 0x6b657973);
+    n->lab = l;
+    n->number = number;
+    n->villain = villain;
+    n->tap.message = on_message;
+    ident_random(keys, &n->ident);
+    peer_id_from_secp(n->ident.public, &n->id);
+    *(uint32_t *)map_put(&l->by_id, &n->id, NULL) = number;
+    open_store(n);
+}
+
+static void add_honest(struct lab *l, struct rng *keys)
+{
     for (uint32_t i = 0; i < l->sc.nodes; i++) {
         struct sim_node_config cfg = {0};
         uint64_t after_ns =
             i < l->sc.boot ? 0 : MILLIS(1) + l->sc.spread_ns * (i + 1) / l->sc.nodes;
 
-        l->nodes[i].lab = l;
-        l->nodes[i].number = i;
-        ident_random(&keys.base, &l->nodes[i].ident);
-        open_store(&l->nodes[i]);
-        cfg.no_inbound = i >= l->sc.boot && rng_below(&keys.base, 1000000) < l->sc.nat_ppm;
+        make_whole(l, i, VILLAIN_KINDS, keys);
+        cfg.no_inbound = i >= l->sc.boot && rng_below(keys, 1000000) < l->sc.nat_ppm;
+        for (size_t k = 0; k < l->sc.n_classes; k++) {
+            const struct scenario_class *c = &l->sc.classes[k];
+
+            if (i >= c->first && i <= c->last && c->down_bps != 0) {
+                cfg.down_bps = c->down_bps;
+                cfg.up_bps = c->up_bps;
+            }
+        }
         sim_add(l->sim, &cfg, &l->maker, SIM_EPOCH_NS + after_ns);
+    }
+}
+
+/* Villains of one address group share a /24. */
+static struct addr villain_ip(const struct lab *l, uint32_t i)
+{
+    uint32_t group = i % l->sc.villain_groups, host = i / l->sc.villain_groups;
+    uint8_t ip[4] = {(uint8_t)(30 + (host >> 8)), (uint8_t)(group >> 8), (uint8_t)group,
+                     (uint8_t)host};
+
+    return addr_of(4, ip, 0);
+}
+
+static void add_villains(struct lab *l, struct rng *keys)
+{
+    uint32_t i = 0;
+
+    for (unsigned k = 0; k < VILLAIN_KINDS; k++) {
+        for (uint32_t j = 0; j < l->sc.villains[k]; j++, i++) {
+            struct sim_node_config cfg = {0};
+
+            make_whole(l, l->sc.nodes + i, (enum villain_kind)k, keys);
+            villain_node((enum villain_kind)k, &cfg);
+            if (l->sc.villain_groups != 0) {
+                cfg.ip = villain_ip(l, i);
+            }
+            sim_add(l->sim, &cfg, &l->maker,
+                    SIM_EPOCH_NS + MILLIS(1) + l->sc.spread_ns * (i + 1) / l->n_whole);
+        }
     }
 }
 
@@ -353,6 +471,7 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
         return E_INVALID;
     }
     struct lab *l = mem_zalloc(sizeof *l);
+    struct rng_seeded keys;
 
     l->maker = (struct sim_maker){born, gone};
     l->sc = *sc;
@@ -360,7 +479,10 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
     l->out_self = self;
     l->log_levels = log_levels;
     l->show_log = log_levels != NULL;
-    l->nodes = mem_zalloc_array(sc->nodes, sizeof *l->nodes);
+    l->n_whole = sc->nodes + scenario_villains(sc);
+    l->nodes = mem_zalloc_array(l->n_whole, sizeof *l->nodes);
+    map_init(&l->by_id, sizeof(struct peer_id), sizeof(uint32_t), SIM_NODES_MAX,
+             (struct hash_key){9, 10});
     l->boot = mem_zalloc_array(sc->boot, sizeof *l->boot);
     l->recorded_boot = mem_zalloc_array(sc->boot, sizeof *l->boot);
     if (make_network(l, fault) != E_OK) {
@@ -368,10 +490,16 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
         return E_INVALID;
     }
     result_init(l);
+    spread_init(l);
     l->sim = sim_new(&l->sc.sim);
-    add_honest(l);
+    rng_seeded_init(&keys, sc->sim.seed ^ 0x6b657973);
+    add_honest(l, &keys.base);
+    add_villains(l, &keys.base);
     add_adversaries(l);
     plan_steps(l);
+    villains_begin(l);
+    traffic_begin(l);
+    census_begin(l);
     *ret = l;
     return E_OK;
 }
@@ -386,9 +514,12 @@ void lab_free(struct lab *l)
     for (unsigned k = 0; k < ADVERSARY_KINDS; k++) {
         adversary_free(l->adversaries[k]);
     }
-    for (uint32_t i = 0; i < l->sc.nodes; i++) {
+    for (uint32_t i = 0; i < l->n_whole; i++) {
         IGNORE(l->nodes[i].store == NULL ? E_OK : store_close(l->nodes[i].store), "in memory");
+        mem_free(l->nodes[i].heard);
     }
+    map_done(&l->by_id);
+    spread_done(l);
     result_done(l);
     network_free(l->network);
     mem_free(l->nodes);
@@ -407,6 +538,7 @@ void lab_run(struct lab *l)
 {
     uint64_t end_ns = SIM_EPOCH_NS + l->sc.run_ns, now_ns = sim_now(l->sim).mono_ns;
 
+    result_scale(l);
     if (end_ns > now_ns) {
         sim_run(l->sim, end_ns - now_ns);
     }
@@ -464,6 +596,7 @@ bool lab_replay(struct lab *l, struct view recording, char fault[static REPLAY_F
     }
     cfg.log = NULL;
     cfg.metrics = NULL;
+    cfg.tap = NULL; /* it only listens to honest nodes */
     struct node *node = node_new(&cfg, replay_port(r), replay_rng(r), replay_now(r));
     bool same = node != NULL && replay_run(r, fault);
 

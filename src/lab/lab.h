@@ -7,21 +7,32 @@
 #include <node/node.h>
 #include <sim/record.h>
 
-#define BLOCKS_MAX 100000u /* of a run: a week of slots */
+#define BLOCKS_MAX   100000u  /* of a run: a week of slots */
+#define MESSAGES_MAX 4000000u /* others that are followed; 60 bytes each */
+/* Delays of messages are counted by the millisecond up to here; later ones are late. */
+#define DELAY_MS_MAX 16000u
 
 struct lab_node {
     struct port_sink sink; /* first: between the world and the node */
+    struct node_tap tap;
     struct port_sink *inner;
     struct lab *lab;
     uint32_t number;
+    enum villain_kind villain; /* VILLAIN_KINDS: honest */
     struct ident ident;
+    struct peer_id id;
     struct store *store;
     struct node *node; /* NULL: not running */
     struct log *log;
     struct metrics *metrics;
+    struct rng *rng; /* the node's; villains draw from it too */
     unsigned peers, found, mesh;
+    uint64_t born_ns;
     uint64_t head_slot, blocks; /* blocks: had in this life, as its metrics say */
     uint8_t head_root[32];
+    struct multiaddr *targets; /* VILLAIN_ECLIPSE: whom it dials */
+    uint8_t *heard;            /* VILLAIN_IWANT: ids of messages, a ring */
+    uint64_t heard_n;
 };
 
 struct block_seen {
@@ -32,17 +43,33 @@ struct block_seen {
     uint64_t *delays; /* of those reached, in order of arrival */
 };
 
+struct message_seen {
+    uint64_t published_ns;
+    uint32_t wanted, reached; /* honest nodes that had joined its topic; that had it */
+    enum lab_topic topic;
+};
+
+/* All messages of a topic whose time was not cut off by the end of the run. */
+struct spread {
+    uint64_t messages, wanted, reached, bytes;
+    uint64_t *by_ms;    /* DELAY_MS_MAX + 1 */
+    uint64_t within_ns; /* the longest time that an expectation gives them */
+};
+
 struct lab {
     struct sim_maker maker; /* first */
     struct scenario sc;
+    uint32_t n_whole; /* honest nodes and villains */
     struct sim *sim;
     struct network *network;
     uint8_t genesis_root[32];
     struct lab_node *nodes;
+    struct map by_id; /* peer_id -> uint32_t number */
     struct enr *boot;
     struct adversary *adversaries[ADVERSARY_KINDS];
     const struct scenario_step *due[SCENARIO_STEPS_MAX];
     size_t next_step;
+    bool struck; /* villains are at work */
     lab_line *out;
     void *out_self;
     const char *log_levels;
@@ -52,8 +79,59 @@ struct lab {
     struct recorder *recorder;
     struct node_config recorded_cfg;
     struct enr *recorded_boot;
-    struct map blocks; /* root -> struct block_seen */
+    struct map blocks;   /* root -> struct block_seen */
+    struct map messages; /* id -> struct message_seen */
+    struct spread spreads[LAB_TOPICS];
+    struct rng_seeded traffic_rng;
+    uint64_t traffic_slot, n_sent;          /* n_sent: attestations of this slot */
+    uint64_t attester;                      /* counts them all: each is another validator's */
+    uint32_t held_ppm[SCENARIO_EXPECT_MAX]; /* EXPECT_HELD: the farthest from the target */
 };
+
+static inline bool is_honest(const struct lab_node *n)
+{
+    return n->villain == VILLAIN_KINDS;
+}
+
+/* lab.c */
+uint32_t lab_target_peers(const struct lab *l, uint32_t node); /* its class's, or all nodes' */
+uint32_t lab_block_topic(const struct lab *l, const struct gossipsub *g); /* UINT32_MAX: none */
+
+/* villain.c */
+void villain_configure(struct lab_node *n, struct node_config *cfg);
+void villain_node(enum villain_kind k, struct sim_node_config *cfg);
+void villain_gone(struct lab_node *n);
+void villains_begin(struct lab *l); /* their ticks */
+enum gossip_verdict villain_verdict(struct lab_node *n, const struct pubsub_event *ev,
+                                    enum gossip_verdict v);
+
+/* traffic.c */
+void traffic_begin(struct lab *l);
+
+/* spread.c */
+void spread_init(struct lab *l);
+void spread_done(struct lab *l);
+/* An honest node publishes: who wants it, and by what id it is known. */
+void spread_publish(struct lab *l, enum lab_topic t, const struct topic *topic, uint32_t publisher,
+                    struct view ssz);
+void spread_arrive(struct lab *l, const uint8_t id[static GOSSIP_ID_MAX]);
+uint64_t spread_share_ms(const struct spread *s, uint64_t percent); /* of those reached */
+/* Of those wanted, so many had it within the time. */
+uint64_t spread_within(const struct spread *s, uint64_t within_ns);
+
+/* census.c: who is connected with whom */
+struct census {
+    uint32_t running;
+    uint64_t peers, peers_min, peers_max;
+    uint64_t villain_peers, target_peers, target_villains;
+    uint64_t mesh, villain_mesh;     /* places of the block topic */
+    uint64_t covered_min, uncovered; /* peers in the mesh of a joined topic; topics with none */
+    uint64_t groups;                 /* distinct address groups among its peers, summed */
+    uint32_t off_ppm;                /* farthest from its target, of those that had time */
+};
+
+void census_take(struct lab *l, struct census *ret);
+void census_begin(struct lab *l); /* a line each slot */
 
 /* result.c */
 void result_init(struct lab *l);
@@ -62,6 +140,8 @@ void result_raw(struct lab *l, struct view a, struct view b);
 void result_life(struct lab *l, uint32_t node, const char *what);
 void result_step(struct lab *l, const struct scenario_step *st);
 void result_head(struct lab *l, const struct lab_node *n);
+void result_scale(struct lab *l);
+void result_census(struct lab *l, const struct census *c);
 void result_summary(struct lab *l);
 
 #endif

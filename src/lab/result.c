@@ -57,7 +57,9 @@ PRINTF_LIKE(2, 3) static void tell(struct lab *l, const char *format, ...)
 
 void result_life(struct lab *l, uint32_t node, const char *what)
 {
-    tell(l, "\"event\":\"%s\",\"node\":%" PRIu32 "}", what, node);
+    if (!l->sc.brief) {
+        tell(l, "\"event\":\"%s\",\"node\":%" PRIu32 "}", what, node);
+    }
 }
 
 void result_step(struct lab *l, const struct scenario_step *st)
@@ -65,8 +67,8 @@ void result_step(struct lab *l, const struct scenario_step *st)
     static const char *const names[] = {
         [STEP_PARTITION] = "partition", [STEP_HEAL] = "heal",       [STEP_KILL] = "kill",
         [STEP_STOP] = "stop",           [STEP_START] = "start-now", [STEP_LOSS] = "loss",
-        [STEP_LATENCY] = "latency",     [STEP_MOVE] = "move",       [STEP_AHEAD] = "clock-ahead",
-        [STEP_BACK] = "clock-back",
+        [STEP_LATENCY] = "latency",     [STEP_STRIKE] = "strike",   [STEP_MOVE] = "move",
+        [STEP_AHEAD] = "clock-ahead",   [STEP_BACK] = "clock-back",
     };
 
     tell(l, "\"event\":\"%s\",\"first\":%" PRIu32 ",\"last\":%" PRIu32 "}", names[st->kind],
@@ -106,6 +108,9 @@ void result_head(struct lab *l, const struct lab_node *n)
     }
     if (b->reached < l->sc.nodes) {
         b->delays[b->reached++] = now_ns - b->published_ns;
+    }
+    if (l->sc.brief && !is_new) {
+        return;
     }
     tell(l, "\"event\":\"%s\",\"node\":%" PRIu32 ",\"slot\":%" PRIu64 ",\"delay_ms\":%" PRIu64 "}",
          is_new ? "block" : "head", n->number, n->head_slot,
@@ -155,10 +160,14 @@ static bool each_node(const struct lab *l, enum expect_kind kind, uint64_t at_le
     return true;
 }
 
-static bool delivered(const struct lab *l, uint64_t ppm, uint64_t within_ns)
+static bool delivered(const struct lab *l, enum lab_topic topic, uint64_t ppm, uint64_t within_ns)
 {
+    const struct spread *s = &l->spreads[topic];
     uint64_t end_ns = sim_now(l->sim).mono_ns, wanted = 0, there = 0;
 
+    if (topic != LAB_BLOCK) {
+        return s->wanted > 0 && spread_within(s, within_ns) * 1000000 >= s->wanted * ppm;
+    }
     MAP_EACH(&l->blocks, struct block_seen, b) {
         if (b->published_ns + within_ns > end_ns) {
             continue; /* the run ended before its time was up */
@@ -189,7 +198,12 @@ static bool same_head(const struct lab *l)
     return first != NULL && first->head_slot > 0;
 }
 
-static bool holds(const struct lab *l, const struct scenario_expect *ex)
+static bool share_is_at_most(uint64_t part, uint64_t whole, uint64_t ppm)
+{
+    return whole > 0 && part * 1000000 <= whole * ppm;
+}
+
+static bool holds(const struct lab *l, const struct scenario_expect *ex, const struct census *c)
 {
     bool ok = false;
 
@@ -200,13 +214,28 @@ static bool holds(const struct lab *l, const struct scenario_expect *ex)
         ok = each_node(l, ex->kind, ex->value);
         break;
     case EXPECT_DELIVERED:
-        ok = delivered(l, ex->value, ex->value2);
+        ok = delivered(l, ex->topic, ex->value, ex->value2);
         break;
     case EXPECT_BLOCKS:
         ok = l->blocks.n >= ex->value;
         break;
     case EXPECT_SAME_HEAD:
         ok = same_head(l);
+        break;
+    case EXPECT_COVERED:
+        ok = c->running > 0 && c->covered_min >= ex->value;
+        break;
+    case EXPECT_HELD:
+        ok = l->held_ppm[ex - l->sc.expects] <= ex->value;
+        break;
+    case EXPECT_VILLAIN_MESH:
+        ok = share_is_at_most(c->villain_mesh, c->mesh, ex->value);
+        break;
+    case EXPECT_VILLAIN_PEERS:
+        ok = share_is_at_most(c->villain_peers, c->peers, ex->value);
+        break;
+    case EXPECT_TARGET_PEERS:
+        ok = share_is_at_most(c->target_villains, c->target_peers, ex->value);
         break;
     }
     return ok;
@@ -231,12 +260,81 @@ static void tell_blocks(struct lab *l)
     }
 }
 
+static void tell_spreads(struct lab *l)
+{
+    for (unsigned t = 0; t < LAB_TOPICS; t++) {
+        const struct spread *s = &l->spreads[t];
+
+        if (s->messages == 0) {
+            continue;
+        }
+        tell(l,
+             "\"event\":\"spread\",\"topic\":\"%s\",\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64
+             ",\"wanted\":%" PRIu64 ",\"reached\":%" PRIu64 ",\"median_ms\":%" PRIu64
+             ",\"p95_ms\":%" PRIu64 ",\"p99_ms\":%" PRIu64 ",\"last_ms\":%" PRIu64 "}",
+             lab_topic_name((enum lab_topic)t), s->messages, s->bytes, s->wanted, s->reached,
+             spread_share_ms(s, 50), spread_share_ms(s, 95), spread_share_ms(s, 99),
+             spread_share_ms(s, 100));
+    }
+}
+
+/* What mainnet has, for one million validators and slots of 12 s. */
+#define MAINNET_ATTESTATIONS 31250u /* a slot */
+#define MAINNET_COLUMNS      128u
+#define MAINNET_SLOT_NS      SECONDS(12)
+
+static uint64_t scale_ppm(const struct lab *l, uint64_t ours, uint64_t theirs)
+{
+    return ours * 1000000 / theirs * MAINNET_SLOT_NS / l->sc.slot_ns;
+}
+
+void result_scale(struct lab *l)
+{
+    const struct scenario *sc = &l->sc;
+
+    if (sc->columns != 0) {
+        tell(l,
+             "\"event\":\"scale\",\"topic\":\"column\",\"each_slot\":%" PRIu32 ",\"blobs\":%" PRIu32
+             ",\"of_mainnets_rate_ppm\":%" PRIu64 "}",
+             sc->columns, sc->blobs, scale_ppm(l, sc->columns, MAINNET_COLUMNS));
+    }
+    if (sc->attestations != 0) {
+        tell(l,
+             "\"event\":\"scale\",\"topic\":\"attestation\",\"each_slot\":%" PRIu32
+             ",\"subnets\":%" PRIu32 ",\"of_mainnets_rate_ppm\":%" PRIu64
+             ",\"of_a_subnets_rate_ppm\":%" PRIu64 "}",
+             sc->attestations, sc->attestation_subnets,
+             scale_ppm(l, sc->attestations, MAINNET_ATTESTATIONS),
+             scale_ppm(l, sc->attestations * UINT64_C(64),
+                       MAINNET_ATTESTATIONS * (uint64_t)sc->attestation_subnets));
+    }
+}
+
+void result_census(struct lab *l, const struct census *c)
+{
+    uint64_t running = c->running == 0 ? 1 : c->running;
+
+    tell(l,
+         "\"event\":\"census\",\"running\":%" PRIu32 ",\"peers_min\":%" PRIu64
+         ",\"peers_mean\":%" PRIu64 ",\"peers_max\":%" PRIu64 ",\"groups_mean\":%" PRIu64
+         ",\"covered_min\":%" PRIu64 ",\"uncovered\":%" PRIu64 ",\"villain_peers\":%" PRIu64
+         ",\"mesh\":%" PRIu64 ",\"villain_mesh\":%" PRIu64 ",\"target_peers\":%" PRIu64
+         ",\"target_villains\":%" PRIu64 ",\"off_target_ppm\":%" PRIu32 "}",
+         c->running, c->peers_min, c->peers / running, c->peers_max, c->groups / running,
+         c->covered_min, c->uncovered, c->villain_peers, c->mesh, c->villain_mesh, c->target_peers,
+         c->target_villains, c->off_ppm);
+}
+
 void result_summary(struct lab *l)
 {
     struct sim_stats st;
+    struct census c;
 
+    census_take(l, &c);
+    result_census(l, &c);
     tell_blocks(l);
-    for (uint32_t i = 0; i < l->sc.nodes; i++) {
+    tell_spreads(l);
+    for (uint32_t i = 0; i < l->sc.nodes && !l->sc.brief; i++) {
         const struct lab_node *n = &l->nodes[i];
         uint64_t sent, received;
 
@@ -248,7 +346,7 @@ void result_summary(struct lab *l)
              received);
     }
     for (size_t i = 0; i < l->sc.n_expects; i++) {
-        bool ok = holds(l, &l->sc.expects[i]);
+        bool ok = holds(l, &l->sc.expects[i], &c);
 
         l->failed |= !ok;
         tell(l, "\"event\":\"expect\",\"what\":\"%s\",\"holds\":%s}", l->sc.expects[i].text,

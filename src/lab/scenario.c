@@ -1,16 +1,45 @@
-/* Scenario text: one line, one thing; a table of words with their readers. */
+/* Scenario text: one line, one thing; tables of words, and where their values go. */
+#include "words.h"
+
 #include <base/clock.h>
 #include <lab/scenario.h>
 #include <stdio.h>
 
-#define WORDS_MAX 8u /* of a line */
-#define WORD_MAX  32u
+#define PEERS_MAX  1000u
+#define COUNTS_MAX 1000000u
+#define SLOT_MIN   SECONDS(1)
 
-struct line {
-    char words[WORDS_MAX][WORD_MAX];
-    size_t n;
-    const char *fault; /* what is wanted, once something was wrong */
+static const char *const villain_names[VILLAIN_KINDS] = {
+    [VILLAIN_CENSOR] = "censor",   [VILLAIN_GRAFT] = "graft",     [VILLAIN_IHAVE] = "ihave",
+    [VILLAIN_IWANT] = "iwant",     [VILLAIN_INVALID] = "invalid", [VILLAIN_SLOW] = "slow",
+    [VILLAIN_ECLIPSE] = "eclipse",
 };
+
+static const char *const topic_names[LAB_TOPICS] = {
+    [LAB_BLOCK] = "block",
+    [LAB_COLUMN] = "column",
+    [LAB_ATTESTATION] = "attestation",
+};
+
+const char *villain_name(enum villain_kind kind)
+{
+    return villain_names[kind];
+}
+
+const char *lab_topic_name(enum lab_topic t)
+{
+    return topic_names[t];
+}
+
+uint32_t scenario_villains(const struct scenario *sc)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < VILLAIN_KINDS; i++) {
+        n += sc->villains[i];
+    }
+    return n;
+}
 
 void scenario_default(struct scenario *sc)
 {
@@ -19,6 +48,8 @@ void scenario_default(struct scenario *sc)
         .boot = 1,
         .target_peers = 10,
         .learn_first = 1,
+        .subnets = 2,
+        .custody = 4,
         .slot_ns = SECONDS(4),
         .genesis_ns = SECONDS(16),
         .spread_ns = SECONDS(2),
@@ -27,165 +58,89 @@ void scenario_default(struct scenario *sc)
     sim_config_default(&sc->sim);
 }
 
-/* ---- words into values ---- */
+/* ---- lines of one value ---- */
 
-static bool wrong(struct line *l, const char *wanted)
-{
-    l->fault = wanted;
-    return false;
-}
+enum value_kind { COUNT, BIG, TIME, SHARE, FLAG };
 
-/* Digits, at most three after a point, and what follows: value in thousandths. */
-static bool number(const char *word, uint64_t *ret_thousandths, const char **ret_rest)
-{
-    uint64_t x = 0;
-    unsigned decimals = 0;
-    bool point = false, digits = false;
+#define AT(field) offsetof(struct scenario, field)
 
-    for (; (*word >= '0' && *word <= '9') || (*word == '.' && !point); word++) {
-        if (*word == '.') {
-            point = true;
-            continue;
-        }
-        if (x > UINT64_MAX / 20000 || decimals == 3) {
-            return false;
-        }
-        x = x * 10 + (uint64_t)(*word - '0');
-        decimals += point;
-        digits = true;
-    }
-    for (; decimals < 3; decimals++) {
-        x *= 10;
-    }
-    *ret_thousandths = x;
-    *ret_rest = word;
-    return digits;
-}
-
-struct unit {
-    const char *name;
-    uint64_t per_thousandth;
+static const struct value {
+    const char *word;
+    enum value_kind kind;
+    size_t at;
+    uint64_t min, max; /* TIME: no maximum; SHARE, FLAG: neither */
+} values[] = {
+    {"seed", BIG, AT(sim.seed), 0, UINT64_MAX / 1000},
+    {"nodes", COUNT, AT(nodes), 1, SCENARIO_NODES_MAX},
+    {"boot", COUNT, AT(boot), 1, SCENARIO_NODES_MAX},
+    {"peers", COUNT, AT(target_peers), 1, PEERS_MAX},
+    {"subnets", COUNT, AT(subnets), 0, 64},
+    {"custody", COUNT, AT(custody), 1, 128},
+    {"villain-groups", COUNT, AT(villain_groups), 1, SCENARIO_GROUPS_MAX},
+    {"silent", COUNT, AT(adversaries[ADVERSARY_SILENT]), 0, SCENARIO_NODES_MAX},
+    {"garbage", COUNT, AT(adversaries[ADVERSARY_GARBAGE]), 0, SCENARIO_NODES_MAX},
+    {"flood", COUNT, AT(adversaries[ADVERSARY_FLOOD]), 0, SCENARIO_NODES_MAX},
+    {"nat", SHARE, AT(nat_ppm), 0, 0},
+    {"loss", SHARE, AT(sim.loss_ppm), 0, 0},
+    {"slot", TIME, AT(slot_ns), SLOT_MIN, 0},
+    {"genesis", TIME, AT(genesis_ns), 0, 0},
+    {"spread", TIME, AT(spread_ns), 0, 0},
+    {"run", TIME, AT(run_ns), 0, 0},
+    {"jitter", TIME, AT(sim.jitter_ns), 0, 0},
+    {"bare", FLAG, AT(bare), 0, 0},
+    {"brief", FLAG, AT(brief), 0, 0},
 };
 
-static bool with_unit(const char *word, const struct unit *units, size_t n, uint64_t *ret)
+static bool read_number(struct line *l, size_t at, uint64_t min, uint64_t max, uint64_t *ret)
 {
-    const char *rest;
+    return (take_count(l, at, max, ret) && *ret >= min) || wrong(l, "a whole number in range");
+}
+
+static bool read_u32(struct line *l, size_t at, uint64_t min, uint64_t max, uint32_t *ret)
+{
     uint64_t x;
 
-    if (!number(word, &x, &rest)) {
+    if (!read_number(l, at, min, max, &x)) {
         return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(rest, units[i].name) == 0 && x <= UINT64_MAX / units[i].per_thousandth) {
-            *ret = x * units[i].per_thousandth;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool take_time(struct line *l, size_t at, uint64_t *ret)
-{
-    static const struct unit units[] = {
-        {"ms", 1000}, {"s", 1000000}, {"min", 60000000}, {"h", 3600000000}};
-
-    return (at < l->n && with_unit(l->words[at], units, ARRAY_LEN(units), ret)) ||
-           wrong(l, "a time: 20ms, 1.5s, 10min, 2h");
-}
-
-static bool take_ppm(struct line *l, size_t at, uint64_t *ret)
-{
-    static const struct unit units[] = {{"%", 10}};
-
-    return (at < l->n && with_unit(l->words[at], units, 1, ret) && *ret <= 1000000) ||
-           wrong(l, "a share: 0.5%");
-}
-
-static bool take_rate(struct line *l, size_t at, uint64_t *ret)
-{
-    static const struct unit units[] = {{"kbit", 1}, {"mbit", 1000}, {"gbit", 1000000}};
-
-    return (at < l->n && with_unit(l->words[at], units, ARRAY_LEN(units), ret) && *ret > 0) ||
-           wrong(l, "a rate: 500kbit, 50mbit, 1gbit");
-}
-
-static bool take_count(struct line *l, size_t at, uint64_t max, uint64_t *ret)
-{
-    const char *rest = "";
-    uint64_t x = 0;
-
-    if (at >= l->n || !number(l->words[at], &x, &rest) || *rest != 0 || x % 1000 != 0 ||
-        x / 1000 > max) {
-        return wrong(l, "a whole number in range");
-    }
-    *ret = x / 1000;
-    return true;
-}
-
-/* "7" or "7-12". */
-static bool take_range(struct line *l, size_t at, uint32_t *ret_first, uint32_t *ret_last)
-{
-    static const char wanted[] = "a node or nodes: 7, 7-12";
-    const char *rest = "";
-    uint64_t first = 0, last;
-
-    if (at >= l->n || !number(l->words[at], &first, &rest)) {
-        return wrong(l, wanted);
-    }
-    last = first;
-    if (*rest == '-' && !number(rest + 1, &last, &rest)) {
-        return wrong(l, wanted);
-    }
-    if (*rest != 0 || first % 1000 != 0 || last % 1000 != 0 || last < first ||
-        last / 1000 >= SIM_NODES_MAX) {
-        return wrong(l, wanted);
-    }
-    *ret_first = (uint32_t)(first / 1000);
-    *ret_last = (uint32_t)(last / 1000);
-    return true;
-}
-
-/* ---- lines ---- */
-
-typedef bool read_line(struct scenario *sc, struct line *l);
-
-static bool read_u32(struct line *l, uint64_t min, uint64_t max, uint32_t *ret)
-{
-    uint64_t x;
-
-    if (!take_count(l, 1, max, &x) || x < min) {
-        return wrong(l, "a whole number in range");
     }
     *ret = (uint32_t)x;
     return true;
 }
 
-static bool read_seed(struct scenario *sc, struct line *l)
+static bool read_value(struct scenario *sc, struct line *l, const struct value *v)
 {
-    return take_count(l, 1, UINT64_MAX / 1000, &sc->sim.seed);
+    void *to = (char *)sc + v->at;
+    uint64_t x = 0;
+    bool ok = true;
+
+    if (l->n != (v->kind == FLAG ? 1 : 2)) {
+        return wrong(l, "another number of words");
+    }
+    switch (v->kind) {
+    case COUNT:
+        ok = read_u32(l, 1, v->min, v->max, to);
+        break;
+    case BIG:
+        ok = read_number(l, 1, v->min, v->max, to);
+        break;
+    case TIME:
+        ok =
+            take_time(l, 1, to) && (*(uint64_t *)to >= v->min || wrong(l, "a time of at least 1s"));
+        break;
+    case SHARE:
+        ok = take_ppm(l, 1, &x);
+        *(uint32_t *)to = ok ? (uint32_t)x : *(uint32_t *)to;
+        break;
+    case FLAG:
+        *(bool *)to = true;
+        break;
+    }
+    return ok;
 }
 
-static bool read_nodes(struct scenario *sc, struct line *l)
-{
-    return read_u32(l, 1, SCENARIO_NODES_MAX, &sc->nodes);
-}
+/* ---- lines of their own shape ---- */
 
-static bool read_boot(struct scenario *sc, struct line *l)
-{
-    return read_u32(l, 1, SCENARIO_NODES_MAX, &sc->boot);
-}
-
-static bool read_peers(struct scenario *sc, struct line *l)
-{
-    return read_u32(l, 1, 1000, &sc->target_peers);
-}
-
-static bool read_bare(struct scenario *sc, struct line *l)
-{
-    (void)l;
-    sc->bare = true;
-    return true;
-}
+typedef bool read_line(struct scenario *sc, struct line *l);
 
 static bool read_producer(struct scenario *sc, struct line *l)
 {
@@ -197,51 +152,9 @@ static bool read_learn(struct scenario *sc, struct line *l)
     return take_range(l, 1, &sc->learn_first, &sc->learn_last);
 }
 
-static bool read_silent(struct scenario *sc, struct line *l)
+static bool read_target(struct scenario *sc, struct line *l)
 {
-    return read_u32(l, 0, SCENARIO_NODES_MAX, &sc->adversaries[ADVERSARY_SILENT]);
-}
-
-static bool read_garbage(struct scenario *sc, struct line *l)
-{
-    return read_u32(l, 0, SCENARIO_NODES_MAX, &sc->adversaries[ADVERSARY_GARBAGE]);
-}
-
-static bool read_flood(struct scenario *sc, struct line *l)
-{
-    return read_u32(l, 0, SCENARIO_NODES_MAX, &sc->adversaries[ADVERSARY_FLOOD]);
-}
-
-static bool read_nat(struct scenario *sc, struct line *l)
-{
-    uint64_t ppm;
-
-    if (!take_ppm(l, 1, &ppm)) {
-        return false;
-    }
-    sc->nat_ppm = (uint32_t)ppm;
-    return true;
-}
-
-static bool read_slot(struct scenario *sc, struct line *l)
-{
-    return take_time(l, 1, &sc->slot_ns) &&
-           (sc->slot_ns >= SECONDS(1) || wrong(l, "a time of at least 1s"));
-}
-
-static bool read_genesis(struct scenario *sc, struct line *l)
-{
-    return take_time(l, 1, &sc->genesis_ns);
-}
-
-static bool read_spread(struct scenario *sc, struct line *l)
-{
-    return take_time(l, 1, &sc->spread_ns);
-}
-
-static bool read_run(struct scenario *sc, struct line *l)
-{
-    return take_time(l, 1, &sc->run_ns);
+    return take_range(l, 1, &sc->target_first, &sc->target_last);
 }
 
 static bool read_latency(struct scenario *sc, struct line *l)
@@ -250,26 +163,59 @@ static bool read_latency(struct scenario *sc, struct line *l)
            (sc->sim.latency_min_ns <= sc->sim.latency_max_ns || wrong(l, "the lower one first"));
 }
 
-static bool read_jitter(struct scenario *sc, struct line *l)
-{
-    return take_time(l, 1, &sc->sim.jitter_ns);
-}
-
-static bool read_loss(struct scenario *sc, struct line *l)
-{
-    uint64_t ppm;
-
-    if (!take_ppm(l, 1, &ppm)) {
-        return false;
-    }
-    sc->sim.loss_ppm = (uint32_t)ppm;
-    return true;
-}
-
 static bool read_bandwidth(struct scenario *sc, struct line *l)
 {
     return take_rate(l, 1, &sc->sim.down_bps) && take_rate(l, 2, &sc->sim.up_bps);
 }
+
+static bool read_columns(struct scenario *sc, struct line *l)
+{
+    return read_u32(l, 1, 0, 128, &sc->columns) && read_u32(l, 2, 1, 9, &sc->blobs);
+}
+
+static bool read_attestations(struct scenario *sc, struct line *l)
+{
+    return read_u32(l, 1, 0, COUNTS_MAX, &sc->attestations) &&
+           read_u32(l, 2, 1, 64, &sc->attestation_subnets);
+}
+
+static bool read_villains(struct scenario *sc, struct line *l)
+{
+    for (size_t i = 0; i < VILLAIN_KINDS; i++) {
+        if (strcmp(l->words[1], villain_names[i]) == 0) {
+            return read_u32(l, 2, 0, SCENARIO_NODES_MAX, &sc->villains[i]);
+        }
+    }
+    return wrong(l, "censor, graft, ihave, iwant, invalid, slow or eclipse, and a number");
+}
+
+static bool read_class(struct scenario *sc, struct line *l)
+{
+    struct scenario_class *c = &sc->classes[sc->n_classes];
+
+    if (sc->n_classes == SCENARIO_CLASS_MAX) {
+        return wrong(l, "fewer classes");
+    }
+    *c = (struct scenario_class){0};
+    if (l->n < 3 || !take_range(l, 1, &c->first, &c->last)) {
+        return wrong(l, "class A-B and peers N, custody N, all-subnets or bandwidth DOWN UP");
+    }
+    sc->n_classes++;
+    if (l->n == 4 && strcmp(l->words[2], "peers") == 0) {
+        return read_u32(l, 3, 1, PEERS_MAX, &c->peers);
+    }
+    if (l->n == 4 && strcmp(l->words[2], "custody") == 0) {
+        return read_u32(l, 3, 1, 128, &c->custody);
+    }
+    if (l->n == 5 && strcmp(l->words[2], "bandwidth") == 0) {
+        return take_rate(l, 3, &c->down_bps) && take_rate(l, 4, &c->up_bps);
+    }
+    c->all_subnets = l->n == 3 && strcmp(l->words[2], "all-subnets") == 0;
+    return c->all_subnets ||
+           wrong(l, "class A-B and peers N, custody N, all-subnets or bandwidth DOWN UP");
+}
+
+/* ---- steps ---- */
 
 static bool step_range(struct line *l, struct scenario_step *st)
 {
@@ -314,6 +260,7 @@ static bool read_at(struct scenario *sc, struct line *l)
         {"start", STEP_START, 4, step_range},
         {"loss", STEP_LOSS, 4, step_ppm},
         {"latency", STEP_LATENCY, 5, step_times},
+        {"strike", STEP_STRIKE, 3, step_none},
         {"move", STEP_MOVE, 4, step_range},
         {"clock-ahead", STEP_AHEAD, 5, step_range_time},
         {"clock-back", STEP_BACK, 5, step_range_time},
@@ -338,20 +285,44 @@ static bool read_at(struct scenario *sc, struct line *l)
             return kinds[i].read(l, st);
         }
     }
-    return wrong(l, "partition, heal, kill, stop, start, loss, latency, move, clock-ahead or "
-                    "clock-back after the time");
+    return wrong(l, "partition, heal, kill, stop, start, loss, latency, move, clock-ahead, "
+                    "clock-back or strike after the time");
 }
+
+/* ---- expectations ---- */
 
 static bool expect_count(struct line *l, struct scenario_expect *ex)
 {
-    return take_count(l, 2, 1000000, &ex->value);
+    return take_count(l, 2, COUNTS_MAX, &ex->value);
 }
 
 static bool expect_share(struct line *l, struct scenario_expect *ex)
 {
+    return take_ppm(l, 2, &ex->value);
+}
+
+static bool expect_since(struct line *l, struct scenario_expect *ex)
+{
     return take_ppm(l, 2, &ex->value) &&
-           (strcmp(l->words[3], "within") == 0 || wrong(l, "SHARE within TIME")) &&
+           (strcmp(l->words[3], "since") == 0 || wrong(l, "SHARE since TIME")) &&
            take_time(l, 4, &ex->value2);
+}
+
+/* "99% within 4s" of blocks; "column 99% within 4s". */
+static bool expect_delivered(struct line *l, struct scenario_expect *ex)
+{
+    size_t at = 2;
+
+    for (size_t t = 0; l->n == 6 && t < LAB_TOPICS; t++) {
+        if (strcmp(l->words[2], topic_names[t]) == 0) {
+            ex->topic = (enum lab_topic)t;
+            at = 3;
+        }
+    }
+    if (l->n != at + 3 || strcmp(l->words[at + 1], "within") != 0) {
+        return wrong(l, "[block|column|attestation] SHARE within TIME");
+    }
+    return take_ppm(l, at, &ex->value) && take_time(l, at + 2, &ex->value2);
 }
 
 static bool expect_nothing(struct line *l, struct scenario_expect *ex)
@@ -361,19 +332,35 @@ static bool expect_nothing(struct line *l, struct scenario_expect *ex)
     return true;
 }
 
+static void expect_text(const struct line *l, struct scenario_expect *ex)
+{
+    size_t at = 0;
+
+    for (size_t w = 1; w < l->n; w++) {
+        at += (size_t)snprintf(ex->text + at, sizeof ex->text - at, "%s%s", w == 1 ? "" : " ",
+                               l->words[w]);
+        at = at < sizeof ex->text ? at : sizeof ex->text - 1;
+    }
+}
+
 static bool read_expect(struct scenario *sc, struct line *l)
 {
     static const struct {
         const char *word;
         enum expect_kind kind;
-        size_t words;
+        size_t words; /* 0: the reader looks itself */
         bool (*read)(struct line *l, struct scenario_expect *ex);
     } kinds[] = {
         {"peers", EXPECT_PEERS, 3, expect_count},
         {"found", EXPECT_FOUND, 3, expect_count},
         {"mesh", EXPECT_MESH, 3, expect_count},
         {"blocks", EXPECT_BLOCKS, 3, expect_count},
-        {"delivered", EXPECT_DELIVERED, 5, expect_share}, /* 99% within 4s */
+        {"covered", EXPECT_COVERED, 3, expect_count},
+        {"held", EXPECT_HELD, 5, expect_since},
+        {"delivered", EXPECT_DELIVERED, 0, expect_delivered},
+        {"villain-mesh", EXPECT_VILLAIN_MESH, 3, expect_share},
+        {"villain-peers", EXPECT_VILLAIN_PEERS, 3, expect_share},
+        {"target-peers", EXPECT_TARGET_PEERS, 3, expect_share},
         {"same-head", EXPECT_SAME_HEAD, 2, expect_nothing},
     };
     struct scenario_expect *ex = &sc->expects[sc->n_expects];
@@ -384,19 +371,16 @@ static bool read_expect(struct scenario *sc, struct line *l)
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (l->n > 1 && strcmp(l->words[1], kinds[i].word) == 0) {
             *ex = (struct scenario_expect){.kind = kinds[i].kind};
-            if (l->n != kinds[i].words) {
+            if (kinds[i].words != 0 && l->n != kinds[i].words) {
                 return wrong(l, "another number of words");
             }
-            for (size_t w = 1, at = 0; w < l->n; w++) {
-                at += (size_t)snprintf(ex->text + at, sizeof ex->text - at, "%s%s",
-                                       w == 1 ? "" : " ", l->words[w]);
-                at = at < sizeof ex->text ? at : sizeof ex->text - 1;
-            }
+            expect_text(l, ex);
             sc->n_expects++;
             return kinds[i].read(l, ex);
         }
     }
-    return wrong(l, "peers, found, mesh, blocks, delivered or same-head");
+    return wrong(l, "peers, found, mesh, blocks, covered, held, delivered, villain-mesh, "
+                    "villain-peers, target-peers or same-head");
 }
 
 static const struct {
@@ -404,45 +388,28 @@ static const struct {
     size_t words; /* 0: the reader looks itself */
     read_line *read;
 } lines[] = {
-    {"seed", 2, read_seed},       {"nodes", 2, read_nodes},         {"boot", 2, read_boot},
-    {"peers", 2, read_peers},     {"producer", 2, read_producer},   {"silent", 2, read_silent},
-    {"garbage", 2, read_garbage}, {"flood", 2, read_flood},         {"nat", 2, read_nat},
-    {"slot", 2, read_slot},       {"genesis", 2, read_genesis},     {"spread", 2, read_spread},
-    {"run", 2, read_run},         {"latency", 3, read_latency},     {"jitter", 2, read_jitter},
-    {"loss", 2, read_loss},       {"bandwidth", 3, read_bandwidth}, {"at", 0, read_at},
-    {"expect", 0, read_expect},   {"bare", 1, read_bare},           {"learn", 2, read_learn},
+    {"producer", 2, read_producer},
+    {"target", 2, read_target},
+    {"learn", 2, read_learn},
+    {"latency", 3, read_latency},
+    {"bandwidth", 3, read_bandwidth},
+    {"columns", 3, read_columns},
+    {"attestations", 3, read_attestations},
+    {"villains", 3, read_villains},
+    {"class", 0, read_class},
+    {"at", 0, read_at},
+    {"expect", 0, read_expect},
 };
 
 /* ---- text ---- */
 
-static bool split(struct line *l, struct view text)
-{
-    size_t i = 0;
-
-    *l = (struct line){.n = 0};
-    while (i < text.n && text.p[i] != '#') {
-        size_t n = 0;
-
-        if (text.p[i] == ' ' || text.p[i] == '\t' || text.p[i] == '\r') {
-            i++;
-            continue;
-        }
-        if (l->n == WORDS_MAX) {
-            return wrong(l, "fewer words");
-        }
-        for (; i < text.n && memchr(" \t\r#", text.p[i], 4) == NULL; i++) {
-            if (n + 1 == WORD_MAX || text.p[i] <= ' ' || text.p[i] >= 0x7f) {
-                return wrong(l, "shorter words of printable characters");
-            }
-            l->words[l->n][n++] = (char)text.p[i];
-        }
-        l->n++;
-    }
-    return true;
-}
-
 static bool apply(struct scenario *sc, struct line *l)
 {
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        if (strcmp(l->words[0], values[i].word) == 0) {
+            return read_value(sc, l, &values[i]);
+        }
+    }
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         if (strcmp(l->words[0], lines[i].word) == 0) {
             return (lines[i].words == 0 || lines[i].words == l->n ||
@@ -453,22 +420,10 @@ static bool apply(struct scenario *sc, struct line *l)
     return wrong(l, "a word that docs/internals/sim.md has");
 }
 
-/* What only the whole can tell. */
-static const char *whole(const struct scenario *sc)
+static const char *steps_fault(const struct scenario *sc, uint64_t all)
 {
-    uint64_t others = 0;
-
-    for (size_t i = 0; i < ADVERSARY_KINDS; i++) {
-        others += sc->adversaries[i];
-    }
-    if (sc->boot > sc->nodes || sc->producer_last >= sc->nodes) {
-        return "boot nodes and producers must be among the nodes";
-    }
-    if (sc->nodes + others > SIM_NODES_MAX) {
-        return "too many nodes and adversaries";
-    }
     for (size_t i = 0; i < sc->n_steps; i++) {
-        if (sc->steps[i].last >= sc->nodes + others) {
+        if (sc->steps[i].last >= all) {
             return "a step names a node that is not there";
         }
         if (sc->steps[i].at_ns > sc->run_ns) {
@@ -476,6 +431,34 @@ static const char *whole(const struct scenario *sc)
         }
     }
     return NULL;
+}
+
+/* What only the whole can tell. */
+static const char *whole(const struct scenario *sc)
+{
+    uint64_t all = sc->nodes;
+
+    for (size_t i = 0; i < VILLAIN_KINDS; i++) {
+        all += sc->villains[i];
+    }
+    for (size_t i = 0; i < ADVERSARY_KINDS; i++) {
+        all += sc->adversaries[i];
+    }
+    if (sc->boot > sc->nodes || sc->producer_last >= sc->nodes) {
+        return "boot nodes and producers must be among the nodes";
+    }
+    if (all > SIM_NODES_MAX) {
+        return "too many nodes and adversaries";
+    }
+    if (sc->target_last >= sc->nodes) {
+        return "targets must be among the nodes";
+    }
+    for (size_t i = 0; i < sc->n_classes; i++) {
+        if (sc->classes[i].last >= sc->nodes) {
+            return "a class names a node that is not there";
+        }
+    }
+    return steps_fault(sc, all);
 }
 
 bool scenario_parse(struct scenario *sc, struct view text, char fault[static SCENARIO_FAULT_MAX])
@@ -488,7 +471,7 @@ bool scenario_parse(struct scenario *sc, struct view text, char fault[static SCE
         size_t n = end == NULL ? text.n : (size_t)(end - text.p);
 
         number_of_line++;
-        if (!split(&l, view_of(text.p, n)) || (l.n != 0 && !apply(sc, &l))) {
+        if (!line_split(&l, view_of(text.p, n)) || (l.n != 0 && !apply(sc, &l))) {
             snprintf(fault, SCENARIO_FAULT_MAX, "line %zu: %s: wanted is %s", number_of_line,
                      l.n == 0 ? "text" : l.words[0], l.fault);
             return false;

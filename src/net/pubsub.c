@@ -388,3 +388,13 @@ conn_id pubsub_conn(const struct pubsub *p, uint32_t peer)
 {
     return peer < p->n_peers && p->peers[peer].engaged ? p->peers[peer].conn : 0;
 }
+
+void pubsub_send_raw(struct pubsub *p, struct blob *rpc)
+{
+    for (uint32_t i = 0; i < p->n_peers; i++) {
+        if (p->peers[i].used && p->peers[i].sending) {
+            IGNORE(host_write(p->host, p->peers[i].out, rpc, SEND_CONTROL),
+                   "a peer that does not take it misses nothing");
+        }
+    }
+}

@@ -97,6 +97,7 @@ static void show_peer(const struct node *n, const struct peer *p, struct node_pe
         .source = peer_source_name(p->source),
         .agent = p->agent,
         .why = p->why,
+        .gossip = g,
         .score = g == UINT32_MAX ? 0 : gossipsub_score(pubsub_engine(n->gossip.pubsub), g),
         .head_slot = p->has_status ? p->status.head_slot : 0,
         .since_ns = p->since_ns,

@@ -311,6 +311,16 @@ void sim_kill(struct sim *s, uint32_t node)
     }
 }
 
+void sim_turn(struct sim *s, uint32_t node)
+{
+    struct sim_node *n = s->nodes[node];
+
+    if (n->running && s->turn != n) {
+        end_turn(s);
+        s->turn = n;
+    }
+}
+
 bool sim_running(const struct sim *s, uint32_t node)
 {
     return s->nodes[node]->running;

@@ -419,6 +419,15 @@ enum gossip_version gossipsub_version(const struct gossipsub *g, uint32_t peer)
     return peer_at(g, peer) == NULL ? GOSSIP_FLOODSUB : g->peers[peer]->version;
 }
 
+bool gossipsub_topic_name(const struct gossipsub *g, uint32_t topic, struct view *ret)
+{
+    if (!gossipsub_joined(g, topic)) {
+        return false;
+    }
+    *ret = blob_view(g->topics[topic].name);
+    return true;
+}
+
 double gossipsub_score(const struct gossipsub *g, uint32_t peer)
 {
     return peer_at(g, peer) == NULL ? 0 : score_of(g, peer);

@@ -63,6 +63,47 @@ static void words_fill_the_scenario(void **state)
     assert_string_equal(sc.expects[0].text, "delivered 99.5% within 4s");
 }
 
+static void villains_traffic_and_classes_are_read(void **state)
+{
+    static const char text[] = "nodes 20\n"
+                               "bare\n"
+                               "brief\n"
+                               "villains censor 3\n"
+                               "villains eclipse 4\n"
+                               "villain-groups 2\n"
+                               "target 5-6\n"
+                               "columns 128 6\n"
+                               "attestations 500 8\n"
+                               "subnets 16\n"
+                               "class 0-3 all-subnets\n"
+                               "class 4 bandwidth 10mbit 2mbit\n"
+                               "at 10s strike\n"
+                               "at 20s kill 26\n"
+                               "expect delivered column 99% within 4s\n"
+                               "expect held 10% since 30s\n";
+    char fault[SCENARIO_FAULT_MAX] = "";
+    (void)state;
+
+    scenario_default(&sc);
+    if (!scenario_parse(&sc, view_str(text), fault)) {
+        fail_msg("%s", fault);
+    }
+    assert_true(sc.bare && sc.brief);
+    assert_int_equal(sc.villains[VILLAIN_CENSOR], 3);
+    assert_int_equal(scenario_villains(&sc), 7);
+    assert_int_equal(sc.villain_groups, 2);
+    assert_int_equal(sc.target_last, 6);
+    assert_int_equal(sc.columns, 128);
+    assert_int_equal(sc.blobs, 6);
+    assert_int_equal(sc.attestation_subnets, 8);
+    assert_int_equal(sc.n_classes, 2);
+    assert_true(sc.classes[0].all_subnets);
+    assert_int_equal(sc.classes[1].up_bps, 2000000);
+    assert_int_equal(sc.steps[0].kind, STEP_STRIKE);
+    assert_int_equal(sc.expects[0].topic, LAB_COLUMN);
+    assert_int_equal(sc.expects[1].value2, SECONDS(30));
+}
+
 static const struct {
     const char *text, *fault;
 } refusals[] = {
@@ -79,12 +120,27 @@ static const struct {
     {"latency 2s 1s", "line 1: latency: wanted is the lower one first"},
     {"slot 10ms", "line 1: slot: wanted is a time of at least 1s"},
     {"producer 5-3", "line 1: producer: wanted is a node or nodes: 7, 7-12"},
-    {"at 5s explode 3", "line 1: at: wanted is partition, heal, kill, stop, start, loss, latency, "
-                        "move, clock-ahead or "
-                        "clock-back after the time"},
+    {"at 5s explode 3",
+     "line 1: at: wanted is partition, heal, kill, stop, start, loss, latency, move, "
+     "clock-ahead, clock-back or strike after the time"},
     {"at 5s kill", "line 1: at: wanted is another number of words"},
-    {"expect joy", "line 1: expect: wanted is peers, found, mesh, blocks, delivered or same-head"},
-    {"expect delivered 9% in 4s", "line 1: expect: wanted is SHARE within TIME"},
+    {"expect joy",
+     "line 1: expect: wanted is peers, found, mesh, blocks, covered, held, delivered, "
+     "villain-mesh, villain-peers, target-peers or same-head"},
+    {"expect delivered 9% in 4s",
+     "line 1: expect: wanted is [block|column|attestation] SHARE within TIME"},
+    {"expect delivered rumour 9% within 4s",
+     "line 1: expect: wanted is [block|column|attestation] SHARE within TIME"},
+    {"expect held 10% after 4s", "line 1: expect: wanted is SHARE since TIME"},
+    {"villains bully 3", "line 1: villains: wanted is censor, graft, ihave, iwant, invalid, slow "
+                         "or eclipse, and a number"},
+    {"columns 129 1", "line 1: columns: wanted is a whole number in range"},
+    {"attestations 10 0", "line 1: attestations: wanted is a whole number in range"},
+    {"class 3 clever", "line 1: class: wanted is class A-B and peers N, custody N, all-subnets or "
+                       "bandwidth DOWN UP"},
+    {"class 16 all-subnets", "a class names a node that is not there"},
+    {"target 16", "targets must be among the nodes"},
+    {"bare 1", "line 1: bare: wanted is another number of words"},
     {"a b c d e f g h i", "line 1: a: wanted is fewer words"},
     {"no\x01printables", "line 1: text: wanted is shorter words of printable characters"},
     {"producer 16", "boot nodes and producers must be among the nodes"},
@@ -109,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_fill_the_scenario),
+        cmocka_unit_test(villains_traffic_and_classes_are_read),
         cmocka_unit_test(what_is_wrong_is_named),
     };
 
