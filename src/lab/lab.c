@@ -257,6 +257,7 @@ static void born(struct sim_maker *self, uint32_t number, struct port *port, str
     log_set_time(n->log, now.wall_ns);
     n->metrics = metrics_new();
     n->rng = rng;
+    n->tap.message = on_message;
     n->born_ns = now.mono_ns;
     n->node = make_node(l, n, port, rng, now);
     assert(n->node != NULL);
@@ -366,90 +367,6 @@ static void plan_steps(struct lab *l)
 
 /* ---- making ---- */
 
-static void open_store(struct lab_node *n)
-{
-    struct store_config in_memory = {.dir = NULL};
-    char fault[STORE_FAULT_MAX];
-    enum err e = store_open(&in_memory, &n->store, fault);
-
-    assert(e == E_OK);
-    (void)e;
-}
-
-static void make_whole(struct lab *l, uint32_t number, enum villain_kind villain, struct rng *keys)
-{
-    struct lab_node *n = &l->nodes[number];
-
-    n->lab = l;
-    n->number = number;
-    n->villain = villain;
-    n->tap.message = on_message;
-    ident_random(keys, &n->ident);
-    peer_id_from_secp(n->ident.public, &n->id);
-    *(uint32_t *)map_put(&l->by_id, &n->id, NULL) = number;
-    open_store(n);
-}
-
-static void add_honest(struct lab *l, struct rng *keys)
-{
-    for (uint32_t i = 0; i < l->sc.nodes; i++) {
-        struct sim_node_config cfg = {0};
-        uint64_t after_ns =
-            i < l->sc.boot ? 0 : MILLIS(1) + l->sc.spread_ns * (i + 1) / l->sc.nodes;
-
-        make_whole(l, i, VILLAIN_KINDS, keys);
-        cfg.no_inbound = i >= l->sc.boot && rng_below(keys, 1000000) < l->sc.nat_ppm;
-        for (size_t k = 0; k < l->sc.n_classes; k++) {
-            const struct scenario_class *c = &l->sc.classes[k];
-
-            if (i >= c->first && i <= c->last && c->down_bps != 0) {
-                cfg.down_bps = c->down_bps;
-                cfg.up_bps = c->up_bps;
-            }
-        }
-        sim_add(l->sim, &cfg, &l->maker, SIM_EPOCH_NS + after_ns);
-    }
-}
-
-/* Villains of one address group share a /24. */
-static struct addr villain_ip(const struct lab *l, uint32_t i)
-{
-    uint32_t group = i % l->sc.villain_groups, host = i / l->sc.villain_groups;
-    uint8_t ip[4] = {(uint8_t)(30 + (host >> 8)), (uint8_t)(group >> 8), (uint8_t)group,
-                     (uint8_t)host};
-
-    return addr_of(4, ip, 0);
-}
-
-static void add_villains(struct lab *l, struct rng *keys)
-{
-    uint32_t i = 0;
-
-    for (unsigned k = 0; k < VILLAIN_KINDS; k++) {
-        for (uint32_t j = 0; j < l->sc.villains[k]; j++, i++) {
-            struct sim_node_config cfg = {0};
-
-            make_whole(l, l->sc.nodes + i, (enum villain_kind)k, keys);
-            villain_node((enum villain_kind)k, &cfg);
-            if (l->sc.villain_groups != 0) {
-                cfg.ip = villain_ip(l, i);
-            }
-            sim_add(l->sim, &cfg, &l->maker,
-                    SIM_EPOCH_NS + MILLIS(1) + l->sc.spread_ns * (i + 1) / l->n_whole);
-        }
-    }
-}
-
-static void add_adversaries(struct lab *l)
-{
-    for (unsigned k = 0; k < ADVERSARY_KINDS; k++) {
-        l->adversaries[k] = adversary_new(l->sim, (enum adversary_kind)k, l->sc.nodes);
-        for (uint32_t i = 0; i < l->sc.adversaries[k]; i++) {
-            sim_add(l->sim, NULL, adversary_maker(l->adversaries[k]), SIM_EPOCH_NS);
-        }
-    }
-}
-
 static bool levels_are_good(const char *levels, char fault[static SCENARIO_FAULT_MAX])
 {
     struct log *probe = log_new(on_log, NULL, LOG_JSON, LOG_INFO);
@@ -471,7 +388,6 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
         return E_INVALID;
     }
     struct lab *l = mem_zalloc(sizeof *l);
-    struct rng_seeded keys;
 
     l->maker = (struct sim_maker){born, gone};
     l->sc = *sc;
@@ -492,10 +408,7 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
     result_init(l);
     spread_init(l);
     l->sim = sim_new(&l->sc.sim);
-    rng_seeded_init(&keys, sc->sim.seed ^ 0x6b657973);
-    add_honest(l, &keys.base);
-    add_villains(l, &keys.base);
-    add_adversaries(l);
+    population_add(l);
     plan_steps(l);
     villains_begin(l);
     traffic_begin(l);

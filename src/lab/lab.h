@@ -97,6 +97,9 @@ static inline bool is_honest(const struct lab_node *n)
 uint32_t lab_target_peers(const struct lab *l, uint32_t node); /* its class's, or all nodes' */
 uint32_t lab_block_topic(const struct lab *l, const struct gossipsub *g); /* UINT32_MAX: none */
 
+/* population.c */
+void population_add(struct lab *l);
+
 /* villain.c */
 void villain_configure(struct lab_node *n, struct node_config *cfg);
 void villain_node(enum villain_kind k, struct sim_node_config *cfg);
