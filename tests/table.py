@@ -70,6 +70,7 @@ INTEROP = [
         ["build/release", "peer/lodestar"], 8, 60),
     Row("interop/corpus", "interop", [PY, "tests/interop/corpus.py"], ["build/release", "peer/js"], 8, 60),
     Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
+    Row("interop/devnet-quic", "interop", [PY, "tests/interop/devnet.py", "--disable-tcp"], ["build/release"], 8, 60),
     Row("interop/forks", "interop", [PY, "tests/interop/forks.py"], ["build/release"], 5, 60),
     Row("interop/checkpoint", "interop", [PY, "tests/interop/checkpoint.py"], ["build/release"], 5, 60),
     Row("interop/kill9", "interop", [PY, "tests/interop/kill9.py"], ["build/release"], 5, 60),

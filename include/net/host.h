@@ -28,6 +28,7 @@
 #include <codec/multiaddr.h>
 #include <crypto/ident.h>
 #include <io/port.h>
+#include <proto/enr.h>
 #include <proto/identify.h>
 
 typedef uint64_t conn_id;   /* 0: none */
@@ -167,6 +168,10 @@ struct host_addr {
     enum host_transport transport;
 };
 
+/* A record's endpoints, as they are to be tried: QUIC before TCP, IPv6 before IPv4. Returns how
+ * many. Spec: consensus-specs phase0/p2p-interface.md "The discovery domain: discv5" */
+#define HOST_RECORD_ADDRS 4u
+size_t host_addrs_of_record(const struct enr *e, struct host_addr ret[static HOST_RECORD_ADDRS]);
 /* What a multiaddr without a name says; false: no transport of ours. */
 bool host_addr_of(const struct multiaddr_parts *parts, struct host_addr *ret);
 

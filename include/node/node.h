@@ -83,6 +83,7 @@ struct node_config {
     unsigned target_peers;
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
+    bool disable_tcp; /* QUIC only: no TCP dials */
     enum node_validation validation;
     enum node_validation fallback;           /* of external: any other */
     uint64_t verdict_wait_ns;                /* external: a program's time for a verdict */
@@ -130,7 +131,8 @@ struct node_peer {
     struct peer_id id;
     enum node_peer_state state;
     bool outbound;
-    struct addr addr;      /* family 0: unknown */
+    struct addr addr; /* family 0: unknown */
+    enum transport_kind transport;
     const struct enr *enr; /* NULL: unknown */
     const char *source;    /* "inbound", "discv5", "boot", "static" */
     const char *agent;     /* may be empty */

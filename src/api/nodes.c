@@ -69,7 +69,7 @@ static json_t *peer_json(const struct node_peer *p)
     struct multiaddr m;
 
     if (p->addr.family != 0) {
-        multiaddr_of(TRANSPORT_TCP, &p->addr, NULL, &m);
+        multiaddr_of(p->transport, &p->addr, NULL, &m);
         if (multiaddr_text(&m, at, sizeof at) != E_OK) {
             at[0] = '\0';
         }

@@ -50,7 +50,8 @@ static int usage(FILE *to, const struct session *s)
               "says of itself. A failure names the step.\n",
               to);
     }
-    fputs("\nPEER is a multiaddr with tcp or dnsaddr (names are resolved), an ENR, or IP:PORT.\n"
+    fputs("\nPEER is a multiaddr with tcp, quic-v1 or dnsaddr (names are resolved), an ENR, or "
+          "IP:PORT.\n"
           "--dns-server IP[:PORT] asks that server for names instead of the machine's.\n",
           to);
     return to == stderr ? 2 : 0;
@@ -258,6 +259,7 @@ static int run(struct session *s)
     char error[IO_ERROR_MAX];
 
     s->io_config.signals = true;
+    peer_arg_sockets(&s->peer, &s->io_config);
     s->io = io_new(&s->io_config, error);
     if (s->io == NULL) {
         fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, error);

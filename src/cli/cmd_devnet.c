@@ -38,6 +38,7 @@ struct node_view { /* what a child last said */
 struct devnet {
     char dir[512], network_dir[544], self[512];
     bool temporary;
+    const struct options *options;
     unsigned n, http_port, late_after;
     char enr[512]; /* of node 0; empty until it listens */
     struct node_view nodes[NODES_MAX];
@@ -108,6 +109,7 @@ static bool prepare(struct devnet *d, const struct options *o)
         fprintf(stderr, "beacon-p2pd: cannot find my own program file in /proc\n");
         return false;
     }
+    d->options = o;
     d->n = (unsigned)option_u64(o, OPT_NODES);
     d->late_after = (unsigned)option_u64(o, OPT_LATE);
     d->http_port = (unsigned)option_u64(o, OPT_HTTP_PORT);
@@ -125,6 +127,12 @@ static bool prepare(struct devnet *d, const struct options *o)
     }
     return make_network(d);
 }
+
+/* Flags of the devnet that are its nodes' too. */
+static const struct {
+    enum option id;
+    const char *flag;
+} passed_on[] = {{OPT_DISABLE_TCP, "--disable-tcp"}, {OPT_DISABLE_QUIC, "--disable-quic"}};
 
 static bool start_node(struct devnet *d, unsigned i)
 {
@@ -164,6 +172,11 @@ static bool start_node(struct devnet *d, unsigned i)
     } else {
         argv[n++] = "--boot-nodes";
         argv[n++] = d->enr;
+    }
+    for (size_t k = 0; k < ARRAY_LEN(passed_on); k++) {
+        if (option_bool(d->options, passed_on[k].id)) {
+            argv[n++] = passed_on[k].flag;
+        }
     }
     argv[n] = NULL;
     d->nodes[i].started = true;

@@ -79,7 +79,8 @@ static int usage(FILE *to, const struct session *s)
           "  --timeout SECONDS    for a chunk of the answer; default 15\n"
           "  --dns-server IP[:PORT]  ask that server for names\n"
           "\n"
-          "PEER is a multiaddr with tcp or dnsaddr (names are resolved), an ENR, or IP:PORT.\n",
+          "PEER is a multiaddr with tcp, quic-v1 or dnsaddr (names are resolved), an ENR, or "
+          "IP:PORT.\n",
           to);
     return to == stderr ? 2 : 0;
 }
@@ -346,6 +347,7 @@ static int run(struct session *s)
     char error[IO_ERROR_MAX];
 
     s->io_config.signals = true;
+    peer_arg_sockets(&s->peer, &s->io_config);
     s->io = io_new(&s->io_config, error);
     if (s->io == NULL) {
         fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, error);

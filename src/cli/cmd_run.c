@@ -116,6 +116,32 @@ static bool read_addrs(struct run *r, enum option id, uint16_t port, struct addr
     return true;
 }
 
+/* After the addresses: QUIC listens on those of TCP, which goes when it is not wanted. */
+static bool read_transports(struct run *r, uint16_t tcp)
+{
+    struct io_config *c = &r->io_config;
+    bool given = option_text(&r->o, OPT_QUIC_PORT) != NULL;
+    uint16_t quic =
+        given ? (uint16_t)option_u64(&r->o, OPT_QUIC_PORT) : (uint16_t)(tcp == 0 ? 0 : tcp + 1);
+
+    r->cfg.disable_tcp = option_bool(&r->o, OPT_DISABLE_TCP);
+    if (option_bool(&r->o, OPT_DISABLE_QUIC)) {
+        return !r->cfg.disable_tcp ||
+               fail(r, EXIT_USAGE, "--disable-tcp and --disable-quic: one transport is needed");
+    }
+    if (quic != 0 && quic == c->udp4.port && c->udp4.family + c->udp6.family != 0) {
+        return fail(r, EXIT_USAGE, "--quic-port %u is discv5's: each needs a UDP port of its own",
+                    (unsigned)quic);
+    }
+    c->quic4 = c->tcp4;
+    c->quic6 = c->tcp6;
+    c->quic4.port = c->quic6.port = quic;
+    if (r->cfg.disable_tcp) {
+        c->tcp4 = c->tcp6 = (struct addr){.family = 0};
+    }
+    return true;
+}
+
 static bool read_listen(struct run *r)
 {
     struct io_config *c = &r->io_config;
@@ -138,6 +164,9 @@ static bool read_listen(struct run *r)
         c->udp6 = c->tcp6;
         c->udp4.port = c->udp6.port = udp;
     }
+    if (!read_transports(r, tcp)) {
+        return false;
+    }
     c->signals = true;
     if (option_given(&r->o, OPT_TEST_WALL_TIME)) {
         struct timespec at;
@@ -149,21 +178,23 @@ static bool read_listen(struct run *r)
     return true;
 }
 
-/* An ENR's TCP endpoint as a multiaddr. */
+/* An ENR's endpoint as a multiaddr: TCP's, if it has one. */
 static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
 {
     struct peer_id id;
-    struct addr at;
+    struct host_addr to[HOST_RECORD_ADDRS];
+    size_t n = host_addrs_of_record(e, to);
 
     peer_id_from_secp(e->public, &id);
-    if (!enr_endpoint(e, 4, "tcp", &at) && !enr_endpoint(e, 6, "tcp", &at)) {
-        return false;
+    if (n != 0) { /* TCP's are behind QUIC's */
+        multiaddr_of(to[n - 1].transport == HOST_TCP ? TRANSPORT_TCP : TRANSPORT_QUIC,
+                     &to[n - 1].addr, &id, ret);
     }
-    multiaddr_of(TRANSPORT_TCP, &at, &id, ret);
-    return true;
+    return n != 0;
 }
 
-/* What can be dialled: an IP or a name, TCP, and the peer's id. A dnsaddr has the rest in DNS. */
+/* What can be dialled: an IP or a name, TCP or QUIC, and the peer's id. A dnsaddr has the rest in
+ * DNS. */
 static bool parse_dialable(const char *text, struct multiaddr *ret)
 {
     struct multiaddr_parts parts;
@@ -172,7 +203,9 @@ static bool parse_dialable(const char *text, struct multiaddr *ret)
         parts.relayed) {
         return false;
     }
-    return parts.name_family == 255 || (parts.transport == TRANSPORT_TCP && parts.has_peer);
+    return parts.name_family == 255 ||
+           ((parts.transport == TRANSPORT_TCP || parts.transport == TRANSPORT_QUIC) &&
+            parts.has_peer);
 }
 
 static bool read_boot_one(struct run *r, const char *text, bool built_in)
@@ -192,7 +225,7 @@ static bool read_boot_one(struct run *r, const char *text, bool built_in)
     }
     return built_in || fail(r, EXIT_USAGE,
                             "--boot-nodes %s: neither an ENR nor enrtree://KEY@DOMAIN nor a "
-                            "multiaddr with an IP or a name, /tcp and /p2p",
+                            "multiaddr with an IP or a name, /tcp or /udp/quic-v1, and /p2p",
                             text);
 }
 
@@ -228,11 +261,11 @@ static bool read_peers(struct run *r)
                       ? enr_multiaddr(&e, &r->static_peers[i])
                       : parse_dialable(named.values[i], &r->static_peers[i]);
         if (!ok) {
-            return fail(
-                r, EXIT_USAGE,
-                "--libp2p-addresses %s: neither an ENR with a TCP port nor a multiaddr with "
-                "an IP or a name, /tcp and /p2p",
-                named.values[i]);
+            return fail(r, EXIT_USAGE,
+                        "--libp2p-addresses %s: neither an ENR with a TCP or QUIC port nor a "
+                        "multiaddr with "
+                        "an IP or a name, /tcp or /udp/quic-v1, and /p2p",
+                        named.values[i]);
         }
     }
     r->trusted = mem_zalloc_array(trusted.n, sizeof *r->trusted);
@@ -523,10 +556,17 @@ static bool open_node(struct run *r)
     return r->api != NULL || fail(r, EXIT_FAILED, "%s", error);
 }
 
+static const char *first_text(const struct addr *ip4, const struct addr *ip6,
+                              char out[static ADDR_TEXT_MAX])
+{
+    return ip4->family != 0 ? addr_text(ip4, out) : ip6->family != 0 ? addr_text(ip6, out) : "off";
+}
+
 static void tell_listening(struct run *r)
 {
     const struct port *p = io_port(r->io);
-    char enr[ENR_TEXT_MAX], id[PEER_ID_TEXT_MAX], tcp[ADDR_TEXT_MAX], http[ADDR_TEXT_MAX] = "off";
+    char enr[ENR_TEXT_MAX], id[PEER_ID_TEXT_MAX], tcp[ADDR_TEXT_MAX];
+    char quic[ADDR_TEXT_MAX], http[ADDR_TEXT_MAX] = "off";
     char url[ADDR_TEXT_MAX + 8];
     struct addr at = r->http;
 
@@ -537,7 +577,8 @@ static void tell_listening(struct run *r)
     snprintf(url, sizeof url, "%s%s", r->api != NULL ? "http://" : "", http);
     LOG(r->log, LOG_INFO, "node", "listening", L_STR("network", r->network->name),
         L_STR("peer_id", peer_id_text(node_peer_id(r->node), id)),
-        L_STR("tcp", addr_text(p->tcp4.family != 0 ? &p->tcp4 : &p->tcp6, tcp)),
+        L_STR("tcp", first_text(&p->tcp4, &p->tcp6, tcp)),
+        L_STR("quic", first_text(&p->quic4, &p->quic6, quic)),
         L_U64("udp", p->udp4.family != 0 ? p->udp4.port : p->udp6.port), L_STR("http", url),
         L_STR("datadir", r->datadir), L_STR("enr", enr_text(node_record(r->node), enr)));
 }

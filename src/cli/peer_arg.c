@@ -5,13 +5,9 @@
 
 static void add_enr(struct peer_arg *a, const struct enr *e)
 {
-    static const uint8_t families[] = {6, 4};
-
     a->has_expected = true;
     peer_id_from_secp(e->public, &a->expected);
-    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        a->n_addrs += enr_endpoint(e, families[i], "tcp", &a->addrs[a->n_addrs].addr) ? 1 : 0;
-    }
+    a->n_addrs = host_addrs_of_record(e, a->addrs);
 }
 
 static const char *add_multiaddr(struct peer_arg *a)
@@ -21,14 +17,14 @@ static const char *add_multiaddr(struct peer_arg *a)
     if (multiaddr_parse(view_str(a->text), &m) != E_OK || multiaddr_split(&m, &a->to) != E_OK) {
         return "is not a multiaddr";
     }
-    if ((a->to.transport != TRANSPORT_TCP && a->to.name_family != 255) || a->to.relayed) {
-        return "is not a multiaddr with tcp that can be dialled";
+    if ((a->to.transport != TRANSPORT_TCP && a->to.transport != TRANSPORT_QUIC &&
+         a->to.name_family != 255) ||
+        a->to.relayed) {
+        return "is not a multiaddr with tcp or quic-v1 that can be dialled";
     }
     a->has_expected = a->to.has_peer;
     a->expected = a->to.peer;
-    if (a->to.addr.family != 0) {
-        a->addrs[a->n_addrs++].addr = a->to.addr;
-    }
+    a->n_addrs = host_addr_of(&a->to, &a->addrs[0]) ? 1 : 0;
     return NULL;
 }
 
@@ -45,13 +41,23 @@ const char *peer_arg_read(struct peer_arg *a, const char *text)
             return "is not a valid ENR";
         }
         add_enr(a, &e);
-        return a->n_addrs == 0 ? "is an ENR without a TCP port" : NULL;
+        return a->n_addrs == 0 ? "is an ENR without a TCP or QUIC port" : NULL;
     }
     if (addr_parse(text, &a->addrs[0].addr) != E_OK || a->addrs[0].addr.port == 0) {
         return "is neither a multiaddr nor an ENR nor IP:PORT";
     }
     a->n_addrs = 1;
     return NULL;
+}
+
+void peer_arg_sockets(const struct peer_arg *a, struct io_config *io)
+{
+    io->quic4.family = 4; /* any port: only to dial from */
+    for (size_t i = 0; i < a->n_addrs; i++) {
+        if (a->addrs[i].transport == HOST_QUIC && a->addrs[i].addr.family == 6) {
+            io->quic6.family = 6;
+        }
+    }
 }
 
 void peer_arg_done(struct peer_arg *a)
@@ -74,7 +80,9 @@ static void take_names(struct peer_arg *a, const struct names_event *ev)
     for (size_t i = 0; i < ev->n_found && a->n_addrs < HOST_ADDRS_MAX; i++) {
         const struct multiaddr_parts *f = &ev->found[i];
 
-        if (f->transport != TRANSPORT_TCP) {
+        struct host_addr at;
+
+        if (!host_addr_of(f, &at)) {
             continue;
         }
         if (a->n_addrs == 0 && f->has_peer) {
@@ -83,7 +91,7 @@ static void take_names(struct peer_arg *a, const struct names_event *ev)
         }
         if (f->has_peer == a->has_expected &&
             (!f->has_peer || peer_id_eq(&f->peer, &a->expected))) {
-            a->addrs[a->n_addrs++] = (struct host_addr){.addr = f->addr};
+            a->addrs[a->n_addrs++] = at;
         }
     }
 }
@@ -98,6 +106,6 @@ bool peer_arg_on_names(struct peer_arg *a, const struct port_event *ev,
     }
     take_names(a, &done);
     (void)snprintf(ret_why, NAMES_ERROR_MAX, "%s",
-                   done.error != E_OK ? done.text : "the name has no TCP address");
+                   done.error != E_OK ? done.text : "the name has no address to dial");
     return true;
 }

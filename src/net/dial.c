@@ -126,6 +126,24 @@ void dial_tick(struct conn *c)
     }
 }
 
+size_t host_addrs_of_record(const struct enr *e, struct host_addr ret[static HOST_RECORD_ADDRS])
+{
+    static const struct {
+        const char *key;
+        uint8_t family;
+        enum host_transport transport;
+    } order[HOST_RECORD_ADDRS] = {
+        {"quic", 6, HOST_QUIC}, {"quic", 4, HOST_QUIC}, {"tcp", 6, HOST_TCP}, {"tcp", 4, HOST_TCP}};
+
+    size_t n = 0;
+
+    for (size_t i = 0; i < HOST_RECORD_ADDRS; i++) {
+        ret[n].transport = order[i].transport;
+        n += enr_endpoint(e, order[i].family, order[i].key, &ret[n].addr) ? 1 : 0;
+    }
+    return n;
+}
+
 bool host_addr_of(const struct multiaddr_parts *parts, struct host_addr *ret)
 {
     if ((parts->transport != TRANSPORT_TCP && parts->transport != TRANSPORT_QUIC) ||

@@ -15,6 +15,13 @@
 #define SEARCH_ENOUGH     8u /* candidates for what is lacking: then dialling has its turn */
 #define META_RECORD       "enr"
 
+static void set_port(struct enr_draft *draft, const char *key, uint16_t port)
+{
+    if (port != 0) {
+        enr_draft_set_u64(draft, key, port);
+    }
+}
+
 /* The record's pairs for now. Returns true when they differ from the signed record's. */
 static bool draft_record(struct node *n, struct now now)
 {
@@ -39,12 +46,14 @@ static bool draft_record(struct node *n, struct now now)
     }
     if (own4.addr.family == 4) {
         enr_draft_set(&draft, "ip", view_of(own4.addr.ip, 4));
-        enr_draft_set_u64(&draft, "tcp", own4.tcp);
+        set_port(&draft, "tcp", own4.tcp);
+        set_port(&draft, "quic", own4.quic);
         enr_draft_set_u64(&draft, "udp", own4.addr.port);
     }
     if (own6.addr.family == 6) {
         enr_draft_set(&draft, "ip6", view_of(own6.addr.ip, 16));
-        enr_draft_set_u64(&draft, "tcp6", own6.tcp);
+        set_port(&draft, "tcp6", own6.tcp);
+        set_port(&draft, "quic6", own6.quic);
         enr_draft_set_u64(&draft, "udp6", own6.addr.port);
     }
     bool differs = draft.n != d->draft.n || memcmp(draft.pairs, d->draft.pairs, sizeof draft.pairs);
@@ -191,6 +200,7 @@ static void on_address(struct node *n, const struct discv5_event *ev, struct now
     }
     *voted = ev->from;
     discovery_refresh(n, now);
+    look_tell_addrs(n);
     if (own.addr.family != 0 && strcmp(own.by, "peers") != 0) {
         LOG(n->log, LOG_WARN, "discovery", "peers see us at another address than we advertise",
             L_STR("seen", addr_text(&ev->from, seen)),

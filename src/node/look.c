@@ -18,27 +18,38 @@ const struct network *node_network(const struct node *n)
     return n->cfg.network;
 }
 
-static bool add_addr(const struct node *n, struct addr a, uint16_t port, struct multiaddr *ret)
+/* Where we can be dialled, as far as is known: what is bound, where nothing is. */
+static size_t addrs(const struct node *n, const struct peer_id *id, struct multiaddr *ret,
+                    size_t max)
 {
-    if (a.family == 0 || port == 0) {
-        return false;
+    static const enum transport_kind kinds[] = {TRANSPORT_QUIC, TRANSPORT_TCP};
+
+    size_t count = 0;
+
+    for (size_t i = 0; i < 4 && count < max; i++) {
+        enum transport_kind kind = kinds[i / 2];
+        struct own_address own = own_address(n, i % 2 == 0 ? 4 : 6);
+        uint16_t port = kind == TRANSPORT_QUIC ? own.quic : own.tcp;
+        struct addr a = own.addr.family != 0 ? own.addr : own.bound;
+        bool dialable = a.family != 0 && port != 0 && (id != NULL || !addr_is_unspecified(&a));
+        a.port = port;
+        if (dialable) {
+            multiaddr_of(kind, &a, id, &ret[count++]);
+        }
     }
-    a.port = port;
-    multiaddr_of(TRANSPORT_TCP, &a, &n->id, ret);
-    return true;
+    return count;
 }
 
 size_t node_addrs(const struct node *n, struct multiaddr *ret, size_t max)
 {
-    struct own_address own4 = own_address(n, 4), own6 = own_address(n, 6);
-    size_t count = 0;
+    return addrs(n, &n->id, ret, max);
+}
 
-    /* Nothing better is known: what is bound. */
-    own4.addr = own4.addr.family != 0 ? own4.addr : n->port->tcp4;
-    own6.addr = own6.addr.family != 0 ? own6.addr : n->port->tcp6;
-    count += max > count && add_addr(n, own4.addr, own4.tcp, &ret[count]);
-    count += max > count && add_addr(n, own6.addr, own6.tcp, &ret[count]);
-    return count;
+void look_tell_addrs(struct node *n)
+{
+    struct multiaddr all[HOST_RECORD_ADDRS];
+
+    host_set_addrs(n->host, all, addrs(n, NULL, all, HOST_RECORD_ADDRS));
 }
 
 static void show_endpoint(const struct node *n, uint8_t family, struct node_endpoint *ret)
@@ -93,6 +104,7 @@ static void show_peer(const struct node *n, const struct peer *p, struct node_pe
         .state = p->goodbye_sent ? PEER_DISCONNECTING : p->state,
         .outbound = p->outbound,
         .addr = p->addr,
+        .transport = p->transport,
         .enr = p->enr,
         .source = peer_source_name(p->source),
         .agent = p->agent,

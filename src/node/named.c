@@ -11,23 +11,22 @@
 static bool take_peer(struct node *n, const struct multiaddr_parts *found, size_t n_found,
                       size_t first, enum peer_source source, struct now now)
 {
-    struct host_addr addrs[HOST_ADDRS_MAX] = {{.transport = HOST_TCP}};
+    struct host_addr addrs[HOST_ADDRS_MAX], at;
     size_t n_addrs = 0;
 
     for (size_t i = 0; i < n_found; i++) {
         const struct multiaddr_parts *f = &found[i];
         /* What the user wrote is dialled; what a server of names said has to be in the open. */
-        bool may = source == SOURCE_STATIC || peers_may_dial(n, &f->addr);
+        bool may = host_addr_of(f, &at) && (source == SOURCE_STATIC || peers_may_dial(n, &at));
 
-        if (f->transport != TRANSPORT_TCP || f->relayed || !f->has_peer ||
-            !peer_id_eq(&f->peer, &found[first].peer) || !may) {
+        if (!may || !f->has_peer || !peer_id_eq(&f->peer, &found[first].peer)) {
             continue;
         }
         if (i < first) {
             return false; /* done with the first of them */
         }
         if (n_addrs < HOST_ADDRS_MAX) {
-            addrs[n_addrs++].addr = f->addr;
+            addrs[n_addrs++] = at;
         }
     }
     return n_addrs != 0 && peers_add_named(n, &found[first].peer, addrs, n_addrs, source, now);
@@ -36,6 +35,7 @@ static bool take_peer(struct node *n, const struct multiaddr_parts *found, size_
 static void add(struct node *n, const struct multiaddr *a, enum peer_source source, struct now now)
 {
     struct named_peer *p = &n->named.all[n->named.n];
+    struct host_addr at;
 
     *p = (struct named_peer){.source = source, .at_ns = now.mono_ns, .wait_ns = RETRY_FIRST_NS};
     if (multiaddr_split(a, &p->of) != E_OK) {
@@ -43,9 +43,7 @@ static void add(struct node *n, const struct multiaddr *a, enum peer_source sour
     }
     if (p->of.name[0] != '\0') {
         n->named.n++;
-    } else if (p->of.has_peer) {
-        const struct host_addr at = {.addr = p->of.addr};
-
+    } else if (p->of.has_peer && host_addr_of(&p->of, &at)) {
         peers_add_named(n, &p->of.peer, &at, 1, source, now);
     }
 }

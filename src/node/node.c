@@ -90,6 +90,7 @@ static void make_host(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.conns_per_ip_max = cfg.conns_max;
     }
+    cfg.tcp = !n->cfg.disable_tcp;
     cfg.bare = n->cfg.bare;
     cfg.allow = n->cfg.allow;
     cfg.n_allow = n->cfg.n_allow;
@@ -403,6 +404,7 @@ static void start(struct node *n, struct now now)
     on_slot(n, now);
     peers_tick(n, now);
     discovery_tick(n, now);
+    look_tell_addrs(n);
 }
 
 static void stop(struct node *n, struct now now)
@@ -456,7 +458,11 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
         on_names(n, ev, now);
         break;
     case PORT_DATAGRAM:
-        discovery_on_datagram(n, ev, now);
+        if (ev->socket == PORT_QUIC) {
+            host_on_port(n->host, ev, now);
+        } else {
+            discovery_on_datagram(n, ev, now);
+        }
         break;
     case PORT_TICK:
         tick(n, now);

@@ -85,9 +85,11 @@ struct peer {
     enum peer_source source;
     conn_id conn; /* 0 unless connecting or connected */
     bool outbound, trusted, is_static, has_status, has_metadata, goodbye_sent;
-    struct addr addr;
-    struct host_addr named[HOST_ADDRS_MAX]; /* of a peer that the user named: raced */
-    size_t n_named;
+    struct addr addr; /* where it is or was connected, or the first of `to` */
+    enum transport_kind transport;
+    struct host_addr to[HOST_ADDRS_MAX]; /* where to dial it, all of them raced */
+    size_t n_to;
+    bool named;      /* by the user, and so is `to` */
     struct enr *enr; /* owned, or NULL */
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
     unsigned failures;      /* dials in a row, or sync answers of no use */
@@ -118,9 +120,10 @@ struct peers {
 };
 
 struct own_address {
-    struct addr addr; /* with the UDP port; family 0: none is known */
-    uint16_t tcp;
-    const char *by; /* "flag", "name", "router", "peers"; NULL: none */
+    struct addr addr;   /* with the UDP port; family 0: none is known */
+    uint16_t tcp, quic; /* 0: not there */
+    struct addr bound;  /* what we listen on in that family; family 0: nothing */
+    const char *by;     /* "flag", "name", "router", "peers"; NULL: none */
 };
 
 struct own { /* the name of --enr-address */
@@ -343,7 +346,7 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
 /* All addresses, 1 to HOST_ADDRS_MAX, of a peer that the user named. False: it is us. */
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
                      size_t n_addrs, enum peer_source source, struct now now);
-bool peers_may_dial(const struct node *n, const struct addr *a); /* unless the user named it */
+bool peers_may_dial(const struct node *n, const struct host_addr *a); /* unless the user named it */
 void peers_on_host(struct node *n, const struct host_event *ev, struct now now);
 void peers_tick(struct node *n, struct now now);
 uint64_t peers_deadline(const struct node *n);
@@ -385,6 +388,10 @@ bool lists_on_port(struct node *n, const struct port_event *ev,
                    struct now now); /* false: not its */
 void lists_tick(struct node *n, struct now now);
 uint64_t lists_deadline(const struct node *n);
+
+/* look.c */
+void look_tell_addrs(
+    struct node *n); /* where we listen, to identify: after they may have changed */
 
 /* discovery.c */
 CHECKED enum err discovery_init(struct node *n, struct now now);

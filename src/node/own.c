@@ -14,8 +14,12 @@ struct own_address own_address(const struct node *n, uint8_t family)
     const struct addr *flag = family == 4 ? &n->cfg.advertised4 : &n->cfg.advertised6;
     const struct addr *name = family == 4 ? &n->own.named4 : &n->own.named6;
     const struct addr *voted = family == 4 ? &n->discovery.voted4 : &n->discovery.voted6;
-    struct own_address ret = {.tcp = family == 4 ? n->port->tcp4.port : n->port->tcp6.port};
-    uint16_t udp = family == 4 ? n->port->udp4.port : n->port->udp6.port;
+    const struct port *p = n->port;
+    const struct addr *tcp = family == 4 ? &p->tcp4 : &p->tcp6;
+    const struct addr *quic = family == 4 ? &p->quic4 : &p->quic6;
+    struct own_address ret = {
+        .tcp = tcp->port, .quic = quic->port, .bound = tcp->family != 0 ? *tcp : *quic};
+    uint16_t udp = family == 4 ? p->udp4.port : p->udp6.port;
 
     if (flag->family != 0) {
         ret.addr = *flag;
@@ -26,6 +30,7 @@ struct own_address own_address(const struct node *n, uint8_t family)
     } else if (family == 4 && n->router.address.family != 0) {
         ret.addr = n->router.address;
         ret.tcp = n->router.tcp;
+        ret.quic = 0; /* the router was not asked for it */
         ret.by = "router";
     } else if (voted->family != 0) {
         ret.addr = *voted;

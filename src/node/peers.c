@@ -128,11 +128,38 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
 
 /* ---- candidates ---- */
 
-bool peers_may_dial(const struct node *n, const struct addr *a)
+bool peers_may_dial(const struct node *n, const struct host_addr *a)
 {
-    return a->family != 0 && a->port != 0 && !addr_is_unspecified(a) &&
-           (n->cfg.private_discovery || addr_is_public(a)) &&
-           (a->family == 4 ? n->port->tcp4.family != 0 : n->port->tcp6.family != 0);
+    const struct port *p = n->port;
+    bool quic = a->transport == HOST_QUIC, ip4 = a->addr.family == 4;
+    const struct addr *socket = ip4 ? (quic ? &p->quic4 : &p->tcp4) : (quic ? &p->quic6 : &p->tcp6);
+
+    return a->addr.family != 0 && a->addr.port != 0 && !addr_is_unspecified(&a->addr) &&
+           (n->cfg.private_discovery || addr_is_public(&a->addr)) && socket->family != 0;
+}
+
+/* Where a record's node can be dialled by us. */
+static size_t addrs_of(const struct node *n, const struct enr *e,
+                       struct host_addr ret[static HOST_RECORD_ADDRS])
+{
+    size_t all = host_addrs_of_record(e, ret), kept = 0;
+
+    for (size_t i = 0; i < all; i++) {
+        if (peers_may_dial(n, &ret[i])) {
+            ret[kept++] = ret[i];
+        }
+    }
+    return kept;
+}
+
+static void set_addrs(struct peer *p, const struct host_addr *to, size_t n)
+{
+    memcpy(p->to, to, n * sizeof *to);
+    p->n_to = n;
+    if (p->state == PEER_DISCONNECTED) {
+        p->addr = to[0].addr;
+        p->transport = to[0].transport == HOST_QUIC ? TRANSPORT_QUIC : TRANSPORT_TCP;
+    }
 }
 
 bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now)
@@ -149,15 +176,15 @@ bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now
 struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source source,
                          struct now now)
 {
-    struct addr at;
+    struct host_addr to[HOST_RECORD_ADDRS];
+    size_t n_to = addrs_of(n, e, to);
     struct peer_id id;
 
     if (!peers_of_our_fork(n, e, now)) {
         watch_end(n, END_WRONG_FORK);
         return NULL;
     }
-    if (!(enr_endpoint(e, 4, "tcp", &at) && peers_may_dial(n, &at)) &&
-        !(enr_endpoint(e, 6, "tcp", &at) && peers_may_dial(n, &at))) {
+    if (n_to == 0) {
         return NULL;
     }
     peer_id_from_secp(e->public, &id);
@@ -170,7 +197,9 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
     }
     if (p->enr->n == 0 || e->seq > p->enr->seq) {
         *p->enr = *e;
-        p->addr = p->state == PEER_DISCONNECTED ? at : p->addr;
+        if (!p->named) {
+            set_addrs(p, to, n_to);
+        }
         p->changed = true;
         if (!p->has_metadata) { /* which is newer than any record */
             subnets_of_record(n, e, &p->serves);
@@ -188,13 +217,12 @@ bool peers_add_named(struct node *n, const struct peer_id *id, const struct host
     if (p == NULL) {
         return false;
     }
-    if (p->n_named != n_addrs || memcmp(p->named, addrs, n_addrs * sizeof *addrs) != 0) {
-        memcpy(p->named, addrs, n_addrs * sizeof *addrs);
-        p->n_named = n_addrs;
+    if (!p->named || p->n_to != n_addrs || memcmp(p->to, addrs, n_addrs * sizeof *addrs) != 0) {
+        p->named = true;
+        set_addrs(p, addrs, n_addrs);
         p->retry_ns = now.mono_ns;
         n->peers.tick_ns = 0;
     }
-    p->addr = p->state == PEER_DISCONNECTED ? addrs[0].addr : p->addr;
     p->is_static |= source == SOURCE_STATIC;
     return true;
 }
@@ -211,10 +239,7 @@ static uint64_t retry_after(const struct peer *p)
 
 static void dial(struct node *n, struct peer *p, struct now now)
 {
-    const struct host_addr found = {.addr = p->addr};
-    bool named = p->n_named != 0;
-    enum err e = host_dial_any(n->host, named ? p->named : &found, named ? p->n_named : 1, &p->id,
-                               now, &p->conn);
+    enum err e = host_dial_any(n->host, p->to, p->n_to, &p->id, now, &p->conn);
 
     if (e == E_OK) {
         struct peer **slot = map_put(&n->peers.by_conn, &p->conn, NULL);
@@ -250,7 +275,7 @@ void peers_forgive(struct node *n, struct now now)
 
 static bool wants_dial(const struct node *n, const struct peer *p, struct now now)
 {
-    return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->addr.family != 0 &&
+    return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->n_to != 0 &&
            p->source != SOURCE_INBOUND &&
            (p->is_static || n->peers.n_connected + n->peers.n_connecting < n->cfg.target_peers);
 }
@@ -342,6 +367,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->outbound = ev->outbound;
     if (p->addr.family == 0 || p->outbound) {
         p->addr = ev->addr;
+        p->transport = ev->transport;
     }
     p->failures = 0;
     p->successes++;

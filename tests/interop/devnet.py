@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Shown by, 1: the embedded default. `beacon-p2pd devnet` makes a network of 8 nodes; each finds at least 5 peers by discv5, all
-have the same head, one joins late and fetches what it missed, and Ctrl-C stops all of it without a trace."""
+have the same head, one joins late and fetches what it missed, and Ctrl-C stops all of it without a trace. With
+--disable-tcp the same over QUIC alone."""
 
 import os
 import re
+import sys
 import time
 
 from harness.devnet import SECONDS_PER_SLOT, Devnet
@@ -41,7 +43,9 @@ def walk_to_genesis(net, i):
 
 def run():
     begin = time.monotonic()
-    net = Devnet(NODES, scratch("devnet"), ["--late-after", LATE_AFTER])
+    quic_only = "--disable-tcp" in sys.argv
+    flags = ["--disable-tcp"] if quic_only else []
+    net = Devnet(NODES, scratch("devnet-quic" if quic_only else "devnet"), ["--late-after", LATE_AFTER, *flags])
     early, all_of_them = range(NODES - 1), range(NODES)
 
     until(lambda: all(net.identity(i) for i in early), 30, "seven nodes answer")
@@ -68,6 +72,14 @@ def run():
     check(
         min(found) >= PEERS_BY_DISCV5,
         f"peers found by discv5, by node: {found}; wanted {PEERS_BY_DISCV5} of each",
+    )
+
+    # QUIC is preferred where both are there.
+    wires = {p["last_seen_p2p_address"] for i in all_of_them for p in net.peers(i)}
+    over_quic = [w for w in wires if w.endswith("/quic-v1")]
+    check(
+        len(over_quic) == len(wires) if quic_only else 2 * len(over_quic) > len(wires),
+        f"connections: {sorted(wires)}",
     )
 
     walked = walk_to_genesis(net, NODES - 1)
