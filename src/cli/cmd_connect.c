@@ -66,8 +66,12 @@ static void print_step(const char *name, uint64_t from_ns, uint64_t at_ns, const
     }
 }
 
-static void print_steps(const struct host_steps *t, const char *muxer)
+static void print_steps(const struct host_steps *t, enum transport_kind by, const char *muxer)
 {
+    if (by == TRANSPORT_QUIC) { /* its handshake is all of them in one */
+        print_step("quic", t->begun_ns, t->up_ns, "the peer is who it is");
+        return;
+    }
     print_step("tcp", t->begun_ns, t->tcp_ns, "connected");
     print_step("security", t->begun_ns, t->security_ns, "/noise");
     print_step("handshake", t->begun_ns, t->noise_ns, "the peer is who it is");
@@ -83,7 +87,7 @@ static void print_connected(struct session *s, const struct host_event *ev)
     printf("%-12s %s\n%-12s %s\n", "peer", peer_id_text(&ev->peer, id), "address",
            addr_text(&ev->addr, addr));
     if (!s->ping) {
-        print_steps(&ev->steps, info.muxer);
+        print_steps(&ev->steps, ev->transport, info.muxer);
     }
 }
 
@@ -191,7 +195,7 @@ static void on_host(struct session *s, const struct host_event *ev, struct now n
         print_connected(s, ev);
         break;
     case HOST_DIAL_FAILED:
-        print_steps(&ev->steps, "");
+        print_steps(&ev->steps, ev->transport, "");
         fprintf(stderr, "beacon-p2pd %s: %s (%s)\n", s->command, ev->text,
                 err_table[ev->error].name);
         finish(s, 1);

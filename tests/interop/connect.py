@@ -17,15 +17,15 @@ def call(code, *arguments):
 
 
 def steps(text):
-    found = {name: float(ms) for name, ms in re.findall(r"^(tcp|security|handshake|muxer) +([\d.]+) ms", text, re.M)}
-    return [found.get(name) for name in ("tcp", "security", "handshake", "muxer")]
+    found = {name: float(ms) for name, ms in re.findall(r"^(tcp|security|handshake|muxer|quic) +([\d.]+) ms", text, re.M)}
+    return [found["quic"]] if "quic" in found else [found.get(n) for n in ("tcp", "security", "handshake", "muxer")]
 
 
 def meets(daemon, peer):
     out, _ = call(0, "connect", peer)
     times = steps(out)
     check(None not in times and times == sorted(times), f"steps of {peer}: {times}")
-    check(daemon.peer_id in out and "/yamux/1.0.0" in out, f"{peer}: {out}")
+    check(daemon.peer_id in out and ("/yamux/1.0.0" in out or len(times) == 1), f"{peer}: {out}")
     check("beacon-p2pd" in out and "/meshsub/1.2.0" in out and "/eth2/beacon_chain/req/status/2/ssz_snappy" in out, out)
 
 
@@ -36,6 +36,10 @@ def run():
     meets(daemon, daemon.multiaddr.replace("/ip4/127.0.0.1", "/dns4/localhost"))
     meets(daemon, daemon.enr)
     meets(daemon, f"127.0.0.1:{daemon.port}")
+    quic, _ = call(0, "connect", daemon.enr)
+    check(re.search(r"^quic +[\d.]+ ms", quic, re.M), f"a record with both is dialled by QUIC first: {quic}")
+    listening = re.search(r"^signed +(/ip4/127.0.0.1/udp/\d+/quic-v1)", quic, re.M).group(1)
+    meets(daemon, f"{listening}/p2p/{daemon.peer_id}")
 
     out, _ = call(0, "ping", "--count", 3, daemon.multiaddr)
     check(len(re.findall(r"^[123] +[\d.]+ ms", out, re.M)) == 3 and re.search(r"^mean +[\d.]+ ms", out, re.M), out)
@@ -44,9 +48,11 @@ def run():
     out, why = call(1, "connect", daemon.multiaddr.replace(daemon.peer_id, other))
     check("E_NOISE_PEER" in why and "noise handshake" in why, why)
     check(None not in steps(out)[:2] and steps(out)[3] is None, f"steps up to the one that failed: {out}")
+    _, why = call(1, "connect", f"{listening}/p2p/{other}")
+    check("E_TLS_PEER" in why or "another peer id" in why, why)
     _, why = call(1, "ping", f"127.0.0.1:{free_port()}")
     check("E_DIAL" in why and "refused" in why, why)
-    for bad in ("nonsense", "/ip4/127.0.0.1/udp/9/quic-v1", "enr:-abc", "127.0.0.1"):
+    for bad in ("nonsense", "/ip4/127.0.0.1/udp/9", "enr:-abc", "127.0.0.1"):
         _, why = call(2, "connect", bad)
         check(bad in why and len(why.splitlines()) == 1, why)
     call(2, "connect")

@@ -1,0 +1,46 @@
+/* The main job while it runs: what its options said, what is open. Private to cmd_run.c and
+ * run_options.c. */
+#ifndef CLI_RUN_H
+#define CLI_RUN_H
+
+#include "options.h"
+
+#include <api/control.h>
+#include <api/http.h>
+#include <io/io.h>
+#include <node/node.h>
+
+#define RUN_PATH_BYTES 512u
+#define EXIT_FAILED    1
+#define EXIT_USAGE     2
+
+struct run {
+    struct options o;
+    int code; /* what to exit with when a step fails */
+    char datadir[RUN_PATH_BYTES];
+    struct network *network;
+    struct log *log;
+    struct metrics *metrics;
+    struct ident ident;
+    struct store *store;
+    struct io_config io_config;
+    struct addr http;
+    struct io *io;
+    struct node *node;
+    struct api *api;
+    struct control_socket *control;
+    struct node_config cfg;
+    struct node_checkpoint checkpoint;
+    struct enr *boot;
+    struct enrtree_url *lists;
+    struct multiaddr *boot_addrs, *static_peers;
+    struct peer_id *trusted;
+    struct addr_range *allow, *deny;
+};
+
+/* Says it on stderr and sets the exit code; false. */
+PRINTF_LIKE(3, 4) bool run_fail(struct run *r, int code, const char *format, ...);
+/* Options into values, each checked; nothing is opened. False: run_fail() has said why. */
+bool run_read_options(struct run *r);
+
+#endif

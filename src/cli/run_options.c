@@ -1,0 +1,372 @@
+/* Options of the main job into values: all are checked before anything is opened. */
+#define _GNU_SOURCE
+#include "chain_options.h"
+#include "own_address.h"
+#include "run.h"
+#include "validation_options.h"
+
+#include <base/mem.h>
+#include <errno.h>
+#include <eth/chain_maker.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef P2PD_VERSION
+#define P2PD_VERSION "0"
+#endif
+
+bool run_fail(struct run *r, int code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("beacon-p2pd: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    r->code = code;
+    return false;
+}
+
+static bool read_network(struct run *r)
+{
+    const char *dir = option_text(&r->o, OPT_TESTNET_DIR);
+    char fault[NETWORK_FAULT_MAX];
+
+    if (dir != NULL && option_given(&r->o, OPT_NETWORK)) {
+        return run_fail(r, EXIT_USAGE, "--network and --testnet-dir exclude each other");
+    }
+    if (dir != NULL && access(dir, R_OK | X_OK) != 0) {
+        return run_fail(r, EXIT_FAILED, "directory %s: %s; give another --testnet-dir", dir,
+                        strerror(errno));
+    }
+    enum err e = dir != NULL ? network_load_dir(dir, &r->network, fault)
+                             : network_builtin(option_text(&r->o, OPT_NETWORK), &r->network, fault);
+    if (e != E_OK) {
+        return run_fail(r, e == E_IO ? EXIT_FAILED : EXIT_USAGE, "%s", fault);
+    }
+    r->cfg.network = r->network;
+    return true;
+}
+
+/* One address a family; `port` is put on each. */
+static bool read_addrs(struct run *r, enum option id, uint16_t port, struct addr *ret4,
+                       struct addr *ret6)
+{
+    struct option_list l = option_list(&r->o, id);
+    const char *fallback = option_text(&r->o, id);
+    size_t n = l.n != 0 ? l.n : fallback != NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *text = l.n != 0 ? l.values[i] : fallback;
+        struct addr a;
+
+        if (addr_parse(text, &a) != E_OK || a.port != 0) {
+            return run_fail(r, EXIT_USAGE,
+                            "--%s %s: an IPv4 or IPv6 address without port is wanted",
+                            option_name(id), text);
+        }
+        struct addr *ret = a.family == 4 ? ret4 : ret6;
+        if (ret->family != 0) {
+            return run_fail(r, EXIT_USAGE, "--%s %s: one address of each family at most",
+                            option_name(id), text);
+        }
+        *ret = a;
+        ret->port = port;
+    }
+    return true;
+}
+
+/* After the addresses: QUIC listens on those of TCP, which goes when it is not wanted. */
+static bool read_transports(struct run *r, uint16_t tcp)
+{
+    struct io_config *c = &r->io_config;
+    bool given = option_text(&r->o, OPT_QUIC_PORT) != NULL;
+    uint16_t quic =
+        given ? (uint16_t)option_u64(&r->o, OPT_QUIC_PORT) : (uint16_t)(tcp == 0 ? 0 : tcp + 1);
+
+    r->cfg.disable_tcp = option_bool(&r->o, OPT_DISABLE_TCP);
+    if (option_bool(&r->o, OPT_DISABLE_QUIC)) {
+        return !r->cfg.disable_tcp ||
+               run_fail(r, EXIT_USAGE, "--disable-tcp and --disable-quic: one transport is needed");
+    }
+    if (quic != 0 && quic == c->udp4.port && c->udp4.family + c->udp6.family != 0) {
+        return run_fail(r, EXIT_USAGE,
+                        "--quic-port %u is discv5's: each needs a UDP port of its own",
+                        (unsigned)quic);
+    }
+    c->quic4 = c->tcp4;
+    c->quic6 = c->tcp6;
+    c->quic4.port = c->quic6.port = quic;
+    if (r->cfg.disable_tcp) {
+        c->tcp4 = c->tcp6 = (struct addr){.family = 0};
+    }
+    return true;
+}
+
+static bool read_listen(struct run *r)
+{
+    struct io_config *c = &r->io_config;
+    uint16_t tcp = (uint16_t)option_u64(&r->o, OPT_PORT);
+    uint16_t udp = option_text(&r->o, OPT_DISCOVERY_PORT) == NULL
+                       ? tcp
+                       : (uint16_t)option_u64(&r->o, OPT_DISCOVERY_PORT);
+    char error[OWN_ADDRESS_ERROR_MAX];
+
+    if (!own_address_read(&r->o, &r->cfg, error)) {
+        return run_fail(r, EXIT_USAGE, "%s", error);
+    }
+    if (!read_addrs(r, OPT_LISTEN_ADDRESS, tcp, &c->tcp4, &c->tcp6) ||
+        !read_addrs(r, OPT_HTTP_ADDRESS, (uint16_t)option_u64(&r->o, OPT_HTTP_PORT), &r->http,
+                    &r->http)) {
+        return false;
+    }
+    if (!option_bool(&r->o, OPT_DISABLE_DISCOVERY)) {
+        c->udp4 = c->tcp4;
+        c->udp6 = c->tcp6;
+        c->udp4.port = c->udp6.port = udp;
+    }
+    if (!read_transports(r, tcp)) {
+        return false;
+    }
+    c->signals = true;
+    if (option_given(&r->o, OPT_TEST_WALL_TIME)) {
+        struct timespec at;
+
+        clock_gettime(CLOCK_REALTIME, &at);
+        c->wall_offset_ns =
+            ((int64_t)option_u64(&r->o, OPT_TEST_WALL_TIME) - at.tv_sec) * 1000000000;
+    }
+    return true;
+}
+
+/* An ENR's endpoint as a multiaddr: TCP's, if it has one. */
+static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
+{
+    struct peer_id id;
+    struct host_addr to[HOST_RECORD_ADDRS];
+    size_t n = host_addrs_of_record(e, to);
+
+    peer_id_from_secp(e->public, &id);
+    if (n != 0) { /* TCP's are behind QUIC's */
+        multiaddr_of(to[n - 1].transport == HOST_TCP ? TRANSPORT_TCP : TRANSPORT_QUIC,
+                     &to[n - 1].addr, &id, ret);
+    }
+    return n != 0;
+}
+
+/* What can be dialled: an IP or a name, TCP or QUIC, and the peer's id. A dnsaddr has the rest in
+ * DNS. */
+static bool parse_dialable(const char *text, struct multiaddr *ret)
+{
+    struct multiaddr_parts parts;
+
+    if (multiaddr_parse(view_str(text), ret) != E_OK || multiaddr_split(ret, &parts) != E_OK ||
+        parts.relayed) {
+        return false;
+    }
+    return parts.name_family == 255 ||
+           ((parts.transport == TRANSPORT_TCP || parts.transport == TRANSPORT_QUIC) &&
+            parts.has_peer);
+}
+
+static bool read_boot_one(struct run *r, const char *text, bool built_in)
+{
+    if (enr_parse(view_str(text), &r->boot[r->cfg.n_boot]) == E_OK) {
+        r->cfg.n_boot++;
+        return true;
+    }
+    if (parse_dialable(text, &r->boot_addrs[r->cfg.n_boot_addrs])) {
+        r->cfg.n_boot_addrs++;
+        return true;
+    }
+    if (r->cfg.n_lists < ENRTREE_TREES_MAX &&
+        enrtree_url_parse(view_str(text), &r->lists[r->cfg.n_lists]) == E_OK) {
+        r->cfg.n_lists++;
+        return true;
+    }
+    return built_in || run_fail(r, EXIT_USAGE,
+                                "--boot-nodes %s: neither an ENR nor enrtree://KEY@DOMAIN nor a "
+                                "multiaddr with an IP or a name, /tcp or /udp/quic-v1, and /p2p",
+                                text);
+}
+
+static bool read_boot(struct run *r)
+{
+    struct option_list l = option_list(&r->o, OPT_BOOT_NODES);
+    bool built_in = l.n == 0;
+    size_t n = built_in ? r->network->n_bootnodes : l.n;
+
+    r->boot = mem_zalloc_array(n, sizeof *r->boot);
+    r->boot_addrs = mem_zalloc_array(n, sizeof *r->boot_addrs);
+    r->lists = mem_zalloc_array(ENRTREE_TREES_MAX, sizeof *r->lists);
+    for (size_t i = 0; i < n; i++) {
+        if (!read_boot_one(r, built_in ? r->network->bootnodes[i] : l.values[i], built_in)) {
+            return false;
+        }
+    }
+    r->cfg.boot = r->boot;
+    r->cfg.lists = r->lists;
+    r->cfg.boot_addrs = r->boot_addrs;
+    return true;
+}
+
+static bool read_peers(struct run *r)
+{
+    struct option_list named = option_list(&r->o, OPT_LIBP2P_ADDRESSES);
+    struct option_list trusted = option_list(&r->o, OPT_TRUSTED_PEERS);
+    struct enr e;
+
+    r->static_peers = mem_zalloc_array(named.n, sizeof *r->static_peers);
+    for (size_t i = 0; i < named.n; i++) {
+        bool ok = enr_parse(view_str(named.values[i]), &e) == E_OK
+                      ? enr_multiaddr(&e, &r->static_peers[i])
+                      : parse_dialable(named.values[i], &r->static_peers[i]);
+        if (!ok) {
+            return run_fail(r, EXIT_USAGE,
+                            "--libp2p-addresses %s: neither an ENR with a TCP or QUIC port nor a "
+                            "multiaddr with "
+                            "an IP or a name, /tcp or /udp/quic-v1, and /p2p",
+                            named.values[i]);
+        }
+    }
+    r->trusted = mem_zalloc_array(trusted.n, sizeof *r->trusted);
+    for (size_t i = 0; i < trusted.n; i++) {
+        if (peer_id_parse(view_str(trusted.values[i]), &r->trusted[i]) != E_OK) {
+            return run_fail(r, EXIT_USAGE, "--trusted-peers %s: not a peer id", trusted.values[i]);
+        }
+    }
+    r->cfg.static_peers = r->static_peers;
+    r->cfg.n_static = named.n;
+    r->cfg.trusted = r->trusted;
+    r->cfg.n_trusted = trusted.n;
+    return true;
+}
+
+static bool read_ranges(struct run *r, enum option id, struct addr_range **ret, size_t *ret_n)
+{
+    struct option_list l = option_list(&r->o, id);
+
+    *ret = mem_zalloc_array(l.n, sizeof **ret);
+    *ret_n = l.n;
+    for (size_t i = 0; i < l.n; i++) {
+        if (addr_range_parse(l.values[i], &(*ret)[i]) != E_OK) {
+            return run_fail(r, EXIT_USAGE,
+                            "--%s %s: not a range of addresses, as in 10.0.0.0/8 or 2001:db8::/32",
+                            option_name(id), l.values[i]);
+        }
+    }
+    return true;
+}
+
+static bool read_filters(struct run *r)
+{
+    bool ok = read_ranges(r, OPT_ALLOW_CIDR, &r->allow, &r->cfg.n_allow) &&
+              read_ranges(r, OPT_DENY_CIDR, &r->deny, &r->cfg.n_deny);
+
+    r->cfg.allow = r->allow;
+    r->cfg.deny = r->deny;
+    return ok;
+}
+
+static bool read_dns(struct run *r)
+{
+    struct option_list l = option_list(&r->o, OPT_DNS_SERVER);
+    struct io_config *c = &r->io_config;
+
+    for (size_t i = 0; i < l.n; i++) {
+        if (c->n_dns == IO_DNS_MAX || addr_parse(l.values[i], &c->dns[c->n_dns]) != E_OK) {
+            return run_fail(r, EXIT_USAGE,
+                            "--dns-server %s: at most %u of IP or IP:PORT are wanted", l.values[i],
+                            IO_DNS_MAX);
+        }
+        c->n_dns++;
+    }
+    return true;
+}
+
+static bool read_validation(struct run *r)
+{
+    char fault[VALIDATION_FAULT_MAX];
+
+    return validation_options(&r->o, &r->cfg, fault) || run_fail(r, EXIT_USAGE, "%s", fault);
+}
+
+static bool read_limits(struct run *r)
+{
+    const char *text = option_text(&r->o, OPT_INBOUND_LIMITS);
+    char fault[SERVE_LIMIT_FAULT_MAX];
+
+    return text == NULL || serve_limits_parse(text, r->cfg.limits, fault) == E_OK ||
+           run_fail(r, EXIT_USAGE, "--%s %s", option_name(OPT_INBOUND_LIMITS), fault);
+}
+
+static void log_to_stdout(void *self, enum log_level level, struct view line)
+{
+    (void)self;
+    (void)level;
+    fwrite(line.p, 1, line.n, stdout);
+    fflush(stdout);
+}
+
+static bool read_log(struct run *r)
+{
+    const char *format = option_text(&r->o, OPT_LOG_FORMAT);
+    struct view bad;
+
+    if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+        return run_fail(r, EXIT_USAGE, "--log-format %s: text or json is wanted", format);
+    }
+    r->log = log_new(log_to_stdout, NULL, format[0] == 'j' ? LOG_JSON : LOG_TEXT, LOG_INFO);
+    if (!log_set_levels(r->log, option_text(&r->o, OPT_LOG_LEVEL), &bad)) {
+        return run_fail(
+            r, EXIT_USAGE,
+            "--log-level: %.*s: error, warn, info, debug or trace is wanted, or module=level",
+            (int)bad.n, (const char *)bad.p);
+    }
+    return true;
+}
+
+/* A network made by `devnet` has the chain maker's genesis. */
+static void read_anchor(struct run *r)
+{
+    uint8_t validators_root[32];
+
+    chain_maker_validators_root(validators_root);
+    if (memcmp(validators_root, r->network->genesis_validators_root, 32) == 0) {
+        r->cfg.has_anchor = true;
+        chain_maker_genesis_root(r->network, r->cfg.anchor_root);
+    }
+}
+
+bool run_read_options(struct run *r)
+{
+    const struct options *o = &r->o;
+    char fault[CHECKPOINT_FAULT_MAX];
+
+    if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
+        !read_filters(r) || !read_dns(r) || !read_validation(r) || !read_limits(r)) {
+        return false;
+    }
+    if (!chain_options_read(o, &r->cfg, fault)) {
+        return run_fail(r, EXIT_USAGE, "%s", fault);
+    }
+    read_anchor(r);
+    r->cfg.agent =
+        option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : "beacon-p2pd/" P2PD_VERSION;
+    r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
+    r->cfg.discovery = !option_bool(o, OPT_DISABLE_DISCOVERY);
+    r->cfg.private_discovery =
+        option_bool(o, OPT_PRIVATE_DISCOVERY) ||
+        (r->cfg.advertised4.family == 4 && !addr_is_public(&r->cfg.advertised4));
+    r->cfg.local_network = option_bool(o, OPT_LOCAL_PROFILE);
+    r->cfg.all_subnets = option_bool(o, OPT_ALL_SUBNETS);
+    r->cfg.make_blocks = option_bool(o, OPT_MAKE_BLOCKS);
+    if (r->cfg.make_blocks && !r->cfg.has_anchor) {
+        return run_fail(r, EXIT_USAGE,
+                        "--devnet-make-blocks works on a network made by devnet only");
+    }
+    return true;
+}
