@@ -102,7 +102,8 @@ void dial_connected(struct conn *c, const struct transport *via, uint64_t number
     c->via = via;
 }
 
-void dial_closed(struct conn *c, const struct transport *via, uint64_t number, const char *words)
+void dial_closed(struct conn *c, const struct transport *via, uint64_t number, enum err why,
+                 const char *words)
 {
     struct attempt *a = find(c, via, number);
 
@@ -110,7 +111,7 @@ void dial_closed(struct conn *c, const struct transport *via, uint64_t number, c
         a->number = 0;
     }
     if (go_on(c) != E_OK) {
-        conn_end(c, E_DIAL, words, true);
+        conn_end(c, why, words, true);
     }
 }
 

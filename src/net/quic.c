@@ -160,7 +160,7 @@ static void on_closed(struct host *h, struct conn *c, const struct quic_event *e
     }
     map_remove(&h->by_quic, &ev->conn);
     if (c->state == CONN_DIALING) {
-        dial_closed(c, &transport_quic, ev->conn, ev->text);
+        dial_closed(c, &transport_quic, ev->conn, ev->error, ev->text);
         return;
     }
     c->quic->mux = NULL;

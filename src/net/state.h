@@ -227,7 +227,8 @@ void conn_pong(struct conn *c, uint64_t rtt_ns);
 
 /* dial.c */
 void dial_connected(struct conn *c, const struct transport *via, uint64_t attempt);
-void dial_closed(struct conn *c, const struct transport *via, uint64_t attempt, const char *words);
+void dial_closed(struct conn *c, const struct transport *via, uint64_t attempt, enum err why,
+                 const char *words);
 void dial_tick(struct conn *c);
 void dial_drop(struct conn *c); /* gives up all attempts */
 

@@ -82,7 +82,7 @@ static void on_closed(struct conn *c, const struct port_event *ev)
 {
     if (c->state == CONN_DIALING) {
         map_remove(&c->host->by_port, &ev->conn);
-        dial_closed(c, tcp_row(c->host), ev->conn, ev->error_text);
+        dial_closed(c, tcp_row(c->host), ev->conn, E_DIAL, ev->error_text);
     } else {
         conn_end(c, ev->error == E_OK ? E_CLOSED : ev->error, ev->error_text, true);
     }
