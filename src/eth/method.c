@@ -203,11 +203,8 @@ const struct ssz_type *method_chunk_type(const struct method_info *mi, const uin
         return mi->chunk_type;
     }
     s = context == NULL ? NULL : network_span_of(mi->network, context);
-    if (s == NULL || s->fork < r->since) {
-        /* Blocks' second version carries every fork's; columns of before fulu do not exist. */
-        return NULL;
-    }
-    return schema_type(mi->network->preset, s->fork, r->response);
+    /* Of any fork that has the type: blocks by head, new in fulu, reach down into electra. */
+    return s == NULL ? NULL : schema_type(mi->network->preset, s->fork, r->response);
 }
 
 bool method_bounds(void *self, const uint8_t context[static 4], size_t *ret_min, size_t *ret_max)

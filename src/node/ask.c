@@ -99,6 +99,8 @@ static void leave_peer(struct node *n, struct ask *a, struct now now)
         q->under_way--;
         if (a->count != 0) {
             ask_quota_measure(q, a->count, now.mono_ns - a->begun_ns);
+        } else {
+            ask_quota_useless(q);
         }
     }
     a->running = false;

@@ -79,6 +79,12 @@ void ask_quota_measure(struct ask_quota *q, uint32_t chunks, uint64_t took_ns)
     q->rate = q->rate == 0 ? now_rate : (q->rate * 3 + now_rate) / 4;
 }
 
+/* It had nothing, or failed: others are asked before it, and it is not forgotten. */
+void ask_quota_useless(struct ask_quota *q)
+{
+    q->rate = q->rate / 4 + 1;
+}
+
 /* A request of `chunks` was refused or not answered: what this peer gave of late is its limit. */
 void ask_quota_refused(struct ask_quota *q, uint32_t chunks, struct now now)
 {
@@ -117,22 +123,29 @@ uint64_t ask_quota_cost(const struct ask_quota *q, uint32_t chunks)
     return (ahead + 1) * chunks * 1000 / rate;
 }
 
-void ask_blame(struct node *n, conn_id c, enum err why, struct now now)
+void peer_blame(struct node *n, conn_id c, enum err why, const char *what, const char *protocol,
+                struct now now)
 {
     struct peer *p = peer_by_conn(n, c);
     unsigned points = err_table[why].penalty > BLAME_LEAST ? err_table[why].penalty : BLAME_LEAST;
-    char id[PEER_ID_TEXT_MAX];
+    char id[PEER_ID_TEXT_MAX] = "";
 
+    metric_add(n->metrics, M_FAULTS, why, 1);
+    LOG(n->log, LOG_INFO, "rpc", what, L_STR("peer", p == NULL ? "" : peer_id_text(&p->id, id)),
+        L_STR("method", protocol), L_STR("reason", err_table[why].name),
+        L_STR("why", err_text(why)));
     if (p == NULL) {
         return;
     }
     p->blame += points;
-    metric_add(n->metrics, M_FAULTS, why, 1);
-    LOG(n->log, LOG_INFO, "ask", "answer of no use", L_STR("peer", peer_id_text(&p->id, id)),
-        L_STR("reason", err_table[why].name), L_STR("why", err_text(why)));
     if (p->blame >= BLAME_MAX && !p->trusted) {
         peer_drop(n, p, GOODBYE_FAULT, why, now);
     }
+}
+
+void ask_blame(struct node *n, conn_id c, enum err why, struct now now)
+{
+    peer_blame(n, c, why, "answer of no use", "", now);
 }
 
 void ask_praise(struct node *n, conn_id c)

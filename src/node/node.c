@@ -244,15 +244,10 @@ static enum err check_ssz(const struct node *n, const struct rpc_event *ev)
                : ssz_check(m->request_type, ev->data, NULL);
 }
 
-static void request_refused(struct node *n, const struct rpc_event *ev)
+static void request_refused(struct node *n, const struct rpc_event *ev, enum err why,
+                            struct now now)
 {
-    const struct peer *p = peer_by_conn(n, ev->conn);
-    char id[PEER_ID_TEXT_MAX] = "";
-
-    metric_add(n->metrics, M_FAULTS, ev->error, 1);
-    LOG(n->log, LOG_INFO, "rpc", "request refused", L_STR("method", n->methods[ev->method].id),
-        L_STR("reason", err_table[ev->error].name), L_STR("text", err_text(ev->error)),
-        L_STR("peer", p == NULL ? "" : peer_id_text(&p->id, id)));
+    peer_blame(n, ev->conn, why, "request refused", n->methods[ev->method].id, now);
 }
 
 static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, struct now now)
@@ -260,8 +255,8 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
     struct rpc_event refused = *ev;
 
     refused.error = e;
-    request_refused(n, &refused);
     if (ev->kind == RPC_CALLED) {
+        request_refused(n, ev, e, now);
         rpc_reply_error(n->rpc, ev->call, RR_INVALID_REQUEST, err_text(e));
         return;
     }
@@ -303,7 +298,7 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
         handshake_on_end(n, ev, now);
         break;
     case RPC_REFUSED:
-        request_refused(n, ev);
+        request_refused(n, ev, ev->error, now);
         break;
     case RPC_NONE:
         break;

@@ -463,12 +463,16 @@ bool chain_known(void *self, const uint8_t root[static 32], struct check_block *
 /* ask_peer.c: the rest is in ask.h */
 struct ask_quota *ask_quotas(const struct node *n, conn_id c); /* one a method; NULL: none yet */
 struct ask_quota *ask_quotas_make(struct node *n, conn_id c);  /* NULL: too many peers */
+/* What a peer sent or asked costs it points, and with enough of them its place. */
+void peer_blame(struct node *n, conn_id c, enum err why, const char *what, const char *protocol,
+                struct now now);
 /* When a request of so many chunks keeps to the limit. */
 uint64_t ask_quota_ready(const struct ask_quota *q, uint32_t chunks, struct now now);
 void ask_quota_spend(struct ask_quota *q, uint32_t chunks, struct now now);
 void ask_quota_got(struct ask_quota *q, uint32_t chunks, struct now now);
 void ask_quota_measure(struct ask_quota *q, uint32_t chunks, uint64_t took_ns);
 void ask_quota_refused(struct ask_quota *q, uint32_t chunks, struct now now);
+void ask_quota_useless(struct ask_quota *q);
 bool ask_is_limiter(const struct rpc_event *ev);
 uint64_t ask_quota_cost(const struct ask_quota *q, uint32_t chunks); /* NULL: nothing known */
 

@@ -1,6 +1,7 @@
 //! The Rust peer of the tests: `rustpeer MODE ...`; JSON lines out, one command a line in. A module a mode.
 
 mod gossip;
+mod reqresp;
 mod stack;
 
 fn main() {
@@ -9,6 +10,7 @@ fn main() {
     let args: Vec<String> = args.collect();
     match mode.as_str() {
         "stack" => stack::main(args),
+        "reqresp" => reqresp::main(args),
         "gossip" => gossip::run(args), // a row for each mode
         _ => {
             eprintln!("rustpeer: no mode {mode:?}");
