@@ -138,11 +138,28 @@ enum err sync_range_request(const struct node *n, uint64_t from, uint64_t end, s
 
 static void pump(struct node *n, struct now now);
 
+/* A peer whose answer ends before the head that it tells of, and that lies in what was asked, keeps
+ * its own chain from us. */
+static void check_own_head(struct node *n, const struct range *b, const struct ask_event *ev,
+                           struct now now)
+{
+    const struct peer *p = peer_by_conn(n, ev->conn);
+    uint64_t last = b == NULL || b->n == 0 ? 0 : b->blocks[b->n - 1].slot;
+
+    if (p != NULL && b != NULL && p->has_status && p->status.head_slot >= b->from &&
+        p->status.head_slot < b->end && last < p->status.head_slot) {
+        ask_blame(n, ev->conn, E_NOT_FOUND, now);
+    }
+}
+
 static void told(struct node *n, const struct ask_event *ev, struct now now)
 {
     if (ev->kind == ASK_CHUNK) {
         sync_on_batch_chunk(n, &n->sync.up, ev, now);
     } else {
+        if (ev->kind == ASK_DONE) {
+            check_own_head(n, ranges_of(&n->sync.up, ev->id), ev, now);
+        }
         sync_on_batch_end(&n->sync.up, ev, now);
         pump(n, now);
     }
