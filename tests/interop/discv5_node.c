@@ -1,7 +1,7 @@
 /*
- * A discv5 node and nothing else, on one UDP socket, for tests beside other implementations:
+ * A discv5 node and nothing else, for tests beside other implementations:
  *
- *     discv5_node IP PORT SEED [ENR...]      boot records behind
+ *     discv5_node IP[,IP6] PORT SEED [ENR...]      boot records behind
  *
  * It prints one JSON object a line: its own record first, then what happens. On stdin, a line each:
  *
@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 struct node {
-    int socket;
+    int sockets[2]; /* IPv4, IPv6; -1: none */
     struct discv5 *engine;
     struct ident ident;
     struct enr enr;
@@ -118,7 +118,7 @@ static void pull(struct node *n)
     }
     while (discv5_next_datagram(n->engine, &to, out, &size)) {
         to_sockaddr(&to, &ss, &ss_n);
-        if (sendto(n->socket, out, size, 0, (struct sockaddr *)&ss, ss_n) < 0) {
+        if (sendto(n->sockets[to.family == 6], out, size, 0, (struct sockaddr *)&ss, ss_n) < 0) {
             perror("sendto"); /* as lost as any other */
         }
     }
@@ -216,15 +216,14 @@ static bool read_commands(struct node *n)
     return n->line_n < sizeof n->line - 1;
 }
 
-static void read_datagrams(struct node *n)
+static void read_datagrams(struct node *n, int socket)
 {
     uint8_t in[2048];
     struct sockaddr_storage ss;
 
     for (;;) {
         socklen_t ss_n = sizeof ss;
-        ssize_t got =
-            recvfrom(n->socket, in, sizeof in, MSG_DONTWAIT, (struct sockaddr *)&ss, &ss_n);
+        ssize_t got = recvfrom(socket, in, sizeof in, MSG_DONTWAIT, (struct sockaddr *)&ss, &ss_n);
         struct addr from;
 
         if (got < 0) {
@@ -237,7 +236,7 @@ static void read_datagrams(struct node *n)
     }
 }
 
-static void make_record(struct node *n, const struct addr *a, const char *seed_hex)
+static void make_record(struct node *n, const struct addr *own, const char *seed_hex)
 {
     struct enr_draft d;
     uint8_t secret[32] = {0};
@@ -249,7 +248,11 @@ static void make_record(struct node *n, const struct addr *a, const char *seed_h
         exit(1);
     }
     enr_draft_init(&d, (uint64_t)time(NULL));
-    enr_draft_set_endpoint(&d, "udp", a);
+    for (int i = 0; i < 2; i++) {
+        if (own[i].family != 0) {
+            enr_draft_set_endpoint(&d, "udp", &own[i]);
+        }
+    }
     if (enr_sign(&d, &n->ident, &n->enr) != E_OK) {
         exit(1);
     }
@@ -259,28 +262,65 @@ static void open_socket(struct node *n, const struct addr *a)
 {
     struct sockaddr_storage ss;
     socklen_t ss_n;
+    int s = socket(a->family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
 
     to_sockaddr(a, &ss, &ss_n);
-    n->socket = socket(a->family == 4 ? AF_INET : AF_INET6, SOCK_DGRAM, 0);
-    if (n->socket < 0 || bind(n->socket, (struct sockaddr *)&ss, ss_n) != 0) {
+    if (s < 0 || bind(s, (struct sockaddr *)&ss, ss_n) != 0) {
         die("bind");
     }
+    n->sockets[a->family == 6] = s;
+}
+
+/* "IP", or one of each family behind a comma. */
+static bool parse_own(char *text, uint16_t port, struct addr own[2])
+{
+    for (char *ip = strtok(text, ","); ip != NULL; ip = strtok(NULL, ",")) {
+        struct addr a;
+
+        if (addr_parse(ip, &a) != E_OK) {
+            return false;
+        }
+        a.port = port;
+        own[a.family == 6] = a;
+    }
+    return true;
+}
+
+static void wait(const struct node *n, bool *ret_command)
+{
+    /* poll() passes over a descriptor of -1 */
+    struct pollfd fds[3] = {{.fd = n->sockets[0], .events = POLLIN},
+                            {.fd = n->sockets[1], .events = POLLIN},
+                            {.fd = 0, .events = POLLIN}};
+    uint64_t due = discv5_deadline(n->engine), now = clock_now().mono_ns;
+
+    if (poll(fds, 3, due <= now ? 0 : (int)earlier((due - now) / 1000000 + 1, 60000)) < 0) {
+        die("poll");
+    }
+    *ret_command = (fds[2].revents & (POLLIN | POLLHUP)) != 0;
 }
 
 int main(int argc, char **argv)
 {
     static struct node n;
     struct discv5_config cfg;
-    struct addr own;
+    struct addr own[2] = {{.family = 0}, {.family = 0}};
+    bool told = false;
 
-    if (argc < 4 || addr_parse(argv[1], &own) != E_OK || crypto_start() != E_OK) {
-        fprintf(stderr, "usage: discv5_node IP PORT SECRET [ENR...]\n");
+    if (argc < 4 || !parse_own(argv[1], (uint16_t)atoi(argv[2]), own) || crypto_start() != E_OK) {
+        fprintf(stderr, "usage: discv5_node IP[,IP6] PORT SECRET [ENR...]\n");
         return 2;
     }
-    own.port = (uint16_t)atoi(argv[2]);
-    open_socket(&n, &own);
-    make_record(&n, &own, argv[3]);
+    n.sockets[0] = n.sockets[1] = -1;
+    for (int i = 0; i < 2; i++) {
+        if (own[i].family != 0) {
+            open_socket(&n, &own[i]);
+        }
+    }
+    make_record(&n, own, argv[3]);
     discv5_config_local(&cfg);
+    cfg.ipv4 = own[0].family != 0;
+    cfg.ipv6 = own[1].family != 0;
     cfg.votes_min = 3;
     n.engine = discv5_new(&cfg, &n.ident, &n.enr, random_system(), clock_now());
     for (int i = 4; i < argc; i++) {
@@ -292,19 +332,16 @@ int main(int argc, char **argv)
     }
     say_record("record", &n.enr);
     for (;;) {
-        struct pollfd fds[2] = {{.fd = n.socket, .events = POLLIN}, {.fd = 0, .events = POLLIN}};
-        uint64_t due, now;
-
         pull(&n);
-        due = discv5_deadline(n.engine);
-        now = clock_now().mono_ns;
-        if (poll(fds, 2, due <= now ? 0 : (int)earlier((due - now) / 1000000 + 1, 60000)) < 0) {
-            die("poll");
-        }
-        if ((fds[1].revents & (POLLIN | POLLHUP)) != 0 && !read_commands(&n)) {
+        wait(&n, &told);
+        if (told && !read_commands(&n)) {
             break;
         }
-        read_datagrams(&n);
+        for (int i = 0; i < 2; i++) {
+            if (n.sockets[i] >= 0) {
+                read_datagrams(&n, n.sockets[i]);
+            }
+        }
         discv5_tick(n.engine, clock_now());
     }
     discv5_free(n.engine);

@@ -246,7 +246,7 @@ func main() {
 	var d5 *discover.UDPv5
 	enrText := ""
 	if *udpPort >= 0 {
-		uc, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(*ip), Port: *udpPort})
+		uc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(*ip), Port: *udpPort})
 		must(err)
 		db, err := enode.OpenDB("")
 		must(err)
@@ -440,6 +440,12 @@ func main() {
 		case "close":
 			p, _ := peer.Decode(arg(1))
 			emit("close", "err", h.Network().ClosePeer(p))
+		case "d5set": // d5set KEY HEX
+			value, err := hex.DecodeString(arg(2))
+			if err == nil {
+				d5.LocalNode().Set(enr.WithEntry(arg(1), value))
+			}
+			emit("d5set", "enr", d5.Self().String(), "seq", d5.Self().Seq(), "err", err)
 		case "d5ping", "d5enr", "d5talk", "d5find":
 			n, err := enode.Parse(enode.ValidSchemes, arg(1))
 			if err != nil {

@@ -1,5 +1,6 @@
 //! The Rust peer of the tests: `rustpeer MODE ...`; JSON lines out, one command a line in. A module a mode.
 
+mod discv5;
 mod gossip;
 mod reqresp;
 mod stack;
@@ -9,6 +10,7 @@ fn main() {
     let mode = args.next().unwrap_or_default();
     let args: Vec<String> = args.collect();
     match mode.as_str() {
+        "discv5" => discv5::run(args),
         "stack" => stack::main(args),
         "reqresp" => reqresp::main(args),
         "gossip" => gossip::run(args), // a row for each mode
