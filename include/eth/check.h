@@ -56,6 +56,12 @@ struct check_result {
     uint8_t block[32];
 };
 
+/* A sidecar of a block whose root its header (gloas: its field) already has: does it fit the
+ * block's slot and number of commitments, and are its commitments in the block? KZG is not checked.
+ * E_SSZ_PROOF, E_BLOCK_UNASKED. */
+CHECKED enum err check_sidecar_of(const struct network *n, const struct ssz_type *t,
+                                  struct view ssz, uint64_t slot, uint64_t n_commitments);
+
 struct check_cache;
 
 struct check_cache *check_cache_new(const struct network *n, struct rng *rng);

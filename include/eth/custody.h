@@ -30,6 +30,19 @@ static inline void column_set_add(struct column_set *s, uint64_t i)
     }
 }
 
+static inline void column_set_remove(struct column_set *s, uint64_t i)
+{
+    if (i < COLUMNS) {
+        s->bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+    }
+}
+
+static inline void column_set_minus(struct column_set *s, const struct column_set *without)
+{
+    s->bits[0] &= ~without->bits[0];
+    s->bits[1] &= ~without->bits[1];
+}
+
 size_t column_set_count(const struct column_set *s);
 bool column_set_next(const struct column_set *s, uint64_t *at); /* *at: first member >= *at */
 

@@ -102,7 +102,7 @@ static enum err put(struct node *n, const struct range_block *r, struct now now)
     memcpy(g->root, r->parent, 32);
     n->sync.fetched++;
     metric_add(n->metrics, M_BLOCKS, VIA_BACKFILL, 1);
-    sidecars_want(n, r->root, r->slot, r->n_blobs);
+    sidecars_want(n, r->root, r->slot, r->n_blobs, now);
     LOG(n->log, LOG_DEBUG, "chain", "block", L_U64("slot", r->slot),
         L_HEX("root", view_of(r->root, 32)), L_HEX("parent", view_of(r->parent, 32)),
         L_STR("via", block_via_name(VIA_BACKFILL)));
@@ -197,7 +197,8 @@ static void pump(struct node *n, struct now now)
 
     take_ready(n, now);
     sync_blame(n, &s->down, now);
-    while (s->down_runs && (b = ranges_want(&s->down, now.mono_ns)) != NULL) {
+    while (s->down_runs && !sidecars_behind(n) &&
+           (b = ranges_want(&s->down, now.mono_ns)) != NULL) {
         if (!ratelim_take(&s->down_pace, b->end - b->from, now.mono_ns) || !ask(n, b, now)) {
             break;
         }

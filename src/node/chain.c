@@ -338,9 +338,22 @@ bool chain_known(void *self, const uint8_t root[static 32], struct check_block *
     return true;
 }
 
+uint16_t block_blobs(const struct ssz_type *signed_block, struct view ssz)
+{
+    struct ssz_value list;
+
+    if (ssz_get(signed_block, ssz, "message.body.blob_kzg_commitments", &list) != E_OK &&
+        ssz_get(signed_block, ssz,
+                "message.body.signed_execution_payload_bid.message.blob_kzg_commitments",
+                &list) != E_OK) {
+        return 0; /* before deneb */
+    }
+    return (uint16_t)ssz_count(&list);
+}
+
 void block_identify(const struct ssz_type *signed_block, struct view ssz, struct block_in *ret)
 {
-    struct ssz_value message, commitments;
+    struct ssz_value message;
 
     if (ssz_get(signed_block, ssz, "message", &message) != E_OK) {
         return; /* cannot be: the type has it */
@@ -348,13 +361,7 @@ void block_identify(const struct ssz_type *signed_block, struct view ssz, struct
     ssz_root(message.type, message.bytes, ret->root);
     memcpy(ret->parent, ssz_bytes(message.type, message.bytes, "parent_root").p, 32);
     ret->slot = ssz_u64(message.type, message.bytes, "slot");
-    ret->n_blobs = 0;
-    if (ssz_get(message.type, message.bytes, "body.blob_kzg_commitments", &commitments) == E_OK ||
-        ssz_get(message.type, message.bytes,
-                "body.signed_execution_payload_bid.message.blob_kzg_commitments",
-                &commitments) == E_OK) {
-        ret->n_blobs = (uint16_t)ssz_count(&commitments);
-    }
+    ret->n_blobs = block_blobs(signed_block, ssz);
 }
 
 static enum err put_block(struct node *n, const struct block_in *b, struct now now)
@@ -377,6 +384,7 @@ enum err chain_begin(struct node *n, const struct block_in *b, struct now now)
     keep_add_gap(n, b->parent, b->slot, 0);
     save_place(n, META_BASE, b->root, b->slot);
     save_place(n, META_CHECKPOINT, b->root, b->slot);
+    sidecars_want(n, b->root, b->slot, b->n_blobs, now);
     LOG(n->log, LOG_INFO, "chain", "the chain begins at the checkpoint", L_U64("slot", b->slot),
         L_HEX("root", view_of(b->root, 32)));
     return E_OK;
@@ -419,6 +427,7 @@ enum err chain_add(struct node *n, const struct block_in *b, struct now now)
     }
     metric_set(n->metrics, M_HEAD_SLOT, 0, c->head_slot);
     metric_add(n->metrics, M_BLOCKS, b->via, 1);
+    sidecars_want(n, b->root, b->slot, b->n_blobs, now);
     LOG(n->log, b->via == VIA_RANGE ? LOG_DEBUG : LOG_INFO, "chain", "block",
         L_U64("slot", b->slot), L_HEX("root", view_of(b->root, 32)),
         L_HEX("parent", view_of(b->parent, 32)), L_STR("via", block_via_name(b->via)),

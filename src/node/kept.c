@@ -19,7 +19,7 @@ void kept_done(struct node *n)
 }
 
 /* Which block it belongs to, and which of its kind it is. */
-static void identify(const struct ssz_type *t, struct view ssz, struct store_object *ret)
+void kept_identify(const struct ssz_type *t, struct view ssz, struct store_object *ret)
 {
     struct ssz_value header;
 
@@ -41,9 +41,12 @@ enum err kept_sidecar(struct node *n, enum store_kind kind, const struct ssz_typ
 {
     struct store_object o = {.kind = kind};
 
-    identify(t, ssz, &o);
+    kept_identify(t, ssz, &o);
     LOG(n->log, LOG_DEBUG, "store", "sidecar", L_U64("kind", (uint64_t)kind), L_U64("slot", o.slot),
         L_U64("index", o.index), L_HEX("root", view_of(o.root, 32)));
+    if (n->chain.stopped) {
+        return E_STORE_FULL;
+    }
     o.data = reqresp_pack(ssz);
     enum err e = store_put(n->store, &o);
     blob_unref(o.data);

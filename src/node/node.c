@@ -216,6 +216,7 @@ static void on_slot(struct node *n, struct now now)
     if (first || slot % net->slots_per_epoch == 0) {
         chain_on_epoch(n);
         keep_on_epoch(n);
+        sidecars_on_epoch(n);
     } else if (n->chain.rivals) {
         chain_pick_head(n);
     }

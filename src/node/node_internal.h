@@ -106,7 +106,9 @@ struct peer {
     uint8_t vote_root[32]; /* the newest block that it told us of, by status or gossip */
     uint64_t vote_slot;
     struct node_metadata metadata;
-    double app_score;  /* gossip: what programs gave it, decaying */
+    double app_score;          /* gossip: what programs gave it, decaying */
+    struct column_set custody; /* columns that it must have */
+    uint64_t custody_count;    /* for which that holds; 0: not looked at */
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
     char agent[AGENT_MAX], why[WHY_MAX];
 };
@@ -317,6 +319,7 @@ struct node {
     struct discovery discovery;
     struct chain chain;
     struct sync sync;
+    struct sidecars sidecars;
     struct asks asks;
     struct servings servings;
     struct kept kept;
@@ -441,6 +444,8 @@ void chain_done(struct node *n);
 bool chain_has(const struct node *n, const uint8_t root[static 32]); /* in the tree or its begin */
 /* Fill all of *ret but packed. The bytes have been checked. */
 void block_identify(const struct ssz_type *signed_block, struct view ssz, struct block_in *ret);
+/* Commitments to blobs in a SignedBeaconBlock. */
+uint16_t block_blobs(const struct ssz_type *signed_block, struct view ssz);
 /* A block whose parent is known; without an anchor its parent becomes it. Kept in the store.
  * E_BLOCK_LINK, E_EXISTS. */
 CHECKED enum err chain_add(struct node *n, const struct block_in *b, struct now now);

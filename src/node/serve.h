@@ -114,6 +114,8 @@ struct kept {
 };
 
 void kept_done(struct node *n);
+/* Slot, root and index of a sidecar or envelope. The bytes have been checked by `t`. */
+void kept_identify(const struct ssz_type *t, struct view ssz, struct store_object *ret);
 /* A sidecar or envelope of a block into the store, packed. The bytes have been checked by `t`. */
 CHECKED enum err kept_sidecar(struct node *n, enum store_kind kind, const struct ssz_type *t,
                               struct view ssz);

@@ -20,6 +20,7 @@ void sync_init(struct node *n)
     ranges_init(&n->sync.up, &cfg);
     lookup_init(n);
     backfill_init(n);
+    sidecars_init(n);
 }
 
 void sync_done(struct node *n)
@@ -27,6 +28,7 @@ void sync_done(struct node *n)
     ranges_done(&n->sync.up);
     ranges_done(&n->sync.down);
     lookup_done(n);
+    sidecars_done(n);
 }
 
 /* What a peer says of its head, without the future: that is a lie or a wrong clock. */
@@ -300,7 +302,7 @@ static void pump(struct node *n, struct now now)
 
     take_ready(n, now);
     sync_blame(n, &s->up, now);
-    while (s->up_runs && (b = ranges_want(&s->up, now.mono_ns)) != NULL) {
+    while (s->up_runs && !sidecars_behind(n) && (b = ranges_want(&s->up, now.mono_ns)) != NULL) {
         if (!ask(n, b, now)) {
             break;
         }
@@ -356,6 +358,7 @@ void sync_tick(struct node *n, struct now now)
     lookup_tick(n, now);
     go_up(n, now);
     backfill_tick(n, now);
+    sidecars_tick(n, now);
 }
 
 uint64_t sync_deadline(const struct node *n)

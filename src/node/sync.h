@@ -59,6 +59,37 @@ struct sync {
     uint64_t slots_per_second;   /* of the last samples, times 16 */
 };
 
+#define SIDECARS_WANTED_MAX 4096u /* blocks; two epochs of mainnet's are 64 */
+#define SIDECAR_ASKS_MAX    8u
+#define SIDECAR_ITEMS_MAX   32u /* blocks in one request */
+
+struct sidecar_want { /* of one block */
+    uint64_t slot, again_ns;
+    uint16_t n_blobs;
+    uint16_t tries;
+    conn_id last;                     /* who did not give all of it */
+    struct column_set missing, asked; /* columns; before fulu numbers of blobs */
+};
+
+struct sidecar_item {
+    uint8_t root[32];
+    struct column_set columns;
+};
+
+struct sidecar_ask {
+    uint64_t id; /* 0: free */
+    conn_id conn;
+    size_t n;
+    struct sidecar_item items[SIDECAR_ITEMS_MAX];
+};
+
+struct sidecars {
+    struct map wanted; /* root -> struct sidecar_want, the oldest first */
+    struct sidecar_ask asks[SIDECAR_ASKS_MAX];
+    uint64_t lost_slot;           /* the highest that was given up; 0: none */
+    uint64_t scan_slot, scan_end; /* blocks of earlier runs still to be looked through */
+};
+
 /* sync.c */
 void sync_init(struct node *n);
 void sync_done(struct node *n);
@@ -97,9 +128,15 @@ void backfill_tick(struct node *n, struct now now);
 bool backfill_take(struct node *n, const struct block_in *b, struct now now);
 
 /* sidecars.c */
-/* A block of the canonical chain has so many blobs: what we keep of them must come. */
-void sidecars_want(struct node *n, const uint8_t root[static 32], uint64_t slot, uint16_t n_blobs);
-uint64_t sidecars_earliest(const struct node *n);
+void sidecars_init(struct node *n);
+void sidecars_done(struct node *n);
+/* A block has so many blobs: what we keep of them must come. */
+void sidecars_want(struct node *n, const uint8_t root[static 32], uint64_t slot, uint16_t n_blobs,
+                   struct now now);
+bool sidecars_behind(const struct node *n);       /* enough is wanted: no more blocks for now */
+uint64_t sidecars_earliest(const struct node *n); /* 0: nothing is missing */
+void sidecars_tick(struct node *n, struct now now);
+void sidecars_on_epoch(struct node *n);
 
 /* progress.c */
 void progress_on_slot(struct node *n, struct now now);

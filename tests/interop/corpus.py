@@ -104,6 +104,23 @@ def serve_columns(listener, digest_of):
     return len(chunks)
 
 
+def fetch_columns(daemon, network, work, clock, chain):
+    """A daemon that comes when gossip is over begins at a checkpoint and asks the first one, a custodian of all by its node id, for
+    all columns of the blocks behind it; then it has them as they were, also after a restart."""
+    trusted = max((b for b in chain if b["slot"] <= 33), key=lambda b: b["slot"])
+    flags = ["--disable-discovery", "--libp2p-addresses", daemon.multiaddr, "--local-network", "--supernode",
+             "--checkpoint-root", trusted["root"]]
+    late = Daemon("late", network, work / "late", [*flags, "--test-wall-time", clock.whole_second()])
+    total = sum(m["count"] for m in json.loads((CORPUS / "manifest.json").read_text()) if m["kind"] == "DataColumnSidecars")
+    until(lambda: late.header(chain[-1]["root"]), 30, "the late daemon is at the head")
+    until(
+        lambda: late.metrics()["p2pd_sidecars_fetched_total"] == total,
+        40,
+        lambda: f"it has fetched {total} columns; {late.metrics()['p2pd_sidecars_fetched_total']:.0f} so far",
+    )
+    return late, total
+
+
 def digest_function():
     info = json.loads((CORPUS / "chain.json").read_text())
     steps = sorted((int(epoch), d["digest"][2:]) for epoch, d in info["fork_digests_by_epoch"].items())
@@ -130,6 +147,7 @@ def run():
             holder.addr,
             "--local-network",
             "--subscribe-all-subnets",
+            "--supernode",
             "--validation",
             "structural",
             "--test-wall-time",
@@ -196,8 +214,14 @@ def run():
         "blocks by root: other blocks",
     )
     columns = serve_columns(listener, digest_of)
+    late, fetched = fetch_columns(daemon, network, work, clock, chain)
+    said = len(listener.events)
+    listener.command("dial", to=late.multiaddr)  # its requests go there from now on
+    listener.wait("dialled", 15, said, peer=late.peer_id)
+    check(serve_columns(listener, digest_of) == columns, "the late daemon serves other columns")
     check(not [e for p in (holder, listener) for e in p.all("disconnected")], "a peer was disconnected")
 
+    late.stop()
     daemon.stop()
     for peer in (holder, listener):
         peer.wait("goodbye", 5)
@@ -207,7 +231,8 @@ def run():
     note(
         f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
         + ", ".join(f"{n} {kind}s" for kind, n in counts.items())
-        + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing"
+        + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing; "
+        + f"{fetched} columns fetched by root from their custodian and served again"
     )
 
 

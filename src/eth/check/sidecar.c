@@ -109,3 +109,31 @@ enum check_verdict check_column_gloas(struct check *c)
     REJECT_IF(c->block_known && block.has_bid && cells != block.n_commitments, "invalid sidecar");
     return CHECK_ACCEPT;
 }
+
+enum err check_sidecar_of(const struct network *n, const struct ssz_type *t, struct view ssz,
+                          uint64_t slot, uint64_t n_commitments)
+{
+    struct check c = {.net = n, .type = t, .data = ssz};
+    uint64_t index = field_u64(&c, "index");
+
+    if (ssz_has_field(t, "kzg_commitment")) { /* deneb, electra: one blob */
+        return field_u64(&c, HEADER "slot") == slot && index < n_commitments &&
+                       proof_holds(&c, "kzg_commitment", "kzg_commitment_inclusion_proof",
+                                   FIRST_COMMITMENT_GINDEX + index)
+                   ? E_OK
+                   : E_SSZ_PROOF;
+    }
+    if (index >= COLUMNS || field_count(&c, "column") != n_commitments ||
+        field_count(&c, "kzg_proofs") != n_commitments) {
+        return E_SSZ_PROOF;
+    }
+    if (!ssz_has_field(t, "kzg_commitments")) { /* gloas: the block's bid has them */
+        return field_u64(&c, "slot") == slot ? E_OK : E_SSZ_PROOF;
+    }
+    return field_u64(&c, HEADER "slot") == slot &&
+                   field_count(&c, "kzg_commitments") == n_commitments &&
+                   proof_holds(&c, "kzg_commitments", "kzg_commitments_inclusion_proof",
+                               COMMITMENTS_GINDEX)
+               ? E_OK
+               : E_SSZ_PROOF;
+}
