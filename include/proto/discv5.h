@@ -26,6 +26,8 @@
 #define DISCV5_DISTANCES_MAX   16u   /* of one discv5_find_node() */
 #define DISCV5_TALK_MAX        700u /* protocol and data of one discv5_talk(): fits a handshake packet */
 #define DISCV5_TALK_ANSWER_MAX 1100u
+#define DISCV5_PROTOCOLS_MAX   8u  /* registered for TALKREQ */
+#define DISCV5_PROTOCOL_MAX    32u /* bytes of such a name */
 #define DISCV5_WIDTH_MAX       64u /* nodes that a search asks */
 
 struct discv5_config {
@@ -65,8 +67,8 @@ enum discv5_kind {
     DISCV5_LOOKUP_DONE, /* ev.lookup, ev.count nodes found */
     DISCV5_ADDRESS,     /* votes agree on ev.from as our address and the record says otherwise:
                            sign a new one and discv5_set_record(); repeated until then */
-    DISCV5_TALKREQ,     /* ev.data from ev.id: answer with discv5_talk_answer(ev.request), with
-                           empty data when ev.protocol is unknown */
+    DISCV5_TALKREQ,     /* ev.data from ev.id, of a registered ev.protocol: answer with
+                           discv5_talk_answer(ev.request) */
     DISCV5_TALKRESP,    /* ev.data, to our discv5_talk() */
     DISCV5_FAILED,      /* ev.request had no answer: ev.error */
     DISCV5_PONG,        /* to our discv5_ping(); ev.from is our address as they see it */
@@ -138,6 +140,9 @@ CHECKED enum err discv5_find_node(struct discv5 *d, const struct enr *to, const 
                                   size_t n, struct now now, uint64_t *ret_request);
 CHECKED enum err discv5_talk(struct discv5 *d, const struct enr *to, struct view protocol,
                              struct view data, struct now now, uint64_t *ret_request);
+/* TALKREQs of this protocol are events from now on; those of others are answered with nothing, as
+ * the specification says, and are none. E_LIMIT, E_TOO_LONG, E_EXISTS. */
+CHECKED enum err discv5_talk_register(struct discv5 *d, struct view protocol);
 void discv5_talk_answer(struct discv5 *d, uint64_t request, struct view data, struct now now);
 
 /* Looking in. */

@@ -39,9 +39,7 @@ static void on_event(void *self, const struct discv5_event *ev, struct now now)
 {
     struct bootnode *b = self;
 
-    if (ev->kind == DISCV5_TALKREQ) { /* no protocol is registered */
-        discv5_talk_answer(udp_node_engine(b->udp), ev->request, view_of(NULL, 0), now);
-    }
+    (void)now;
     if (ev->kind == DISCV5_ADDRESS && !addr_eq(&ev->from, &b->voted)) {
         b->voted = ev->from;
         udp_node_set_address(b->udp, &ev->from);

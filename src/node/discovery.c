@@ -263,8 +263,6 @@ static void on_found(struct node *n, const struct discv5_event *ev, struct now n
 
 static void on_event(struct node *n, const struct discv5_event *ev, struct now now)
 {
-    struct discovery *d = &n->discovery;
-
     switch (ev->kind) {
     case DISCV5_FOUND:
     case DISCV5_LIVE:
@@ -276,9 +274,7 @@ static void on_event(struct node *n, const struct discv5_event *ev, struct now n
     case DISCV5_ADDRESS:
         on_address(n, ev, now);
         break;
-    case DISCV5_TALKREQ: /* no protocol is registered: an empty answer says so */
-        discv5_talk_answer(d->engine, ev->request, view_of(NULL, 0), now);
-        break;
+    case DISCV5_TALKREQ: /* no protocol is registered */
     case DISCV5_KEYS:
         tell_keys(n, ev);
         break;

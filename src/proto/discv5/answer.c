@@ -82,10 +82,43 @@ static void answer_findnode(struct discv5 *d, struct session *s, const struct me
     }
 }
 
-static void take_talk(struct discv5 *d, const struct message *m, const struct peer *from,
-                      struct now now)
+static bool is_registered(const struct discv5 *d, struct view protocol)
 {
+    for (size_t i = 0; i < d->protocols_n; i++) {
+        if (view_eq(view_of(d->protocols[i].b, d->protocols[i].n), protocol)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err discv5_talk_register(struct discv5 *d, struct view protocol)
+{
+    if (protocol.n > DISCV5_PROTOCOL_MAX) {
+        return E_TOO_LONG;
+    }
+    if (is_registered(d, protocol)) {
+        return E_EXISTS;
+    }
+    if (d->protocols_n == DISCV5_PROTOCOLS_MAX) {
+        return E_LIMIT;
+    }
+    d->protocols[d->protocols_n].n = (uint8_t)protocol.n;
+    memcpy(d->protocols[d->protocols_n++].b, protocol.p, protocol.n);
+    return E_OK;
+}
+
+static void take_talk(struct discv5 *d, struct session *s, const struct message *m,
+                      const struct peer *from, struct now now)
+{
+    struct message nothing = {.type = MSG_TALKRESP, .id_n = m->id_n};
     struct talk *t = &d->talks[0];
+
+    if (!is_registered(d, m->protocol)) {
+        memcpy(nothing.id, m->id, sizeof nothing.id);
+        d5_session_reply(d, s, &nothing);
+        return;
+    }
 
     for (size_t i = 1; i < TALKS_MAX && t->live && t->until_ns > now.mono_ns; i++) {
         t = &d->talks[i];
@@ -372,7 +405,7 @@ enum err d5_answer_message(struct discv5 *d, struct session *s, struct view plai
         answer_findnode(d, s, &m, &from);
         return E_OK;
     case MSG_TALKREQ:
-        take_talk(d, &m, &from, now);
+        take_talk(d, s, &m, &from, now);
         return E_OK;
     case MSG_PONG:
         return take_answer(d, &m, MSG_PING, &from, now);

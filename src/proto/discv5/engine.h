@@ -193,6 +193,12 @@ struct discv5 {
     struct lookup *lookups; /* cfg.lookups_max, and one of our own */
     uint32_t lookup_id;
     struct talk talks[TALKS_MAX];
+
+    struct {
+        uint8_t n, b[DISCV5_PROTOCOL_MAX];
+    } protocols[DISCV5_PROTOCOLS_MAX];
+
+    size_t protocols_n;
     struct enr *boots;
     size_t boots_n;
     struct timer refresh;

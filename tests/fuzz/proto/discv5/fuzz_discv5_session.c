@@ -1,6 +1,7 @@
 /*
  * Two honest engines, and an attacker between them who follows the input: he delivers, drops,
  * holds back, repeats, changes, redirects and invents packets, and the clock goes on as he likes.
+ * The two restart without memory, and move to other addresses.
  *
  * Whatever he does: no crash, no more answers than questions, no session but with the other honest
  * node (he has no key), and once he stops, the two talk again within seconds.
@@ -17,6 +18,7 @@ struct attack {
     struct rd ops;
     struct flight tape[TAPE];
     size_t n; /* ever seen; the last TAPE are kept */
+    size_t asked[2], lookups[2], moves;
 };
 
 /* He sees each packet when it is sent, and keeps it: nothing is delivered but by him. */
@@ -77,22 +79,38 @@ static void ask(struct attack *a, unsigned how)
     struct node_id target = {{(uint8_t)how}};
     uint64_t request;
     uint32_t lookup;
+    enum err e = E_LIMIT; /* any of them may be full */
 
     switch (how >> 1 & 3) {
     case 0:
-        IGNORE(discv5_ping(n->engine, to, net->now, &request), "may be full");
+        e = discv5_ping(n->engine, to, net->now, &request);
         break;
     case 1:
-        IGNORE(discv5_find_node(n->engine, to, distances, 3, net->now, &request), "may be full");
+        e = discv5_find_node(n->engine, to, distances, 3, net->now, &request);
         break;
     case 2:
-        IGNORE(discv5_talk(n->engine, to, view_str("t"), view_str("x"), net->now, &request), "");
+        e = discv5_talk(n->engine, to, view_str(how & 64 ? "t" : "echo"), view_str("x"), net->now,
+                        &request);
         break;
     case 3:
-        IGNORE(discv5_lookup(n->engine, &target, net->now, &lookup), "may be full");
+        a->lookups[from] += discv5_lookup(n->engine, &target, net->now, &lookup) == E_OK;
         break;
     }
+    a->asked[from] += e == E_OK;
     net_pump(net, from);
+}
+
+static void restart_or_move(struct attack *a, unsigned arg)
+{
+    struct addr to = a->net->nodes[arg & 1].addr;
+
+    if ((arg & 2) == 0) {
+        net_restart(a->net, arg & 1);
+        return;
+    }
+    to.ip[3]++; /* net_index() does not look there */
+    net_move(a->net, arg & 1, &to);
+    a->moves++;
 }
 
 static void one_op(struct attack *a)
@@ -109,7 +127,7 @@ static void one_op(struct attack *a)
         net_run(a->net, MILLIS(1) << arg % 13);
         return;
     case 3:
-        net_restart(a->net, arg & 1);
+        restart_or_move(a, arg);
         return;
     case 4:
         feed(a, &a->net->nodes[arg & 1].addr, arg >> 1 & 1, rd_take(&a->ops, arg % 80));
@@ -134,13 +152,22 @@ static void one_op(struct attack *a)
     }
 }
 
-static void check(const struct net *net)
+static void check(const struct attack *a)
 {
+    const struct net *net = a->net;
+
     for (size_t i = 0; i < 2; i++) {
         const struct net_node *n = &net->nodes[i];
         const struct enr *live[4];
+        size_t nodes = n->counts[DISCV5_NODES] - (size_t)n->finds;
 
-        assert(discv5_session_count(n->engine) <= 1);
+        /* Each question ends once at the most: a restart forgets some. */
+        assert(n->counts[DISCV5_PONG] + n->counts[DISCV5_TALKRESP] + n->counts[DISCV5_FAILED] +
+                   nodes <=
+               a->asked[i]);
+        assert(n->counts[DISCV5_LOOKUP_DONE] <= a->lookups[i]);
+        assert(n->finds <= 16 * nodes + 16);
+        assert(discv5_session_count(n->engine) <= 1 + a->moves);
         assert(discv5_table_size(n->engine) <= 1);
         assert(discv5_table(n->engine, live, 4) == 0 ||
                node_id_eq(&live[0]->id, &net->nodes[i ^ 1].enr.id));
@@ -183,7 +210,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     a.net->filter_self = &a;
     while (!a.ops.bad && rd_left(&a.ops) > 0) {
         one_op(&a);
-        check(a.net);
+        check(&a);
     }
     recovers(a.net);
     for (size_t i = 0; i < TAPE; i++) {

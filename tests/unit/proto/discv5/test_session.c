@@ -160,6 +160,132 @@ static void talk_goes_both_ways(void **state)
     net_free(net);
 }
 
+/* What nobody registered is answered with nothing, at once, and nobody hears of it. */
+static void talk_of_an_unknown_protocol_is_answered_with_nothing(void **state)
+{
+    struct net *net = pair(14, 2);
+    char name[DISCV5_PROTOCOL_MAX + 1];
+    uint64_t request;
+
+    (void)state;
+    assert_int_equal(discv5_talk(net->nodes[0].engine, &net->nodes[1].enr, view_str("ech"),
+                                 view_str("one"), net->now, &request),
+                     E_OK);
+    net_pump(net, 0);
+    net_run(net, MILLIS(500));
+    assert_int_equal(net->nodes[0].counts[DISCV5_TALKRESP], 1);
+    assert_string_equal(net->nodes[0].data, "");
+    assert_int_equal(net->nodes[1].counts[DISCV5_TALKREQ], 0);
+
+    assert_int_equal(discv5_talk_register(net->nodes[1].engine, view_str("echo")), E_EXISTS);
+    memset(name, 'x', sizeof name);
+    assert_int_equal(discv5_talk_register(net->nodes[1].engine, view_of(name, sizeof name)),
+                     E_TOO_LONG);
+    for (uint8_t i = 1; i < DISCV5_PROTOCOLS_MAX; i++) {
+        assert_int_equal(discv5_talk_register(net->nodes[1].engine, view_of(&i, 1)), E_OK);
+    }
+    assert_int_equal(discv5_talk_register(net->nodes[1].engine, view_str("more")), E_LIMIT);
+    net_free(net);
+}
+
+/* Another node, with another key, at an address where we know one: the old one is given up. */
+static void another_key_at_the_same_address_is_another_node(void **state)
+{
+    struct net *net = pair(15, 2);
+    struct net_node *n = &net->nodes[1];
+    struct enr old = n->enr;
+
+    (void)state;
+    ask_ping(net, 0, 1);
+    net_run(net, SECONDS(1));
+    assert_int_equal(discv5_live_count(net->nodes[0].engine), 1);
+    ident_random(&n->rng.base, &n->ident);
+    struct enr_draft d;
+    enr_draft_init(&d, 1);
+    enr_draft_set_endpoint(&d, "udp", &n->addr);
+    assert_int_equal(enr_sign(&d, &n->ident, &n->enr), E_OK);
+    net_restart(net, 1);
+    for (unsigned i = 0; i < 2; i++) { /* both are asked: only the new one can read it */
+        uint64_t request;
+
+        assert_int_equal(
+            discv5_ping(net->nodes[0].engine, i == 0 ? &old : &n->enr, net->now, &request), E_OK);
+    }
+    net_pump(net, 0);
+    net_run(net, SECONDS(10));
+    assert_int_equal(net->nodes[0].counts[DISCV5_PONG], 2);
+    assert_int_equal(net->nodes[0].counts[DISCV5_FAILED], 1);
+    const struct enr *live[2];
+    assert_int_equal(discv5_table(net->nodes[0].engine, live, 2), 1);
+    assert_true(node_id_eq(&live[0]->id, &n->enr.id));
+    net_free(net);
+}
+
+struct reorder {
+    struct flight held[8];
+    size_t n;
+    bool hold;
+};
+
+static bool hold(struct net *net, const struct flight *f, void *self)
+{
+    struct reorder *r = self;
+
+    (void)net;
+    if (!r->hold || net_index(&f->from) != 0 || r->n == 8) {
+        return true;
+    }
+    r->held[r->n] = *f;
+    r->held[r->n++].bytes = blob_ref(f->bytes);
+    return false;
+}
+
+/* An answer in several packets: in any order, with one of them twice and one of them lost. */
+static void nodes_come_in_several_packets_in_any_order(void **state)
+{
+    struct net *net = net_new(&(struct net_config){.seed = 16, .n = 40, .local = true});
+    struct reorder r = {.n = 0};
+    const uint16_t distances[] = {256, 255, 254};
+    uint64_t request;
+    (void)state;
+
+    for (size_t i = 1; i < net->n; i++) {
+        discv5_add_boot(net->nodes[i].engine, &net->nodes[0].enr, net->now);
+    }
+    net_run(net, SECONDS(60));
+    net->filter = hold;
+    net->filter_self = &r;
+    for (unsigned lost = 0; lost < 2; lost++) {
+        uint64_t finds = net->nodes[1].finds;
+        size_t events = net->nodes[1].counts[DISCV5_NODES];
+
+        r = (struct reorder){.hold = true};
+        assert_int_equal(discv5_find_node(net->nodes[1].engine, &net->nodes[0].enr, distances, 3,
+                                          net->now, &request),
+                         E_OK);
+        net_pump(net, 1);
+        net_run(net, MILLIS(500));
+        assert_true(r.n >= 2);
+        r.hold = false;
+        for (size_t i = r.n; i-- > lost;) { /* the last first; again the first of those */
+            net_deliver(net, &r.held[i].from, &r.held[i].to, blob_view(r.held[i].bytes));
+        }
+        net_run(net, SECONDS(3));
+        assert_int_equal(net->nodes[1].counts[DISCV5_NODES] - events,
+                         net->nodes[1].finds - finds + 1);
+        assert_true(lost == 0 ? net->nodes[1].finds - finds == 16
+                              : net->nodes[1].finds - finds < 16 && net->nodes[1].finds > finds);
+        for (size_t i = 0; i < r.n; i++) {
+            net_deliver(net, &r.held[i].from, &r.held[i].to, blob_view(r.held[i].bytes));
+            blob_unref(r.held[i].bytes);
+        }
+        events = net->nodes[1].counts[DISCV5_NODES];
+        net_run(net, SECONDS(3));
+        assert_int_equal(net->nodes[1].counts[DISCV5_NODES], events); /* late, and not asked for */
+    }
+    net_free(net);
+}
+
 static void a_silent_node_fails_the_request_once(void **state)
 {
     struct net *net = pair(6, 2);
@@ -422,7 +548,7 @@ static void events_that_nobody_takes_are_bounded(void **state)
         net->now.mono_ns += MILLIS(200); /* talks lapse after ten seconds: 64 are always there */
         discv5_tick(asker, net->now);
         discv5_tick(deaf, net->now);
-        IGNORE(discv5_talk(asker, &net->nodes[1].enr, view_str("t"), view_str("x"), net->now,
+        IGNORE(discv5_talk(asker, &net->nodes[1].enr, view_str("echo"), view_str("x"), net->now,
                            &request),
                "the asker may be busy");
         while (discv5_next_datagram(asker, &to, out, &n)) {
@@ -499,6 +625,9 @@ int main(void)
         cmocka_unit_test(a_node_that_forgot_us_is_met_again),
         cmocka_unit_test(a_node_that_moves_keeps_being_reached),
         cmocka_unit_test(talk_goes_both_ways),
+        cmocka_unit_test(talk_of_an_unknown_protocol_is_answered_with_nothing),
+        cmocka_unit_test(another_key_at_the_same_address_is_another_node),
+        cmocka_unit_test(nodes_come_in_several_packets_in_any_order),
         cmocka_unit_test(a_silent_node_fails_the_request_once),
         cmocka_unit_test(request_ids_begin_with_a_byte_that_is_not_zero),
         cmocka_unit_test(new_destinations_are_paced),
