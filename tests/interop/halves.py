@@ -28,7 +28,7 @@ def start_halves(work, wait_seconds):
     genesis = int(time.time()) + wait_seconds
     half = VALIDATORS // 2
     nodes = [
-        Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, metrics=True, name=name)
+        Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, name=name)
         for name, own in (("first half", (0, half - 1)), ("second half", (half, VALIDATORS - 1)))
     ]
     for node in nodes:

@@ -56,7 +56,6 @@ class Lodestar:
         wrapper=(),
         discovery=True,
         all_subnets=False,
-        metrics=False,
         name="lodestar",
     ):
         """own: the first and last of the validators that this node runs (default: all; (): none). ip and wrapper: where it
@@ -65,7 +64,6 @@ class Lodestar:
         self.validators, self.own = validators, (0, validators - 1) if own is None else own
         self.ip, self.wrapper, self.discovery, self.name = ip, list(wrapper), discovery, name
         self.all_subnets = all_subnets
-        self.metrics_port = free_port() if metrics else None
         self.port, self.rest_port, self.engine_port = free_port(), free_port(), free_port()
         self.rest = f"http://{ip}:{self.rest_port}"
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -140,8 +138,6 @@ class Lodestar:
         ]
         if boot_enr:
             argv += ["--bootnodes", boot_enr]
-        if self.metrics_port:
-            argv += ["--metrics", "--metrics.port", self.metrics_port, "--metrics.address", self.ip]
         if self.all_subnets:
             argv += ["--subscribeAllSubnets"]
         if not self.discovery:
@@ -254,19 +250,14 @@ class Lodestar:
 
 
 def gossip_stats(lodestar, peer_id):
-    """What its gossip score of a peer is made of; with metrics on, what it has punished."""
+    """What its gossip score of a peer is made of."""
     answer = lodestar.get("/eth/v1/lodestar/gossip-peer-score-stats") or {"data": []}
     row = next((r for r in answer["data"] if r["peer_id"] == peer_id), {"topics": {}})
     bad = ("mesh_failure_penalty", "invalid_message_deliveries")
     topics = {
         t: v for t, v in row["topics"].items() if v["mesh_message_deliveries_active"] or any(v[b] for b in bad)
     }
-    penalties = []
-    if lodestar.metrics_port:
-        with urllib.request.urlopen(f"http://{lodestar.ip}:{lodestar.metrics_port}/metrics", timeout=20) as answer:
-            lines = answer.read().decode().splitlines()
-        penalties = [x for x in lines if "penalt" in x and not x.startswith("#") and not x.endswith(" 0")]
-    return {**row, "topics": topics, "penalties": penalties}
+    return {**row, "topics": topics}
 
 
 def run_directory_genesis(run_dir, capella_epoch, genesis_time, network):
