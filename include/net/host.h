@@ -180,7 +180,8 @@ CHECKED enum err host_dial(struct host *h, const struct addr *to, const struct p
                            struct now now, conn_id *ret);
 /* The same at several addresses of one peer, the best first (RFC 8305), over any transport: the
  * first to connect wins, HOST_CONNECTED has it. Addresses that cannot be dialled are left out, and
- * all after the first HOST_ADDRS_MAX; none left is an error. */
+ * all after the first HOST_ADDRS_MAX; none left is an error. One that failed
+ * a short while ago comes behind the others. */
 #define HOST_ADDRS_MAX 8u
 CHECKED enum err host_dial_any(struct host *h, const struct host_addr *addrs, size_t n,
                                const struct peer_id *expected, struct now now, conn_id *ret);

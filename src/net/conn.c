@@ -94,6 +94,7 @@ static void tell_end(struct conn *c, enum conn_state was, enum err why, const ch
     if (was != CONN_DIALING) {
         step = c->via->step(c);
         c->via->words(c, why, both);
+        dial_upgrade_failed(c, why);
     }
     if (words == NULL || words[0] == '\0') {
         words = both;
@@ -187,6 +188,7 @@ void conn_up(struct conn *c)
 
     c->since_ns = c->steps.up_ns = h->now.mono_ns;
     limits_upgraded(c);
+    backoff_worked(h, &c->dialled);
     if (spare_join(c)) {
         return;
     }

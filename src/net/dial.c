@@ -1,7 +1,8 @@
 /*
  * Dialling: one peer at one or several addresses, raced as in Happy Eyeballs. The addresses are
  * tried in the caller's order, the next one after STAGGER_NS or as soon as one fails; the first
- * to connect wins, whatever its transport, and the others are given up.
+ * to connect wins, whatever its transport, and the others are given up. Addresses that failed a
+ * short while ago come behind the others (backoff.c).
  *
  * Spec: RFC 8305 "Connection Attempts"
  */
@@ -56,6 +57,9 @@ static enum err begin(struct conn *c, struct attempt *a)
     c->via = row(c->host, a->to.transport);
     enum err e = c->via->dial(c, &a->to.addr, &a->number);
     a->number = e == E_OK ? a->number : 0;
+    if (e != E_OK) {
+        backoff_failed(c->host, &a->to);
+    }
     return e;
 }
 
@@ -96,7 +100,13 @@ void dial_connected(struct conn *c, const struct transport *via, uint64_t number
 
     if (a != NULL) {
         c->addr = a->to.addr;
+        c->dialled = a->to;
         a->number = 0;
+        for (struct attempt *slow = c->attempts->all; slow < a; slow++) {
+            if (slow->number != 0) { /* begun before and still silent */
+                backoff_failed(c->host, &slow->to);
+            }
+        }
     }
     dial_drop(c);
     c->via = via;
@@ -109,15 +119,28 @@ void dial_closed(struct conn *c, const struct transport *via, uint64_t number, e
 
     if (a != NULL) {
         a->number = 0;
+        backoff_failed(c->host, &a->to);
     }
     if (go_on(c) != E_OK) {
         conn_end(c, why, words, true);
     }
 }
 
+void dial_upgrade_failed(struct conn *c, enum err why)
+{
+    if (c->dialled.addr.family != 0 && why != E_DUPLICATE) {
+        backoff_failed(c->host, &c->dialled);
+    }
+}
+
 void dial_tick(struct conn *c)
 {
     if (c->host->now.mono_ns >= c->attempts->give_up_ns) {
+        for (size_t i = 0; i < c->attempts->next; i++) {
+            if (c->attempts->all[i].number != 0) {
+                backoff_failed(c->host, &c->attempts->all[i].to);
+            }
+        }
         conn_end(c, E_TIMEOUT, NULL, true);
         return;
     }
@@ -168,23 +191,31 @@ static enum err usable(const struct host *h, const struct host_addr *a)
     return limits_address(h, to);
 }
 
+/* Those that can be dialled, in the caller's order, but for those that wait. */
+static enum err choose(const struct host *h, const struct host_addr *addrs, size_t n,
+                       struct attempts *a)
+{
+    enum err e = E_ADDRESS;
+
+    for (unsigned waits = 0; waits < 2; waits++) {
+        for (size_t i = 0; i < n && a->n < HOST_ADDRS_MAX; i++) {
+            enum err bad = usable(h, &addrs[i]);
+            if (bad == E_OK && backoff_waits(h, &addrs[i]) == (waits == 1)) {
+                a->all[a->n++].to = addrs[i];
+            }
+            e = bad == E_OK ? e : bad;
+        }
+    }
+    return a->n == 0 ? e : E_OK;
+}
+
 enum err host_dial_any(struct host *h, const struct host_addr *addrs, size_t n,
                        const struct peer_id *expected, struct now now, conn_id *ret)
 {
     struct attempts a = {.give_up_ns = now.mono_ns + h->cfg.dial_timeout_ns};
-    enum err e = E_ADDRESS;
 
     h->now = now;
-    for (size_t i = 0; i < n && a.n < HOST_ADDRS_MAX; i++) {
-        enum err bad = usable(h, &addrs[i]);
-        if (bad == E_OK) {
-            a.all[a.n++].to = addrs[i];
-        }
-        e = bad == E_OK ? e : bad;
-    }
-    if (a.n == 0) {
-        return e;
-    }
+    TRY(choose(h, addrs, n, &a));
     if (expected != NULL && peer_id_eq(expected, &h->self)) {
         return E_DIAL_SELF;
     }
@@ -201,7 +232,7 @@ enum err host_dial_any(struct host *h, const struct host_addr *addrs, size_t n,
         c->has_expected = true;
         c->expected = *expected;
     }
-    e = go_on(c);
+    enum err e = go_on(c);
     if (e != E_OK) {
         conn_discard(c);
         return e;

@@ -56,6 +56,7 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
     map_init(&h->by_quic, sizeof(uint64_t), sizeof(struct conn *),
              HOST_ADDRS_MAX * (size_t)cfg->conns_max, key);
     map_init(&h->by_peer, sizeof(struct peer_id), sizeof(struct conn *), cfg->conns_max, key);
+    backoff_init(h, key);
     map_init(&h->ip_count, sizeof(struct addr), sizeof(unsigned), cfg->conns_max, key);
     if (cfg->yamux) { /* Spec: consensus-specs phase0/p2p-interface.md "Multiplexing" */
         add_muxer(h, &yamux_ops);
@@ -397,6 +398,7 @@ void host_free(struct host *h)
     map_done(&h->by_quic);
     map_done(&h->by_peer);
     map_done(&h->ip_count);
+    map_done(&h->backoff);
     slots_done(&h->conns);
     slots_done(&h->streams);
     buf_done(&h->record);

@@ -125,6 +125,7 @@ struct conn {
     bool blocked; /* the transport takes nothing more until conn_unblocked() */
     bool windows; /* its streams have windows of their own: one that is paused stops its sender */
     struct attempts *attempts; /* while dialling: dial.c */
+    struct host_addr dialled;  /* outbound: the address that won */
     struct map streams;        /* sid -> struct stream * */
     struct stream_list ready[SEND_CLASSES];
     struct budget mem;
@@ -165,6 +166,7 @@ struct host {
     struct map by_quic;  /* its number -> struct conn *; several while dialling */
     struct map by_peer;  /* peer id -> struct conn *: connections that are up */
     struct map ip_count; /* address -> unsigned, inbound */
+    struct map backoff;  /* host_addr -> those that failed: backoff.c */
     unsigned n_conns, n_pending;
     bool accept_paused;
     const struct mux_ops *muxers[2];
@@ -231,6 +233,14 @@ void dial_closed(struct conn *c, const struct transport *via, uint64_t attempt, 
                  const char *words);
 void dial_tick(struct conn *c);
 void dial_drop(struct conn *c); /* gives up all attempts */
+void dial_upgrade_failed(struct conn *c,
+                         enum err why); /* behind the address is not who was wanted */
+
+/* backoff.c */
+void backoff_init(struct host *h, struct hash_key key);
+void backoff_failed(struct host *h, const struct host_addr *to);
+void backoff_worked(struct host *h, const struct host_addr *to);
+bool backoff_waits(const struct host *h, const struct host_addr *to); /* failed a short while ago */
 
 /* limits.c */
 CHECKED enum err limits_address(const struct host *h, const struct addr *a);

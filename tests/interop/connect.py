@@ -6,7 +6,7 @@ import subprocess
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import check, free_port, main, note, scratch
+from harness.proc import check, free_port, main, note, scratch, until
 
 
 def call(code, *arguments):
@@ -27,6 +27,18 @@ def meets(daemon, peer):
     check(None not in times and times == sorted(times), f"steps of {peer}: {times}")
     check(daemon.peer_id in out and ("/yamux/1.0.0" in out or len(times) == 1), f"{peer}: {out}")
     check("beacon-p2pd" in out and "/meshsub/1.2.0" in out and "/eth2/beacon_chain/req/status/2/ssz_snappy" in out, out)
+
+
+def two_families(work):
+    """A record with an IPv4 address where nobody listens and an IPv6 one where somebody does: the node races them."""
+    network = network_dir(work / "network6")
+    both = ["127.0.0.1", "::1"]
+    met = Daemon("both", network, work / "both", ["--local-network"], listen=both, advertise="127.0.0.9,::1")
+    seeker = Daemon("seeker", network, work / "seeker", ["--local-network", "--boot-nodes", met.enr], listen=both)
+    peer = until(lambda: next(iter(seeker.peers()), None), 30, "the node finds the address that answers")
+    check(peer["peer_id"] == met.peer_id and "/ip6/::1/" in peer["last_seen_p2p_address"], f"{peer}")
+    for node in (seeker, met):
+        check(node.process.stop() == 0, "SIGINT is no clean stop")
 
 
 def run():
@@ -67,6 +79,7 @@ def run():
     for flag in ("--allow-cidr", "--deny-cidr"):
         _, why = call(2, "run", flag, "10.0.0.0/33", "--datadir", work / "none")
         check(flag in why and "10.0.0.0/33" in why and len(why.splitlines()) == 1, why)
+    two_families(work)
     note("by multiaddr, name, ENR and address; another identity, nobody there and nonsense are named; ranges denied")
 
 

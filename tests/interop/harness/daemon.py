@@ -39,6 +39,7 @@ class Daemon:
         ip="127.0.0.1",
         listen=None,
         port=None,
+        advertise=None,
     ):
         self.name, self.events, self.rest = name, [], f"http://{ip}:{free_port()}"
         self.port = port or free_port()
@@ -57,7 +58,7 @@ class Daemon:
             "--port",
             self.port,
             "--enr-address",
-            ",".join(listen),
+            advertise or ",".join(listen),
             "--http-address",
             ip,
             "--http-port",

@@ -667,6 +667,52 @@ static void an_address_that_is_silent_is_overtaken_by_the_next(void **state)
     mem_free(play);
 }
 
+static bool up_within(struct play_node *a, struct play *play, uint64_t ns)
+{
+    struct host_addr to[2] = {{play_addr(1), HOST_TCP}, {play_addr(2), HOST_TCP}};
+    conn_id c;
+
+    a->n_events = 0;
+    assert_int_equal(host_dial_any(a->host, to, 2, NULL, play->now, &c), E_OK);
+    play_wait(play, ns);
+    bool up = play_count(a, HOST_CONNECTED, NULL) == 1;
+    play_wait(play, SECONDS(1));
+    assert_int_equal(play_count(a, HOST_CONNECTED, NULL), 1);
+    host_close(a->host, c, E_OK, play->now);
+    play_wait(play, MILLIS(100));
+    return up;
+}
+
+static void an_address_that_failed_comes_behind_the_others_for_a_while(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config cfg = config(true, true, true);
+    struct play_node *a, *mute;
+
+    (void)state;
+    play_init(play, 22);
+    a = play_host(play, cfg);
+    mute = play_puppet(play, silence);
+    play_host(play, cfg);
+    mute->accept_paused = mute->never_connects = true;
+    assert_false(up_within(a, play, MILLIS(200))); /* overtaken after 250 ms */
+    assert_true(up_within(a, play, MILLIS(200)));
+    play_wait(play, SECONDS(9));
+    assert_false(up_within(a, play, MILLIS(200))); /* 10 s later it has its turn again */
+    play_wait(play, SECONDS(15));
+    assert_true(up_within(a, play, MILLIS(200))); /* and waits twice as long */
+    play_wait(play, SECONDS(6));
+    mute->never_connects = false; /* silent, but it connects: the upgrade fails */
+    struct host_addr only = {play_addr(1), HOST_TCP};
+    conn_id c;
+    assert_int_equal(host_dial_any(a->host, &only, 1, NULL, play->now, &c), E_OK);
+    play_wait(play, SECONDS(20));
+    assert_int_equal(play_count(a, HOST_DIAL_FAILED, NULL), 1);
+    assert_true(up_within(a, play, MILLIS(200)));
+    play_done(play);
+    mem_free(play);
+}
+
 static void a_flipped_bit_anywhere_ends_the_connection_with_a_reason(void **state)
 {
     (void)state;
@@ -828,6 +874,7 @@ int main(void)
         cmocka_unit_test(a_dial_that_fails_tells_the_step_and_the_words),
         cmocka_unit_test(of_several_addresses_the_first_to_answer_wins),
         cmocka_unit_test(an_address_that_is_silent_is_overtaken_by_the_next),
+        cmocka_unit_test(an_address_that_failed_comes_behind_the_others_for_a_while),
         cmocka_unit_test(a_flipped_bit_anywhere_ends_the_connection_with_a_reason),
         cmocka_unit_test(ids_of_the_dead_are_refused),
         cmocka_unit_test(a_denied_charge_is_an_ordinary_answer),
