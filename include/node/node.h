@@ -81,6 +81,7 @@ struct node_config {
     uint64_t retain_epochs;  /* 0: by `serve` */
     unsigned backfill_slots; /* a second, at most */
     unsigned target_peers;
+    unsigned dial_rate; /* a second, of nodes not met before and of connections; local: none */
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
     bool disable_tcp; /* QUIC only: no TCP dials */

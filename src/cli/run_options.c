@@ -357,6 +357,7 @@ bool run_read_options(struct run *r)
     r->cfg.agent =
         option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : "beacon-p2pd/" P2PD_VERSION;
     r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
+    r->cfg.dial_rate = (unsigned)option_u64(o, OPT_DIAL_RATE);
     r->cfg.discovery = !option_bool(o, OPT_DISABLE_DISCOVERY);
     r->cfg.private_discovery =
         option_bool(o, OPT_PRIVATE_DISCOVERY) ||

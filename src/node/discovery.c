@@ -101,6 +101,7 @@ static enum err first_record(struct node *n, struct now now)
 static void engine_config(const struct node *n, struct discv5_config *cfg)
 {
     discv5_config_default(cfg);
+    cfg->contacts_per_s = n->cfg.dial_rate;
     if (n->cfg.local_network) {
         discv5_config_local(cfg);
     }

@@ -17,6 +17,7 @@ void node_config_default(struct node_config *cfg)
     *cfg = (struct node_config){
         .agent = "beacon-p2pd",
         .target_peers = 100,
+        .dial_rate = 50,
         .custody_groups = 4, /* CUSTODY_REQUIREMENT */
         .discovery = true,
         .backfill_slots = 64, /* a month of mainnet in an hour, 6 MB/s */

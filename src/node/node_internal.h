@@ -118,6 +118,7 @@ struct peers {
     struct map by_conn; /* conn_id -> struct peer * */
     unsigned n_connected, n_connecting;
     uint64_t tick_ns;
+    struct ratelim dials;
     uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */
 };
 

@@ -30,6 +30,7 @@ void peers_init(struct node *n)
 
     map_init(&ps->by_id, sizeof(struct peer_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
              node_hash_key(n));
+    ratelim_init(&ps->dials, n->cfg.dial_rate, SECONDS(1) / n->cfg.dial_rate);
     map_init(&ps->by_conn, sizeof(conn_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
              node_hash_key(n));
 }
@@ -273,6 +274,13 @@ void peers_forgive(struct node *n, struct now now)
     n->peers.tick_ns = now.mono_ns;
 }
 
+/* One more dial at once, and a second? Those named by the user do not wait. */
+static bool may_dial(struct node *n, struct now now)
+{
+    return n->peers.n_connecting < PEERS_DIALLING_MAX &&
+           (n->cfg.local_network || ratelim_take(&n->peers.dials, 1, now.mono_ns));
+}
+
 static bool wants_dial(const struct node *n, const struct peer *p, struct now now)
 {
     return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->n_to != 0 &&
@@ -313,8 +321,8 @@ static void dial_some(struct node *n, struct now now)
     }
     rng_shuffle(n->rng, draw, n_draw, sizeof draw[0]);
     for (unsigned worth = 4; worth-- > 0;) {
-        for (size_t i = 0; i < n_draw && n->peers.n_connecting < PEERS_DIALLING_MAX; i++) {
-            if (worth_of(n, draw[i]) == worth && wants_dial(n, draw[i], now)) {
+        for (size_t i = 0; i < n_draw; i++) {
+            if (worth_of(n, draw[i]) == worth && wants_dial(n, draw[i], now) && may_dial(n, now)) {
                 dial(n, draw[i], now);
             }
         }

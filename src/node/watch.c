@@ -6,7 +6,7 @@
 
 static const char *const end_names[ENDS] = {
     [END_REFUSED] = "nodes refuse connections: are their addresses stale?",
-    [END_TIMED_OUT] = "nodes do not answer: is outgoing TCP blocked?",
+    [END_TIMED_OUT] = "nodes do not answer: are their addresses stale, is outgoing TCP blocked?",
     [END_WRONG_FORK] = "nodes are of another fork or network: is --network right, is the clock?",
     [END_FULL] = "nodes are full: this passes",
     [END_OTHER] = "nodes end the connection: see the log at level debug",

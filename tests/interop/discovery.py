@@ -5,6 +5,9 @@ One listens on both families, one on IPv4, one on IPv6; the last two know the fi
 IPv4 one, and must hear of the IPv6 one. Then the fourth is restarted without any boot node.
 """
 
+import re
+import shutil
+
 from harness.corpus import network_dir
 from harness.daemon import Daemon
 from harness.proc import check, main, note, scratch, until
@@ -16,9 +19,9 @@ def run():
     work = scratch("discovery")
     network = network_dir(work / "network")
 
-    def start(name, listen, boots=(), port=None):
+    def start(name, listen, boots=(), port=None, where=network):
         flags = ["--local-network", *(["--boot-nodes", ",".join(boots)] if boots else [])]
-        return Daemon(name, network, work / name, flags, listen=listen, port=port)
+        return Daemon(name, where, work / name, flags, listen=listen, port=port)
 
     def connected(daemon):
         return {p["peer_id"] for p in daemon.peers()}
@@ -60,10 +63,20 @@ def run():
     check(int(told["kept_nodes"]) >= 3, f"kept: {told}")
     check(again.said("nodes known from before")[0]["good"] >= 3, "the log does not tell of them")
 
-    # Nobody to talk to: one line says why.
-    alone = start("alone", [V4])
-    line = until(lambda: alone.said("no peers"), 60, "a line says why there are no peers")[0]
-    check("--boot-nodes" in line["why"], f"the reason: {line}")
+    # No peers: one line says why. Nobody is known; all are of another fork; what was known is gone.
+    elsewhere = work / "elsewhere"
+    shutil.copytree(network, elsewhere)
+    config = elsewhere / "config.yaml"
+    config.write_text(re.sub(r"_FORK_VERSION: .0x(..)", lambda m: m.group(0)[:-2] + f"{int(m.group(1), 16) ^ 0x40:02x}", config.read_text()))
+    four.stop()
+    lonely = {
+        "--boot-nodes": start("alone", [V4]),
+        "another fork": start("astray", [V4], [both.enr], where=elsewhere),
+        "refuse|do not answer": start("late comer", [V4], [four.enr]),
+    }
+    for words, daemon in lonely.items():
+        line = until(lambda d=daemon: d.said("no peers"), 60, f"{daemon.name}: a line says why there are no peers")[0]
+        check(re.search(words, line["why"]), f"{daemon.name}: {line}")
     note(f"IPv4, IPv6 and both find each other; {told['kept_nodes']} nodes known after a restart")
 
 
