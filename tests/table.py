@@ -96,5 +96,6 @@ INTEROP = [
     Row("interop/discv5-crawl", "interop", [PY, "tests/interop/discv5_crawl.py"], ["build/release"], 5, 60),
     Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"],
         ["build/release", "peer/go", "peer/rust", "peer/discv5_js"], 8, 60),
+    Row("interop/flood", "interop", [PY, "tests/interop/flood.py"], ["build/release"], 8, 60),
     Row("interop/valgrind", "interop", [PY, "tests/interop/valgrind.py"], ["build/release"], 10, 60),
 ]
