@@ -69,7 +69,7 @@ static void send_prune(struct gossipsub *g, uint32_t topic, uint32_t peer, uint6
 {
     struct peer *p = g->peers[peer];
 
-    backoff_set(g, peer, topic, g->now_ns + backoff_ns);
+    backoff_set(g, peer, topic, g->now_ns + backoff_ns, false);
     bit_clear(p->graft, topic);
     bit_set(p->prune, topic);
     (backoff_ns == g->cfg.unsubscribe_backoff_ns ? bit_set : bit_clear)(p->leave, topic);
@@ -87,7 +87,7 @@ void mesh_remove(struct gossipsub *g, uint32_t topic, uint32_t peer, uint64_t ba
     if (tell) {
         send_prune(g, topic, peer, backoff_ns);
     } else if (backoff_ns != 0) {
-        backoff_set(g, peer, topic, g->now_ns + backoff_ns);
+        backoff_set(g, peer, topic, g->now_ns + backoff_ns, true);
     }
     event_push(g, GOSSIP_PRUNED, peer, topic);
 }
@@ -154,8 +154,9 @@ void gossipsub_leave(struct gossipsub *g, uint32_t topic, struct now now)
 
 /* ---- theirs ---- */
 
-/* A GRAFT inside the backoff is pruned again, extends it, and costs. Spec: libp2p/specs
- * pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer Exchange" */
+/* A GRAFT inside the backoff is pruned again and extends it. It costs where our PRUNE imposed the
+ * backoff: js-libp2p leaves a topic with a PRUNE, and grafts again when it comes back soon. Spec:
+ * libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer Exchange" */
 static bool graft_in_backoff(struct gossipsub *g, uint32_t peer, uint32_t topic)
 {
     uint64_t until = backoff_of(g, peer, topic);
@@ -165,7 +166,9 @@ static bool graft_in_backoff(struct gossipsub *g, uint32_t peer, uint32_t topic)
     }
     bool flood = g->now_ns + g->cfg.prune_backoff_ns < until + GRAFT_FLOOD_NS;
 
-    score_behaviour(g, peer, flood ? 2 : 1);
+    if (!backoff_is_theirs(g, peer, topic)) {
+        score_behaviour(g, peer, flood ? 2 : 1);
+    }
     return true;
 }
 
@@ -204,7 +207,7 @@ void mesh_on_prune(struct gossipsub *g, uint32_t peer, const struct gossip_item 
     if (bit_get(g->topics[topic].mesh, peer)) {
         mesh_remove(g, topic, peer, backoff, false);
     } else {
-        backoff_set(g, peer, topic, g->now_ns + backoff);
+        backoff_set(g, peer, topic, g->now_ns + backoff, true);
     }
 }
 

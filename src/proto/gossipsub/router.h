@@ -158,6 +158,7 @@ struct topic_stats {
     uint64_t graft_ns;                         /* in_mesh: since when */
     uint64_t backoff_ns;                       /* no GRAFT either way before this */
     bool in_mesh, mesh_active;
+    bool backoff_theirs; /* the peer's PRUNE imposed it: its GRAFT is refused, and costs nothing */
 };
 
 struct ip_key {
@@ -373,7 +374,9 @@ void score_behaviour(struct gossipsub *g, uint32_t peer, unsigned n);
 void score_tick(struct gossipsub *g); /* recompute all; decay and expiry when due */
 void score_forget_topic(struct gossipsub *g, uint32_t topic);
 uint64_t backoff_of(const struct gossipsub *g, uint32_t peer, uint32_t topic); /* 0: none */
-void backoff_set(struct gossipsub *g, uint32_t peer, uint32_t topic, uint64_t until_ns);
+bool backoff_is_theirs(const struct gossipsub *g, uint32_t peer, uint32_t topic);
+void backoff_set(struct gossipsub *g, uint32_t peer, uint32_t topic, uint64_t until_ns,
+                 bool theirs);
 
 /* ---- mesh.c ---- */
 typedef bool peer_filter(struct gossipsub *g, uint32_t topic, uint32_t peer);

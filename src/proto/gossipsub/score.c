@@ -145,10 +145,19 @@ uint64_t backoff_of(const struct gossipsub *g, uint32_t peer, uint32_t topic)
     return s == NULL ? 0 : s->backoff_ns;
 }
 
-void backoff_set(struct gossipsub *g, uint32_t peer, uint32_t topic, uint64_t until_ns)
+bool backoff_is_theirs(const struct gossipsub *g, uint32_t peer, uint32_t topic)
+{
+    const struct topic_stats *s = stats_get(g->peers[peer]->rec, topic);
+
+    return s != NULL && s->backoff_theirs;
+}
+
+void backoff_set(struct gossipsub *g, uint32_t peer, uint32_t topic, uint64_t until_ns, bool theirs)
 {
     struct topic_stats *s = peer_stats(g, peer, topic);
 
+    /* One of ours under way stays ours. */
+    s->backoff_theirs = theirs && (s->backoff_theirs || s->backoff_ns <= g->now_ns);
     s->backoff_ns = until_ns > s->backoff_ns ? until_ns : s->backoff_ns;
 }
 

@@ -257,6 +257,36 @@ static void a_backoff_outlives_the_connection(void **state)
     one_done(o);
 }
 
+/* js-libp2p leaves a topic with a PRUNE of 60 s and grafts when it joins again: refused, not
+ * punished. What follows is inside our own backoff, and is. */
+static void a_graft_inside_the_peers_own_backoff_is_free_once(void **state)
+{
+    struct one *o = fresh();
+    uint32_t t = one_topic(o, "t", true);
+    struct rpc_text r;
+    (void)state;
+
+    one_crowd(o, 1, 1, "t");
+    for (unsigned i = 0; i < 10; i++) { /* ten times a minute and more */
+        rpc_begin(&r);
+        rpc_prune(&r, "t", 60);
+        one_feed(o, 1, &r);
+        one_sleep(o, SECONDS(20));
+        one_send_graft(o, 1, "t");
+        assert_false(gossipsub_in_mesh(o->g, t, 1));
+        assert_true(gossipsub_score(o->g, 1) >= 0);
+        one_sleep(o, SECONDS(62));
+    }
+    rpc_begin(&r);
+    rpc_prune(&r, "t", 60);
+    one_feed(o, 1, &r);
+    for (unsigned i = 0; i < 20; i++) {
+        one_send_graft(o, 1, "t");
+    }
+    assert_true(gossipsub_score(o->g, 1) < 0);
+    one_done(o);
+}
+
 /* A flood of GRAFTs inside the backoff: every one costs, the early ones twice. */
 static void graft_floods_end_in_the_graylist(void **state)
 {
@@ -532,6 +562,7 @@ int main(void)
         cmocka_unit_test(grafts_are_taken_or_answered),
         cmocka_unit_test(a_prune_keeps_us_away_for_the_time_it_names),
         cmocka_unit_test(a_backoff_outlives_the_connection),
+        cmocka_unit_test(a_graft_inside_the_peers_own_backoff_is_free_once),
         cmocka_unit_test(graft_floods_end_in_the_graylist),
         cmocka_unit_test(an_oversized_mesh_is_trimmed_to_d_and_keeps_the_best_and_outbound),
         cmocka_unit_test(too_few_outbound_members_are_made_up_for),
