@@ -73,6 +73,7 @@ INTEROP = [
     Row("interop/devnet-quic", "interop", [PY, "tests/interop/devnet.py", "--disable-tcp"], ["build/release"], 8, 60),
     Row("interop/forks", "interop", [PY, "tests/interop/forks.py"], ["build/release"], 5, 60),
     Row("interop/checkpoint", "interop", [PY, "tests/interop/checkpoint.py"], ["build/release"], 5, 60),
+    Row("interop/full-disk", "interop", [PY, "tests/interop/full_disk.py"], ["build/release"], 5, 60),
     Row("interop/kill9", "interop", [PY, "tests/interop/kill9.py"], ["build/release"], 5, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),

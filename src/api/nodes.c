@@ -188,9 +188,15 @@ void api_syncing(const struct request *q, struct answer *a)
     struct node_head h;
 
     node_head(q->node, &h);
-    answer_json(a, json_pack("{s:{s:o, s:o, s:b, s:b, s:b}}", "data", "head_slot", json_u64(h.slot),
-                             "sync_distance", json_u64(h.sync_distance), "is_syncing", h.syncing,
-                             "is_optimistic", 1, "el_offline", 1));
+    /* beside the standard's fields, ours: what is whole, how far it is, how long it takes */
+    json_t *own =
+        json_pack("{s:o, s:o, s:o, s:o}", "earliest_available_slot", json_u64(h.earliest_slot),
+                  "slots_left", json_u64(h.slots_left), "slots_per_second",
+                  json_u64(h.slots_per_second), "seconds_left", json_u64(h.seconds_left));
+    answer_json(a, json_pack("{s:{s:o, s:o, s:b, s:b, s:b, s:o}}", "data", "head_slot",
+                             json_u64(h.slot), "sync_distance", json_u64(h.sync_distance),
+                             "is_syncing", h.syncing, "is_optimistic", 1, "el_offline", 1, "p2pd",
+                             own));
 }
 
 static const char *label(void *self, enum metric m, unsigned index)

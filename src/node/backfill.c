@@ -212,6 +212,18 @@ static uint64_t gap_floor(const struct node *n)
     return own > floor ? own : floor;
 }
 
+/* A hole may lie above the heads that peers told of minutes ago. */
+static void ask_statuses(struct node *n, struct now now)
+{
+    uint32_t at = 0;
+
+    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        if (sync_head_of(n, p) < n->chain.gaps[0].above) {
+            handshake_ask_again(p, n->chain.gaps[0].above, now);
+        }
+    }
+}
+
 /* While we are behind the peers' heads, that comes first; nothing is fetched that is not kept. */
 void backfill_tick(struct node *n, struct now now)
 {
@@ -229,6 +241,7 @@ void backfill_tick(struct node *n, struct now now)
         }
         return;
     }
+    ask_statuses(n, now);
     if (!s->down_runs) {
         ranges_begin(&s->down, gap_floor(n), n->chain.gaps[0].above);
         s->down_runs = true;

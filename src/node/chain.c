@@ -259,6 +259,7 @@ enum err chain_init(struct node *n)
     }
     TRY(c->anchored ? load(n) : E_OK);
     chain_pick_head(n);
+    chain_name_final(n);
     return E_OK;
 }
 
@@ -382,6 +383,7 @@ enum err chain_begin(struct node *n, const struct block_in *b, struct now now)
     c->checkpoint_slot = b->slot;
     c->n_gaps = 0;
     keep_add_gap(n, b->parent, b->slot, 0);
+    chain_name_final(n);
     save_place(n, META_BASE, b->root, b->slot);
     save_place(n, META_CHECKPOINT, b->root, b->slot);
     sidecars_want(n, b->root, b->slot, b->n_blobs, now);
@@ -482,20 +484,49 @@ struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_
     return ssz;
 }
 
+/* A checkpoint is the last block at or before its epoch's first slot. The user's block may lie
+ * within an epoch: then the one before it is what we can name, once we have it. */
+void chain_name_final(struct node *n)
+{
+    struct chain *c = &n->chain;
+    uint64_t in_epoch = n->cfg.network->slots_per_epoch;
+
+    if (!c->has_checkpoint || c->checkpoint_slot == UINT64_MAX || c->final_epoch != 0) {
+        return;
+    }
+    uint64_t epoch = c->checkpoint_slot / in_epoch, slot = epoch * in_epoch;
+    if (slot == c->checkpoint_slot) {
+        memcpy(c->final_root, c->checkpoint_root, 32);
+        c->final_epoch = epoch;
+        return;
+    }
+    for (uint64_t whole = chain_earliest_block(n); slot > 0 && slot >= whole; slot--) {
+        if (chain_root_at(n, slot, c->final_root)) {
+            c->final_epoch = epoch;
+            return;
+        }
+    }
+}
+
+bool chain_conflicts(const struct node *n, const struct eth_status *theirs)
+{
+    uint64_t epoch = n->chain.final_epoch;
+
+    return epoch != 0 && theirs->finalized_epoch == epoch &&
+           memcmp(theirs->finalized_root, n->chain.final_root, 32) != 0;
+}
+
 /* Spec: specs/phase0/p2p-interface.md "Status v1": what is final here is the user's checkpoint
  * alone, whose epoch begins with its block or in the empty slots behind it. */
 void chain_status(const struct node *n, struct now now, struct eth_status *ret)
 {
     const struct chain *c = &n->chain;
-    uint64_t in_epoch = n->cfg.network->slots_per_epoch;
 
     memset(ret, 0, sizeof *ret);
     memcpy(ret->fork_digest,
            network_span_at(n->cfg.network, epoch_now(n->cfg.network, now.wall_ns))->digest, 4);
-    if (c->has_checkpoint && c->checkpoint_slot != UINT64_MAX && c->checkpoint_slot != 0) {
-        memcpy(ret->finalized_root, c->checkpoint_root, 32);
-        ret->finalized_epoch = (c->checkpoint_slot - 1) / in_epoch + 1;
-    }
+    ret->finalized_epoch = c->final_epoch;
+    memcpy(ret->finalized_root, c->final_root, 32);
     memcpy(ret->head_root, c->head_root, 32);
     ret->head_slot = c->head_slot;
     ret->earliest_available_slot = chain_earliest_slot(n);

@@ -310,7 +310,9 @@ struct check_result gossip_check(struct node *n, const struct arrival *a, bool w
                                  struct now now)
 {
     bool known = with_chain && n->chain.anchored;
-    struct check_chain chain = {.block = known ? validate_known_block : NULL, .self = n};
+    struct check_chain chain = {.finalized_epoch = n->chain.final_epoch,
+                                .block = known ? validate_known_block : NULL,
+                                .self = n};
     struct check_input in = check_input_of(a, &chain, now);
 
     return check_message(n->gossip.checks, &in);

@@ -185,6 +185,11 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
         p->retry_ns = now.mono_ns + SECONDS(600);
         return;
     }
+    if (chain_conflicts(n, &p->status)) {
+        peer_drop(n, p, GOODBYE_IRRELEVANT, E_STATUS_FINALIZED, now);
+        p->retry_ns = now.mono_ns + SECONDS(600);
+        return;
+    }
     p->has_status = true;
     chain_vote(p, p->status.head_root, p->status.head_slot);
     ask_wake(n);

@@ -161,6 +161,8 @@ void chain_on_epoch(struct node *n)
     uint32_t at = 0;
 
     chain_pick_head(n);
+    chain_name_final(n);
+    metric_set(n->metrics, M_FINALIZED_EPOCH, 0, n->chain.final_epoch);
     for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         const struct chain_block *b = map_get(&n->chain.blocks, p->status.finalized_root);
 

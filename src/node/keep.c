@@ -10,8 +10,9 @@
 #define META_GAPS   "gaps"
 #define GAP_BYTES   48u
 #define RETRY_NS    SECONDS(30) /* between two tries of a store that refused */
-#define WALK_MAX    256u        /* headers looked at in one turn */
-#define NONE_EPOCHS 2u          /* kept where nothing is served: links for gossip's checks */
+#define TELL_NS     SECONDS(600)
+#define WALK_MAX    256u /* headers looked at in one turn */
+#define NONE_EPOCHS 2u   /* kept where nothing is served: links for gossip's checks */
 
 /* ---- gaps ---- */
 
@@ -114,16 +115,20 @@ bool keep_walk_gap(struct node *n)
     return c->n_gaps != 0;
 }
 
+uint64_t chain_earliest_block(const struct node *n)
+{
+    const struct chain *c = &n->chain;
+
+    return c->n_gaps != 0 && c->gaps[0].above > c->kept_from ? c->gaps[0].above : c->kept_from;
+}
+
 uint64_t chain_earliest_slot(const struct node *n)
 {
     const struct chain *c = &n->chain;
-    uint64_t sidecars = sidecars_earliest(n), blocks = c->kept_from;
+    uint64_t sidecars = sidecars_earliest(n), blocks = chain_earliest_block(n);
 
     if (c->stopped || n->cfg.serve == SERVE_NONE) {
         return c->head_slot + 1; /* what comes from now on is not kept, or not served */
-    }
-    if (c->n_gaps != 0 && c->gaps[0].above > blocks) {
-        blocks = c->gaps[0].above;
     }
     return blocks > sidecars ? blocks : sidecars;
 }
@@ -138,7 +143,8 @@ enum err keep_put(struct node *n, const struct store_object *o, struct now now)
         return E_STORE_FULL;
     }
     if (c->stopped) {
-        c->stopped_retry_ns = now.mono_ns + RETRY_NS; /* this one is the try */
+        c->stopped_retry_ns = now.mono_ns + RETRY_NS;
+        c->stopped_try = true;
     }
     return store_put(n->store, o);
 }
@@ -175,19 +181,25 @@ void keep_on_store(struct node *n, enum err e, struct now now)
         if (!c->stopped) {
             c->stopped = true;
             c->stopped_from = UINT64_MAX;
+        }
+        /* At the edge some batches fit and some don't: that is not told each time. */
+        if (c->stopped_told_ns <= now.mono_ns) {
+            c->stopped_told_ns = now.mono_ns + TELL_NS;
             LOG(n->log, LOG_ERROR, "store",
                 "nothing is kept any more: make room in --datadir; the network goes on meanwhile",
                 L_STR("reason", err_table[e].name), L_STR("why", err_text(e)),
                 L_U64("head_slot", c->head_slot));
         }
+        c->stopped_try = false;
         c->stopped_retry_ns = now.mono_ns + RETRY_NS;
         note_lost(n);
-    } else if (c->stopped) {
+    } else if (c->stopped && c->stopped_try) {
         c->stopped = false;
         LOG(n->log, LOG_INFO, "store", "blocks are kept again", L_U64("head_slot", c->head_slot));
         if (c->stopped_from <= c->head_slot) {
             keep_add_gap(n, c->head_root, c->head_slot + 1, c->stopped_from);
         }
+        c->stopped_try = false;
         keep_save_gaps(n);
     }
     metric_set(n->metrics, M_STORE_STOPPED, 0, c->stopped);

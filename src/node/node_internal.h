@@ -227,12 +227,15 @@ struct chain {
     uint64_t picked_ns;  /* when that was done last */
     bool has_checkpoint; /* the user's word for what is final */
     uint8_t checkpoint_root[32];
-    uint64_t checkpoint_slot;              /* UINT64_MAX: its block has not been fetched yet */
+    uint64_t checkpoint_slot; /* UINT64_MAX: its block has not been fetched yet */
+    uint64_t final_epoch;     /* what it means for status; 0: nothing is final by anybody's proof */
+    uint8_t final_root[32];
     struct chain_gap gaps[CHAIN_GAPS_MAX]; /* the highest first */
     size_t n_gaps;
     uint64_t kept_from; /* blocks below are pruned */
     bool stopped;       /* the store does not take any more: it is tried again now and then */
-    uint64_t stopped_from, stopped_retry_ns;
+    bool stopped_try;   /* an object is on its way: its batch tells */
+    uint64_t stopped_from, stopped_retry_ns, stopped_told_ns;
     struct chain_read read[CHAIN_READ_MAX];
     unsigned read_next;
 };
@@ -463,6 +466,10 @@ bool chain_is_canonical(const struct node *n, const uint8_t root[static 32]);
 struct blob *chain_read(const struct node *n, enum store_kind kind, const uint8_t root[static 32],
                         uint64_t index);
 void chain_status(const struct node *n, struct now now, struct eth_status *ret);
+/* The checkpoint that the user's block makes final: into final_epoch, final_root when known. */
+void chain_name_final(struct node *n);
+/* It calls final, at the epoch of the user's checkpoint, another block. */
+bool chain_conflicts(const struct node *n, const struct eth_status *theirs);
 const char *block_via_name(unsigned via); /* NULL out of range */
 bool chain_known(void *self, const uint8_t root[static 32], struct check_block *ret);
 
@@ -502,7 +509,8 @@ void keep_save_gaps(struct node *n);
 bool keep_walk_gap(struct node *n);
 void keep_on_epoch(struct node *n);                              /* prune */
 uint64_t keep_floor(const struct node *n, enum store_kind kind); /* no slot below is kept */
-uint64_t chain_earliest_slot(const struct node *n);
+uint64_t chain_earliest_block(const struct node *n); /* from here on no block is missing */
+uint64_t chain_earliest_slot(const struct node *n);  /* nor a sidecar: what status tells */
 
 /* gossip.c */
 CHECKED enum err gossip_init(struct node *n, struct now now);

@@ -31,10 +31,13 @@ void sync_done(struct node *n)
     sidecars_done(n);
 }
 
-/* What a peer says of its head, without the future: that is a lie or a wrong clock. */
+/* What a peer says of its head, by status or by a block that it sent since, without the future:
+ * that is a lie or a wrong clock. */
 uint64_t sync_head_of(const struct node *n, const struct peer *p)
 {
-    return p->status.head_slot < n->slot ? p->status.head_slot : n->slot;
+    uint64_t told = p->vote_slot > p->status.head_slot ? p->vote_slot : p->status.head_slot;
+
+    return told < n->slot ? told : n->slot;
 }
 
 uint64_t sync_target(const struct node *n)
