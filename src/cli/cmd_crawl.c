@@ -1,5 +1,6 @@
 /* beacon-p2pd crawl: ask every node of a network for its table, write what is found. */
 #include "commands.h"
+#include "crawl_hello.h"
 #include "udp_options.h"
 
 #include <base/mem.h>
@@ -24,6 +25,10 @@ struct sweep {
     struct crawl *crawl;
     const char *out; /* NULL: standard output */
     bool csv, all;
+    bool connect;                   /* afterwards, to those that answered */
+    struct hello *hello;            /* NULL: not yet */
+    char (*agents)[HELLO_TEXT_MAX]; /* by the order of crawl_next() */
+    uint32_t hello_n, hello_at;     /* nodes; the next one to be dialled */
     bool has_digest;
     uint8_t digest[4];
     uint64_t seconds_max, start_ns, tell_ns;
@@ -42,6 +47,7 @@ static int usage(FILE *to)
         "  --out FILE            write there instead of to standard output\n"
         "  --csv                 comma-separated columns instead of one JSON object a line\n"
         "  --fork-digest HEX     only nodes whose eth2 field has this digest\n"
+        "  --connect             then dial those that answered, and tell which client each is\n"
         "  --all                 also nodes that were heard of, but did not answer\n"
         "  --rate N              requests begun a second (default 50; 0: as many as go)\n"
         "  --seconds N           end after this long at the latest\n",
@@ -55,6 +61,7 @@ struct line {
     char id[67], digest[11], attnets[19], peer[PEER_ID_TEXT_MAX];
     char address[4][ADDR_TEXT_MAX]; /* udp, udp6, tcp, tcp6 */
     char cgc[24], enr[ENR_TEXT_MAX];
+    const char *client;
 };
 
 static void hex_field(const struct enr *e, const char *key, size_t want, size_t take, char *out)
@@ -92,19 +99,22 @@ static void fill(const struct enr *e, struct line *l)
     enr_text(e, l->enr);
 }
 
-static void write_node(const struct sweep *s, const struct crawl_node *n, FILE *to)
+static void write_node(const struct sweep *s, const struct crawl_node *n, uint32_t index, FILE *to)
 {
     struct line l;
 
     fill(&n->enr, &l);
+    l.client = index < s->hello_n ? s->agents[index] : "";
     fprintf(to,
             s->csv
-                ? "%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%" PRIu64 ",%u,%s\n"
+                ? "%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%" PRIu64 ",%u,%s,%s\n"
                 : "{\"id\":\"%s\",\"peer\":\"%s\",\"answered\":%s,\"udp\":\"%s\",\"udp6\":\"%s\","
                   "\"tcp\":\"%s\",\"tcp6\":\"%s\",\"fork_digest\":\"%s\",\"attnets\":\"%s\","
-                  "\"cgc\":\"%s\",\"seq\":\"%" PRIu64 "\",\"records\":%u,\"enr\":\"%s\"}\n",
+                  "\"cgc\":\"%s\",\"seq\":\"%" PRIu64
+                  "\",\"records\":%u,\"client\":\"%s\",\"enr\":\"%s\"}\n",
             l.id, l.peer, n->answered ? "true" : "false", l.address[0], l.address[1], l.address[2],
-            l.address[3], l.digest, l.attnets, l.cgc, n->enr.seq, (unsigned)n->records, l.enr);
+            l.address[3], l.digest, l.attnets, l.cgc, n->enr.seq, (unsigned)n->records, l.client,
+            l.enr);
 }
 
 static bool is_wanted(const struct sweep *s, const struct crawl_node *n)
@@ -129,11 +139,12 @@ static int write_all(const struct sweep *s)
         return 1;
     }
     if (s->csv) {
-        fputs("id,peer,answered,udp,udp6,tcp,tcp6,fork_digest,attnets,cgc,seq,records,enr\n", to);
+        fputs("id,peer,answered,udp,udp6,tcp,tcp6,fork_digest,attnets,cgc,seq,records,client,enr\n",
+              to);
     }
     while ((n = crawl_next(s->crawl, &at)) != NULL) {
         if (is_wanted(s, n)) {
-            write_node(s, n, to);
+            write_node(s, n, at - 1, to);
             written++;
         }
     }
@@ -150,11 +161,50 @@ static int write_all(const struct sweep *s)
 
 /* ---- the run ---- */
 
+/* The sweep is over: say hello, one by one, as fast as the rate allows. True: all have been asked.
+ */
+static bool say_hello(struct sweep *s, struct now now)
+{
+    const struct crawl_node *node;
+
+    if (s->hello == NULL) {
+        struct hello_config cfg = {.ident = udp_node_ident(s->udp),
+                                   .per_s = s->cfg.per_s,
+                                   .allow_private = s->o.node.engine.allow_private};
+
+        s->hello_n = crawl_stats(s->crawl).known;
+        s->agents = mem_zalloc_array(s->hello_n + 1, sizeof *s->agents);
+        s->hello = hello_new(&cfg, udp_node_port(s->udp), s->rng, now);
+    }
+    hello_turn(s->hello, now);
+    while (s->hello_at < s->hello_n && hello_may(s->hello, now)) {
+        do {
+            node = crawl_next(s->crawl, &s->hello_at);
+        } while (s->hello_at < s->hello_n && !(node->answered && is_wanted(s, node)));
+        if (node->answered && is_wanted(s, node)) {
+            hello_begin(s->hello, &node->enr, s->agents[s->hello_at - 1], now);
+        }
+    }
+    hello_turn(s->hello, now);
+    return s->hello_at == s->hello_n && hello_active(s->hello) == 0;
+}
+
+static void on_other(void *self, const struct port_event *ev, struct now now)
+{
+    struct sweep *s = self;
+
+    if (s->hello != NULL) {
+        hello_on_port(s->hello, ev, now);
+    }
+}
+
 static void on_event(void *self, const struct discv5_event *ev, struct now now)
 {
     struct sweep *s = self;
 
-    crawl_event(s->crawl, ev, now);
+    if (s->hello == NULL) {
+        crawl_event(s->crawl, ev, now);
+    }
 }
 
 static uint64_t on_turn(void *self, struct now now)
@@ -163,7 +213,9 @@ static uint64_t on_turn(void *self, struct now now)
     struct crawl_stats stats = crawl_stats(s->crawl);
     uint64_t end = s->seconds_max == 0 ? NEVER : s->start_ns + SECONDS(s->seconds_max);
 
-    crawl_step(s->crawl, now);
+    if (s->hello == NULL) {
+        crawl_step(s->crawl, now);
+    }
     if (now.mono_ns >= s->tell_ns) {
         fprintf(stderr,
                 "crawl: %u known, %u answered, %u silent, %u to ask, %u under way; at most %u "
@@ -172,11 +224,14 @@ static uint64_t on_turn(void *self, struct now now)
                 (unsigned)stats.waiting, (unsigned)stats.under_way, s->cfg.per_s);
         s->tell_ns = now.mono_ns + TELL_EVERY;
     }
-    if ((crawl_done(s->crawl) && stats.known > 0) || now.mono_ns >= end ||
+    bool over = crawl_done(s->crawl) && stats.known > 0;
+
+    if ((over && (!s->connect || say_hello(s, now))) || now.mono_ns >= end ||
         (stats.answered == 0 && now.mono_ns - s->start_ns > NOBODY_AFTER)) {
         udp_node_stop(s->udp);
     }
-    return earlier(earlier(crawl_deadline(s->crawl), s->tell_ns), end);
+    return earlier(s->hello != NULL ? hello_deadline(s->hello) : crawl_deadline(s->crawl),
+                   earlier(s->tell_ns, end));
 }
 
 static int run(struct sweep *s)
@@ -197,6 +252,8 @@ static int run(struct sweep *s)
     IGNORE(udp_node_run(s->udp), "what was found is written in any case");
     code = write_all(s);
     crawl_free(s->crawl);
+    hello_free(s->hello);
+    mem_free(s->agents);
     udp_node_free(s->udp);
     return code;
 }
@@ -222,8 +279,9 @@ static int take_own(struct sweep *s, int argc, char **argv, int *i)
     uint64_t x;
     size_t n;
 
-    if (strcmp(option, "--csv") == 0 || strcmp(option, "--all") == 0) {
-        *(strcmp(option, "--csv") == 0 ? &s->csv : &s->all) = true;
+    if (strcmp(option, "--csv") == 0 || strcmp(option, "--all") == 0 ||
+        strcmp(option, "--connect") == 0) {
+        *(option[2] == 'a' ? &s->all : option[3] == 's' ? &s->csv : &s->connect) = true;
         return 0;
     }
     if (*i + 1 == argc) {
@@ -280,6 +338,7 @@ int cmd_crawl(int argc, char **argv)
     s->rng = random_system();
     s->o.node.event = on_event;
     s->o.node.turn = on_turn;
+    s->o.node.other = on_other;
     code = parse(s, argc, argv);
     if (code == 0) {
         udp_options_done(&s->o, 0);

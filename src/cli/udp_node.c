@@ -97,6 +97,9 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     case PORT_NAMES:
         break;
     }
+    if (n->cfg.other != NULL && ev->kind != PORT_DATAGRAM && ev->kind != PORT_STOP) {
+        n->cfg.other(n->self, ev, now);
+    }
     if (!n->stopping) {
         pull(n, now);
     }
@@ -167,6 +170,16 @@ void udp_node_free(struct udp_node *n)
 void udp_node_set_self(struct udp_node *n, void *self)
 {
     n->self = self;
+}
+
+struct port *udp_node_port(const struct udp_node *n)
+{
+    return io_port(n->io);
+}
+
+const struct ident *udp_node_ident(const struct udp_node *n)
+{
+    return &n->ident;
 }
 
 struct discv5 *udp_node_engine(const struct udp_node *n)

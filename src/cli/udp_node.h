@@ -17,12 +17,17 @@ struct udp_node_config {
      * turn() gives the time at which it wants to be called next. */
     void (*event)(void *self, const struct discv5_event *ev, struct now now);
     uint64_t (*turn)(void *self, struct now now);
+    /* What the port tells beside datagrams, ticks included: for those who also dial. May be NULL.
+     */
+    void (*other)(void *self, const struct port_event *ev, struct now now);
 };
 
 /* NULL after a line on stderr that says what is wrong. */
 struct udp_node *udp_node_new(const struct udp_node_config *cfg);
 void udp_node_free(struct udp_node *n);                 /* accepts NULL */
 void udp_node_set_self(struct udp_node *n, void *self); /* of event() and turn(); before the run */
+struct port *udp_node_port(const struct udp_node *n);
+const struct ident *udp_node_ident(const struct udp_node *n);
 struct discv5 *udp_node_engine(const struct udp_node *n);
 struct now udp_node_now(const struct udp_node *n);
 /* Sign the record again, with this address of ours. */

@@ -5,11 +5,13 @@ One listens on both families, one on IPv4, one on IPv6; the last two know the fi
 IPv4 one, and must hear of the IPv6 one. Then the fourth is restarted without any boot node.
 """
 
+import json
 import re
 import shutil
+import subprocess
 
 from harness.corpus import network_dir
-from harness.daemon import Daemon
+from harness.daemon import PROGRAM, Daemon
 from harness.proc import check, main, note, scratch, until
 
 V4, V6 = "127.0.0.1", "::1"
@@ -52,6 +54,13 @@ def run():
     check(alone["ip6"]["bound"]["udp"] is None and alone["ip6"]["advertised"]["udp"] is None, f"no IPv6: {alone}")
     check(int(told["discv5"]["live"]) >= 2, f"live nodes: {told['discv5']}")
     check(told["enr"] == late.identity()["enr"], "the record is not the identity's")
+
+    # A crawl that connects knows which client each node is.
+    sweep = subprocess.run([PROGRAM, "crawl", "--private", "--listen", f"{V4}:0", "--listen", f"[{V6}]:0", "--boot-nodes", both.enr, "--rate",
+                            "100", "--connect"], capture_output=True, text=True, timeout=120, check=False)
+    rows = [json.loads(line) for line in sweep.stdout.splitlines()]
+    check(sweep.returncode == 0 and len(rows) == 4, f"the crawl: {sweep}")
+    check(all(r["client"].startswith("beacon-p2pd/") for r in rows), f"clients: {[r['client'] for r in rows]}")
 
     # What was found is on the disk, and enough.
     seq = int(told["seq"])
