@@ -29,7 +29,8 @@ enum rpc_kind {
     RPC_REFUSED,  /* a remote's request was malformed and is answered, or one too many and reset
                      (E_LIMIT): method, conn, error */
     RPC_CHUNK,    /* request: one chunk of the answer; context, data */
-    RPC_DONE,     /* request: the answer is complete; count chunks */
+    RPC_DONE,     /* request: the answer is complete; count chunks. With the last chunk that may
+                     come, not with the remote's end */
     RPC_FAILED,   /* request: error; code and data (text) with E_REQRESP_CODE */
 };
 

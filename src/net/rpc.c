@@ -18,6 +18,7 @@
 #define EXCHANGES_MAX   4096u       /* under way in all: 200 peers with a few methods each */
 #define READ_TIMEOUT_NS SECONDS(10) /* for the remote to send its request */
 #define CALL_TIMEOUT_NS SECONDS(60) /* for us to answer it, and for the remote to read */
+#define END_TIMEOUT_NS  SECONDS(5)  /* for the remote to end a stream whose last chunk is here */
 /* Unsent bytes of one answer behind which the next chunk waits: a turn's worth of a fast link, and
  * little enough for hundreds of answers at once. */
 #define QUEUE_FILL (128 * KIB)
@@ -37,8 +38,9 @@ struct exchange {
     uint64_t timeout_ns; /* requests: from one chunk to the next */
     void *user;
     struct reqresp *reader;
-    uint32_t count;
+    uint32_t count, chunks_max;
     bool inbound;
+    bool done;   /* RPC_DONE was told: only the end may follow */
     bool over;   /* nothing more is told */
     bool called; /* RPC_CALLED was told */
     bool wrote;  /* RPC_WRITABLE is owed */
@@ -140,7 +142,8 @@ static struct exchange *exchange_new(struct method *m, conn_id c, bool inbound, 
         return NULL;
     }
     struct exchange *x = mem_zalloc(sizeof *x);
-    *x = (struct exchange){.method = m, .conn = c, .id = id, .inbound = inbound};
+    *x = (struct exchange){
+        .method = m, .conn = c, .id = id, .inbound = inbound, .chunks_max = row->chunks_max};
     x->reader = reqresp_new(&cfg, mem);
     *slot = x;
     return x;
@@ -217,6 +220,12 @@ static enum err refuse_call(struct rpc *r, struct exchange *x, enum err why)
 
 /* ---- our request ---- */
 
+static void tell_done(struct rpc *r, struct exchange *x)
+{
+    x->over = x->done = true;
+    tell(r, RPC_DONE, x, (struct view){0});
+}
+
 static enum err answer_event(struct rpc *r, struct exchange *x, const struct reqresp_event *ev,
                              struct now now)
 {
@@ -228,6 +237,10 @@ static enum err answer_event(struct rpc *r, struct exchange *x, const struct req
         told = tell_packed(r, RPC_CHUNK, x, ev->data, ev->packed);
         memcpy(told->context, ev->context, sizeof told->context);
         host_set_deadline(r->host, x->stream, now.mono_ns + x->timeout_ns);
+        if (x->count == x->chunks_max) { /* whoever asked need not wait for the remote's end */
+            host_set_deadline(r->host, x->stream, now.mono_ns + END_TIMEOUT_NS);
+            tell_done(r, x);
+        }
         break;
     case RR_ERROR:
         told = tell(r, RPC_FAILED, x, ev->data);
@@ -276,7 +289,7 @@ static enum err feed(struct rpc *r, struct exchange *x, struct view in, struct n
         TRY(reqresp_feed(x->reader, &in, &ev));
         TRY(x->inbound ? call_event(r, x, &ev) : answer_event(r, x, &ev, now));
     } while (ev.kind != RR_NONE && !x->over);
-    return E_OK;
+    return x->done && in.n != 0 ? E_REQRESP_EXTRA : E_OK;
 }
 
 static enum err on_data(void *self, stream_id s, struct view in, struct now now)
@@ -284,6 +297,9 @@ static enum err on_data(void *self, stream_id s, struct view in, struct now now)
     struct method *m = self;
     struct exchange *x = host_user(m->rpc->host, s);
 
+    if (x != NULL && x->done) {
+        return E_REQRESP_EXTRA;
+    }
     if (x == NULL || x->over) {
         return E_OK; /* what follows a refusal is not read */
     }
@@ -319,8 +335,7 @@ static enum err on_ended(void *self, stream_id s, struct now now)
     }
     TRY(answer_event(r, x, &ev, now));
     if (!x->over) {
-        x->over = true;
-        tell(r, RPC_DONE, x, (struct view){0});
+        tell_done(r, x);
     }
     return E_OK;
 }

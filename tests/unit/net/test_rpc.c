@@ -267,6 +267,47 @@ static void a_malformed_request_is_answered_and_told(void **state)
     pair_free(p);
 }
 
+/* The remote's end may come late or never: the answer is here. */
+static void an_answer_is_complete_with_its_last_chunk(void **state)
+{
+    static uint8_t chunk[1000];
+    uint64_t id;
+
+    (void)state;
+    for (unsigned extra = 0; extra < 2; extra++) {
+        struct pair *p = pair_up(13 + extra);
+        p->b.mute = true; /* it answers by hand, and does not end */
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(rpc_request(p->a.rpc, p->conn, LIST, view_of("12345678", 8), 3,
+                                         SECONDS(10), NULL, p->play.now, &id),
+                             E_OK);
+        }
+        play_settle(&p->play);
+        assert_int_equal(p->b.called, 2);
+        for (unsigned i = 0; i < 3 + extra; i++) {
+            assert_int_equal(p->a.done, i == 3);
+            assert_int_equal(
+                rpc_reply_chunk(p->b.rpc, p->b.serving, context, view_of(chunk, sizeof chunk)),
+                E_OK);
+            play_settle(&p->play);
+        }
+        assert_int_equal(p->a.done, 1);
+        assert_int_equal(p->a.chunks, 3);
+        assert_int_equal(p->a.last_count, 3);
+        /* More than was asked for resets that stream; an end that never comes, a little later. */
+        assert_int_equal(p->b.dropped, extra);
+        assert_int_equal(metric_get(p->a.node->metrics, M_FAULTS, E_REQRESP_EXTRA), extra);
+        play_wait(&p->play, SECONDS(6));
+        assert_int_equal(p->b.dropped, 1);
+        assert_int_equal(p->a.failed, 0);
+        /* It does not count as under way any more. */
+        assert_int_equal(rpc_request(p->a.rpc, p->conn, LIST, view_of("12345678", 8), 3,
+                                     SECONDS(10), NULL, p->play.now, &id),
+                         E_OK);
+        pair_free(p);
+    }
+}
+
 static void two_requests_of_a_method_are_the_most_at_once(void **state)
 {
     struct pair *p = pair_up(5);
@@ -352,6 +393,7 @@ int main(void)
         cmocka_unit_test(an_error_answer_is_told_with_its_code_and_text),
         cmocka_unit_test(a_method_the_remote_does_not_speak_fails_alone),
         cmocka_unit_test(a_malformed_request_is_answered_and_told),
+        cmocka_unit_test(an_answer_is_complete_with_its_last_chunk),
         cmocka_unit_test(two_requests_of_a_method_are_the_most_at_once),
         cmocka_unit_test(no_answer_in_time_fails_the_request_and_drops_the_call),
         cmocka_unit_test(a_cancelled_request_tells_nothing_more),
