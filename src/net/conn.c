@@ -200,6 +200,7 @@ void conn_up(struct conn *c)
     } else {
         timer_stop(&h->timers, &c->timer);
     }
+    c->via->ping(c); /* windows grow by the round trip */
     identify_ask(c);
 }
 

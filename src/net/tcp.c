@@ -276,6 +276,9 @@ static void tcp_reset(struct conn *c, uint32_t sid)
 {
     c->tcp->mux->ops->reset(c->tcp->mux, sid);
     conn_dirty(c);
+    if (c->state == CONN_UP) { /* one that the backlog held may begin in its place */
+        IGNORE(tcp_plain(c, (struct view){NULL, 0}), "no bytes, nobody's fault");
+    }
 }
 
 static void tcp_consumed(struct conn *c, uint32_t sid, size_t n)

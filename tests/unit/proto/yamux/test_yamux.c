@@ -309,20 +309,46 @@ static void credit_opens_a_shut_window_once(void **state)
 /* Spec: yamux/README.md "Ack backlog" */
 static void our_backlog_of_unacknowledged_streams_is_bounded(void **state)
 {
-    uint32_t sid;
+    uint32_t sid, held[4];
+    uint8_t head[MUX_HEAD_MAX];
+    struct mux_event ev;
+    struct buf b;
 
     (void)state;
     start(&whole, &dialler);
     for (size_t i = 0; i < 256; i++) {
         assert_int_equal(yamux_ops.open(whole.mux, &sid), E_OK);
     }
-    assert_int_equal(yamux_ops.open(whole.mux, &sid), E_STREAMS_MAX);
+    buf_init(&b, 64);
+    size_t sent = whole.mux->control.n;
+    for (size_t i = 0; i < 4; i++) { /* beyond it they wait, and have no room */
+        assert_int_equal(yamux_ops.open(whole.mux, &held[i]), E_OK);
+        assert_int_equal(yamux_ops.room(whole.mux, held[i]), 0);
+    }
+    assert_int_equal(whole.mux->control.n, sent);
     feed_frame(&whole, YAMUX_WINDOW_UPDATE, FLAG_ACK, 1, 0);
+    assert_string_equal(whole.text, "writable 513");
+    assert_int_equal(yamux_ops.room(whole.mux, held[0]), WINDOW);
+    assert_int_equal(yamux_ops.room(whole.mux, held[1]), 0);
     feed_frame(&whole, YAMUX_WINDOW_UPDATE, FLAG_ACK, 1, 0); /* the second counts nothing */
-    assert_int_equal(yamux_ops.open(whole.mux, &sid), E_OK);
-    assert_int_equal(yamux_ops.open(whole.mux, &sid), E_STREAMS_MAX);
-    feed_frame(&whole, YAMUX_WINDOW_UPDATE, FLAG_RST, 3, 0); /* refused: no longer waiting */
-    assert_int_equal(yamux_ops.open(whole.mux, &sid), E_OK);
+    assert_string_equal(whole.text, "writable 513");
+    yamux_ops.head(whole.mux, held[0], 1000, head);
+    yamux_ops.reset(whole.mux, held[1]); /* nobody ever heard of it */
+    yamux_ops.end(whole.mux, held[2]);
+    assert_int_equal(whole.mux->control.n, 0);
+    put(&b, YAMUX_WINDOW_UPDATE, FLAG_RST, 3, 0, ""); /* refused: no longer waiting */
+    struct view in = buf_view(&b);
+    assert_int_equal(yamux_ops.feed(whole.mux, &in, 0, &ev), E_OK);
+    assert_int_equal(ev.kind, MUX_RESET);
+    assert_int_equal(yamux_ops.feed(whole.mux, &in, 0, &ev), E_OK);
+    assert_int_equal(ev.kind, MUX_WRITABLE);
+    assert_int_equal(ev.sid, held[2]);
+    expect_control(whole.mux, YAMUX_WINDOW_UPDATE, FLAG_SYN | FLAG_FIN, held[2], 0); /* both late */
+    buf_done(&b);
+    yamux_ops.reset(whole.mux, 5); /* our own reset makes room too: at the next feed */
+    in = (struct view){NULL, 0};
+    assert_int_equal(yamux_ops.feed(whole.mux, &in, 0, &ev), E_OK);
+    assert_int_equal(yamux_ops.room(whole.mux, held[3]), WINDOW);
     mux_play_done(&whole);
 }
 
