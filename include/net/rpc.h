@@ -31,7 +31,8 @@ enum rpc_kind {
     RPC_CHUNK,    /* request: one chunk of the answer; context, data */
     RPC_DONE,     /* request: the answer is complete; count chunks. With the last chunk that may
                      come, not with the remote's end */
-    RPC_FAILED,   /* request: error; code and data (text) with E_REQRESP_CODE */
+    RPC_FAILED,   /* request: error; code and data (text) with E_REQRESP_CODE. After RPC_DONE only
+                     E_REQRESP_EXTRA: the remote goes on behind the last chunk asked for */
 };
 
 struct rpc_event {

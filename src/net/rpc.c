@@ -281,6 +281,13 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
     }
 }
 
+/* More than was asked for. Whoever asked has what it wanted, and hears what else the remote did. */
+static enum err extra(struct rpc *r, struct exchange *x)
+{
+    tell(r, RPC_FAILED, x, (struct view){0})->error = E_REQRESP_EXTRA;
+    return E_REQRESP_EXTRA;
+}
+
 static enum err feed(struct rpc *r, struct exchange *x, struct view in, struct now now)
 {
     struct reqresp_event ev;
@@ -289,7 +296,7 @@ static enum err feed(struct rpc *r, struct exchange *x, struct view in, struct n
         TRY(reqresp_feed(x->reader, &in, &ev));
         TRY(x->inbound ? call_event(r, x, &ev) : answer_event(r, x, &ev, now));
     } while (ev.kind != RR_NONE && !x->over);
-    return x->done && in.n != 0 ? E_REQRESP_EXTRA : E_OK;
+    return x->done && in.n != 0 ? extra(r, x) : E_OK;
 }
 
 static enum err on_data(void *self, stream_id s, struct view in, struct now now)
@@ -298,7 +305,7 @@ static enum err on_data(void *self, stream_id s, struct view in, struct now now)
     struct exchange *x = host_user(m->rpc->host, s);
 
     if (x != NULL && x->done) {
-        return E_REQRESP_EXTRA;
+        return extra(m->rpc, x);
     }
     if (x == NULL || x->over) {
         return E_OK; /* what follows a refusal is not read */

@@ -315,11 +315,24 @@ static struct ask *ask_of_event(const struct node *n, const struct rpc_event *ev
     return a == NULL || !a->running || a->request != ev->request ? NULL : a;
 }
 
+/* Behind the last chunk asked for, without end perhaps: nobody honest does that. */
+static void went_on(struct node *n, conn_id c, struct now now)
+{
+    struct peer *p = peer_by_conn(n, c);
+
+    ask_blame(n, c, E_REQRESP_EXTRA, now);
+    if (p != NULL && !p->trusted) {
+        peer_drop(n, p, GOODBYE_FAULT, E_REQRESP_EXTRA, now);
+    }
+}
+
 bool ask_on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 {
     struct ask *a = ask_of_event(n, ev);
 
-    if (a != NULL) {
+    if (a == NULL && ev->user != NULL && ev->error == E_REQRESP_EXTRA) {
+        went_on(n, ev->conn, now);
+    } else if (a != NULL) {
         if (ev->kind == RPC_CHUNK) {
             on_chunk(n, a, ev, now);
         } else if (ev->kind == RPC_DONE) {
