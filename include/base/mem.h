@@ -7,6 +7,9 @@
 
 #include <stddef.h>
 
+/* Once, first in a program that serves: memory that comes and goes with each answer is kept for the
+ * next one instead of being handed back to the machine each time. */
+void mem_start(void);
 __attribute__((malloc, returns_nonnull)) void *mem_alloc(size_t n);  /* not initialised */
 __attribute__((malloc, returns_nonnull)) void *mem_zalloc(size_t n); /* zeroed */
 __attribute__((returns_nonnull)) void *mem_realloc(void *p, size_t n);

@@ -1,6 +1,7 @@
 #include "commands.h"
 #include "options.h"
 
+#include <base/mem.h>
 #include <crypto/random.h>
 #include <eth/schema.h>
 #include <signal.h>
@@ -57,6 +58,7 @@ static bool has_own_help(const char *command)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    mem_start();
     if (crypto_start() != E_OK) {
         fprintf(stderr, "beacon-p2pd: the machine gives no randomness\n");
         return 1;

@@ -9,6 +9,7 @@
 
 #define STOP_NS       SECONDS(2) /* goodbyes get this long */
 #define SLOTS_NOT_YET UINT64_MAX
+#define FLUSHES_MAX   8u /* in one turn: other connections wait while one takes all it is given */
 
 static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now);
 
@@ -369,10 +370,13 @@ static void finish(struct node *n)
 
 static void turn(struct node *n, struct now now)
 {
-    pump(n, now);
-    ask_tick(n, now);
-    store_turn(n);
-    host_flush(n->host, now);
+    /* What a flush has emptied is filled again at once: a turn of the loop costs more than it. */
+    for (unsigned i = 0; i < FLUSHES_MAX && (i == 0 || rpc_deadline(n->rpc) == 0); i++) {
+        pump(n, now);
+        ask_tick(n, now);
+        store_turn(n);
+        host_flush(n->host, now);
+    }
     control_turn(n);
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));

@@ -11,6 +11,7 @@
 #include <base/mem.h>
 #include <crypto/random.h>
 #include <crypto/sha256.h>
+#include <eth/chain_maker.h>
 #include <eth/network.h>
 #include <eth/schema.h>
 #include <eth/slot_clock.h>
@@ -170,7 +171,11 @@ static void line_chain(const char *line)
     if (sscanf(line, "chain %lu %lu %lu %79s", &first, &count, &bytes, root) != 4) {
         die(line, "chain FIRST COUNT BYTES ROOT");
     }
-    hex32(root, parent);
+    if (strcmp(root, "genesis") == 0) {
+        chain_maker_genesis_root(net, parent);
+    } else {
+        hex32(root, parent);
+    }
     buf_init(&out, OBJECT_MAX);
     for (uint64_t slot = first; slot < first + count; slot++) {
         struct store_object o = {.kind = STORE_BLOCK, .slot = slot};

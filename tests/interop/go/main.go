@@ -124,6 +124,7 @@ func main() {
 	boot := flag.String("boot", "", "ENR of a bootnode")
 	noEarly := flag.Bool("noearly", false, "no muxer negotiation inside the noise handshake")
 	identity := flag.String("identity", "", "libp2p identity of another type than -key: ed25519, ecdsa, rsa")
+	blocks := flag.String("blocks", "", "file of blocks to serve: see blocks.go")
 	digest := flag.String("digest", "01020304", "fork digest for status and the ENR's eth2")
 	flag.Parse()
 	started := time.Now()
@@ -233,6 +234,10 @@ func main() {
 				emit("req_reply_failed", "proto", name, "err", err)
 			}
 		})
+	}
+
+	if *blocks != "" {
+		serveBlocks(h, *blocks)
 	}
 
 	h.SetStreamHandler("/p2pd/echo/1", func(s network.Stream) {
