@@ -225,23 +225,18 @@ static void tell_keys(const struct node *n, const struct discv5_event *ev)
     secret_wipe(line, sizeof line);
 }
 
-/* A lookup is over. Below the target the next comes soon; at the target, and when a search for
- * what is lacking came across nobody, later each time. */
+/* A lookup is over. Below the target the next comes soon; at the target later each time, even
+ * while something is lacking: there is no room to connect now. */
 static void looked(struct node *n, struct now now)
 {
     struct discovery *d = &n->discovery;
     uint64_t least = n->cfg.local_network ? LOOKUP_LOCAL_NS : LOOKUP_WANTING_NS;
 
     d->lookup_running = false;
-    if (n->peers.n_connected < n->cfg.target_peers || (d->search != 0 && d->hits > 0)) {
-        d->search_wait_ns = least;
-    } else if (d->search != 0) {
-        d->search_wait_ns = earlier(2 * d->search_wait_ns, LOOKUP_SATED_NS);
-    } else {
-        d->search_wait_ns = LOOKUP_SATED_NS;
-    }
-    d->search_wait_ns = d->search_wait_ns < least ? least : d->search_wait_ns;
-    d->lookup_ns = now.mono_ns + d->search_wait_ns;
+    d->lookup_wait_ns = n->peers.n_connected < n->cfg.target_peers || d->lookup_wait_ns == 0
+                            ? least
+                            : earlier(2 * d->lookup_wait_ns, LOOKUP_SATED_NS);
+    d->lookup_ns = now.mono_ns + d->lookup_wait_ns;
 }
 
 static void on_found(struct node *n, const struct discv5_event *ev, struct now now)

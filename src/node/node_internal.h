@@ -178,7 +178,7 @@ struct discovery {
     struct subnets lacks;
     uint32_t search;         /* under way, for what is lacking; 0: none */
     unsigned hits;           /* candidates that it came across and that serve some of it */
-    uint64_t search_wait_ns; /* to the next one: longer after each without a hit */
+    uint64_t lookup_wait_ns; /* to the next lookup: longer each time while at the target */
     /* watch.c */
     uint64_t ends[ENDS]; /* since the last line */
     uint64_t watch_ns, watch_wait_ns;
