@@ -207,6 +207,8 @@ static const char *label(void *self, enum metric m, unsigned index)
         return err_table[index].name;
     case M_BLOCKS:
         return node_block_via(index);
+    case M_ENDS:
+        return node_end_name(index);
     case M_VERDICTS:
         return node_verdict_name(index);
     case M_CROWDED:

@@ -365,6 +365,10 @@ void discovery_tick(struct node *n, struct now now)
     }
     discv5_tick(d->engine, now);
     note_link(n, now);
+    metric_set(n->metrics, M_DISCOVERY_NODES, 0, discv5_table_size(d->engine));
+    metric_set(n->metrics, M_DISCOVERY_LIVE, 0, discv5_live_count(d->engine));
+    metric_set(n->metrics, M_DISCOVERY_SESSIONS, 0, discv5_session_count(d->engine));
+    metric_set(n->metrics, M_NODES_KEPT, 0, d->kept_n);
     if (!d->lookup_running && now.mono_ns >= d->lookup_ns && !n->stopping) {
         look(n, now);
     }

@@ -91,6 +91,11 @@ void want_update(struct node *n, struct now now)
         .columns = {{too_few(wish.column_subnets.bits[0], columns[0]),
                      too_few(wish.column_subnets.bits[1], columns[1])}},
     };
+    const struct subnets *lacks = &n->discovery.lacks;
+
+    metric_set(n->metrics, M_LACKING, 0,
+               (uint64_t)__builtin_popcountll(lacks->attestation) +
+                   (uint64_t)__builtin_popcountll(lacks->sync) + column_set_count(&lacks->columns));
 }
 
 bool want_anything(const struct node *n)

@@ -12,8 +12,19 @@ static const char *const end_names[ENDS] = {
     [END_OTHER] = "nodes end the connection: see the log at level debug",
 };
 
+const char *node_end_name(unsigned kind)
+{
+    static const char *const names[ENDS] = {
+        [END_REFUSED] = "refused", [END_TIMED_OUT] = "timed_out", [END_WRONG_FORK] = "wrong_fork",
+        [END_FULL] = "full",       [END_OTHER] = "other",
+    };
+
+    return kind < ENDS ? names[kind] : NULL;
+}
+
 void watch_end(struct node *n, enum end_kind kind)
 {
+    metric_add(n->metrics, M_ENDS, kind, 1);
     n->discovery.ends[kind]++;
 }
 

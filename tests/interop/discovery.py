@@ -53,6 +53,7 @@ def run():
     alone = discovery(four)
     check(alone["ip6"]["bound"]["udp"] is None and alone["ip6"]["advertised"]["udp"] is None, f"no IPv6: {alone}")
     check(int(told["discv5"]["live"]) >= 2, f"live nodes: {told['discv5']}")
+    check(late.metric("p2pd_discovery_live_nodes") >= 2 and late.metric("p2pd_discovery_sessions") >= 2, "metrics of discovery")
     check(told["enr"] == late.identity()["enr"], "the record is not the identity's")
 
     # A crawl that connects knows which client each node is.
@@ -85,6 +86,7 @@ def run():
     }
     for words, daemon in lonely.items():
         line = until(lambda d=daemon: d.said("no peers"), 60, f"{daemon.name}: a line says why there are no peers")[0]
+        check(daemon.metric("p2pd_dial_ends_total") > 0 or "--boot-nodes" in words, f"{daemon.name}: no end is counted")
         check(re.search(words, line["why"]), f"{daemon.name}: {line}")
     note(f"IPv4, IPv6 and both find each other; {told['kept_nodes']} nodes known after a restart")
 
