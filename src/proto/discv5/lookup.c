@@ -55,10 +55,15 @@ void d5_lookup_add(struct discv5 *d, struct lookup *l, const struct enr *e, stru
 {
     struct addr addr;
 
-    if (!node_id_eq(&e->id, &d->own.id) && d5_enr_usable(d, e, &addr) &&
-        d5_memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
-        insert(d, l, e, &addr);
+    const struct entry *known = d5_table_get(&d->table, &e->id);
+
+    if (node_id_eq(&e->id, &d->own.id) || !d5_enr_usable(d, e, &addr) ||
+        !d5_memo_may_ask(&d->memo, &e->id, now.mono_ns)) {
+        return;
     }
+    /* Where it answers is known better than what its record says first. */
+    insert(d, l, e,
+           known != NULL && known->live && known->enr.seq >= e->seq ? &known->addr : &addr);
 }
 
 /* The bucket of the peer that the target would be in, then its neighbours, nearest first. */

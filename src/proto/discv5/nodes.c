@@ -123,6 +123,23 @@ void d5_node_check(struct discv5 *d, struct entry *e, struct now now)
     }
 }
 
+/* A node of both families is not gone while one of its addresses was not tried: many a home has
+ * IPv4 behind a carrier's NAT and open IPv6. */
+static bool turn_to_other_family(struct discv5 *d, struct entry *e)
+{
+    struct addr other;
+
+    if (e->turned || !enr_endpoint(&e->enr, e->addr.family == 4 ? 6 : 4, "udp", &other) ||
+        !d5_addr_usable(d, &other)) {
+        return false;
+    }
+    e->addr = other;
+    e->checks = 0;
+    e->turned = true;
+    d5_table_set_live(&d->table, e, false);
+    return true;
+}
+
 void d5_node_checked(struct discv5 *d, const struct peer *p, bool answered, struct now now)
 {
     struct entry *e = d5_table_get(&d->table, &p->id), *spare;
@@ -145,6 +162,10 @@ void d5_node_checked(struct discv5 *d, const struct peer *p, bool answered, stru
     if (e->checks > 4) {
         e->checks = 1;
         d5_table_set_live(&d->table, e, false);
+        schedule(d, e, now);
+        return;
+    }
+    if (turn_to_other_family(d, e)) {
         schedule(d, e, now);
         return;
     }

@@ -172,6 +172,7 @@ static void entry_update(struct table *t, struct entry *e, const struct enr *enr
     if (!addr_eq(&e->addr, addr)) {
         e->addr = *addr;
         e->checks = 0;
+        e->turned = false;
         d5_table_set_live(t, e, false);
     }
 }

@@ -26,6 +26,7 @@ struct entry {
     bool live;
     bool checking;  /* a PING of ours is under way */
     bool updating;  /* so is a request for its newer record */
+    bool turned;    /* silent at the first endpoint of its record: addr is the other one */
     uint8_t checks; /* answered in a row, up to 255 */
 };
 

@@ -161,6 +161,39 @@ static void a_slow_and_lossy_network_is_no_dead_one(void **state)
     net_free(net);
 }
 
+/* A node's IPv4 is dead, as behind a carrier's NAT, and its IPv6 is not: it is found and kept. */
+static void a_node_is_reached_by_its_other_family(void **state)
+{
+    struct net *net = network(44, 12, 0, false);
+    struct net_node *n = &net->nodes[5];
+    const struct addr dead = n->addr;
+    struct addr open = {.family = 6, .port = 9000, .ip = {0x26, 0, 0, 5}};
+    const struct enr *live[16];
+    struct enr_draft draft;
+    size_t reached = 0;
+    (void)state;
+
+    n->addr = open;
+    enr_draft_init(&draft, 2);
+    enr_draft_set_endpoint(&draft, "udp", &dead);
+    enr_draft_set_endpoint(&draft, "udp", &open);
+    assert_int_equal(enr_sign(&draft, &n->ident, &n->enr), E_OK);
+    discv5_set_record(n->engine, &n->enr);
+    for (unsigned round = 0; round < 4; round++) {
+        look_around(net);
+        net_run(net, SECONDS(30));
+    }
+    for (size_t i = 0; i < net->n; i++) {
+        size_t k = discv5_table(net->nodes[i].engine, live, 16);
+
+        while (k-- > 0) {
+            reached += node_id_eq(&live[k]->id, &n->enr.id);
+        }
+    }
+    assert_int_equal(reached, net->n - 1);
+    net_free(net);
+}
+
 /* The wall clock steps by years; nothing here looks at it. */
 static void a_wall_clock_that_steps_changes_nothing(void **state)
 {
@@ -407,6 +440,7 @@ int main(void)
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(discovery_resumes_after_an_hour_without_a_link),
         cmocka_unit_test(a_slow_and_lossy_network_is_no_dead_one),
+        cmocka_unit_test(a_node_is_reached_by_its_other_family),
         cmocka_unit_test(a_wall_clock_that_steps_changes_nothing),
         cmocka_unit_test(dead_nodes_leave_the_tables),
         cmocka_unit_test(nothing_unverified_is_handed_on),
