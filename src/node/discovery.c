@@ -97,6 +97,7 @@ static enum err first_record(struct node *n, struct now now)
 #define SMALL_SESSIONS   192u
 #define SMALL_CHALLENGES 64u
 #define SMALL_REQUESTS   96u
+#define SMALL_RECORDS    512u
 
 static void engine_config(const struct node *n, struct discv5_config *cfg)
 {
@@ -109,6 +110,7 @@ static void engine_config(const struct node *n, struct discv5_config *cfg)
         cfg->sessions_max = SMALL_SESSIONS;
         cfg->challenges_max = SMALL_CHALLENGES;
         cfg->requests_max = SMALL_REQUESTS;
+        cfg->records_max = SMALL_RECORDS;
     }
     cfg->allow_private |= n->cfg.private_discovery;
     cfg->ipv4 = n->port->udp4.family != 0;

@@ -58,7 +58,8 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
                   !cfg->allow_private);
     d5_cache_init(&d->challenges, cfg->challenges_max, sizeof(struct challenge), d->key,
                   !cfg->allow_private);
-    d5_cache_init(&d->per_ip, PER_IP_ENTRIES, sizeof(struct per_ip), d->key, false);
+    d5_cache_init(&d->per_ip, cfg->packets_per_ip == 0 ? 1 : PER_IP_ENTRIES, sizeof(struct per_ip),
+                  d->key, false);
     limit_init(&d->strangers, cfg->packets_per_s == 0 ? 1 : cfg->packets_per_s);
     limit_init(&d->contacts, cfg->contacts_per_s == 0 ? 1 : cfg->contacts_per_s);
     limit_init(&d->whoareyous, WHOAREYOU_PER_S);

@@ -197,6 +197,7 @@ static void tune(struct discv5_config *cfg)
 {
     cfg->sessions_max = cfg->challenges_max = 16;
     cfg->requests_max = 32;
+    cfg->records_max = 64;
     cfg->lookups_max = 2;
 }
 
