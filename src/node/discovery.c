@@ -272,10 +272,10 @@ static void on_event(struct node *n, const struct discv5_event *ev, struct now n
     case DISCV5_ADDRESS:
         on_address(n, ev, now);
         break;
-    case DISCV5_TALKREQ: /* no protocol is registered */
     case DISCV5_KEYS:
         tell_keys(n, ev);
         break;
+    case DISCV5_TALKREQ: /* no protocol is registered */
     case DISCV5_TALKRESP:
     case DISCV5_FAILED:
     case DISCV5_PONG:
