@@ -118,13 +118,17 @@ enum err kept_bootstrap(struct node *n, const struct ssz_type *t, struct view ss
     return put(n, &o, ssz);
 }
 
-/* Spec: specs/altair/beacon-chain.md "compute_sync_committee_period_at_slot" */
+/* Spec: specs/altair/validator.md "compute_sync_committee_period" */
+uint64_t kept_period(const struct node *n, uint64_t slot)
+{
+    return epoch_of_slot(n->cfg.network, slot) / sync_period_epochs(n->cfg.network);
+}
+
 enum err kept_update(struct node *n, const struct ssz_type *t, struct view ssz)
 {
-    const struct network *net = n->cfg.network;
     struct store_object o = {.kind = STORE_LIGHT_UPDATE};
 
     o.slot = ssz_u64(t, ssz, "attested_header.beacon.slot");
-    o.index = epoch_of_slot(net, o.slot) / sync_period_epochs(net);
+    o.index = kept_period(n, o.slot);
     return put(n, &o, ssz);
 }

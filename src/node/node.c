@@ -224,6 +224,7 @@ static void on_slot(struct node *n, struct now now)
     }
     rotate_subnets(n, now);
     gossip_on_slot(n, now);
+    light_on_slot(n, now);
     validate_on_slot(n);
     if (!before && !first) {
         producer_on_slot(n, now);

@@ -327,6 +327,7 @@ struct node {
     struct asks asks;
     struct servings servings;
     struct kept kept;
+    struct light light;
     struct gossip gossip;
     struct validation validation;
     struct control control;

@@ -125,5 +125,17 @@ void kept_inclusion_list(struct node *n, const struct ssz_type *t, struct view s
 /* Light-client objects that a peer gave or that we were given: into the store. */
 CHECKED enum err kept_bootstrap(struct node *n, const struct ssz_type *t, struct view ssz);
 CHECKED enum err kept_update(struct node *n, const struct ssz_type *t, struct view ssz);
+uint64_t kept_period(const struct node *n, uint64_t slot); /* of a sync committee */
+
+/* ---- light.c: what light clients want and gossip does not bring ---- */
+
+struct light {
+    uint64_t bootstrap, update; /* wishes under way; 0: none */
+    uint8_t root[32];           /* whose bootstrap is asked for */
+    uint64_t period;            /* whose update is */
+    uint64_t seen_slot;         /* of the last finality update that was looked at */
+};
+
+void light_on_slot(struct node *n, struct now now);
 
 #endif

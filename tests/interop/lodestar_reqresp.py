@@ -9,7 +9,7 @@ import time
 
 from harness.daemon import Daemon
 from harness.lodestar import SLOTS_PER_EPOCH, Lodestar
-from harness.proc import check, main, note, say, scratch, until
+from harness.proc import Failure, check, main, note, say, scratch, until
 from request import CHUNK, call
 
 CAPELLA_EPOCH = 2
@@ -38,7 +38,8 @@ def run():
     network = lodestar.network_dir(work / "network", with_state=True)
     daemon = Daemon("daemon", network, work / "daemon", ["--boot-nodes", lodestar.enr])
     until(lambda: daemon.peer(lodestar.peer_id), 60, "the daemon is connected with Lodestar")
-    until(lambda: lodestar.finalized_epoch() >= FINAL_EPOCHS, 180, lambda: f"finality; slot {lodestar.slot()}, final {lodestar.finalized_epoch()}")
+    enough = (CAPELLA_EPOCH + 1) * SLOTS_PER_EPOCH + 4
+    until(lambda: daemon.head_slot() >= enough, 120, lambda: f"blocks across the fork; the daemon's head is {daemon.head_slot()}")
 
     def ask(peer, *words, code=0):
         out, why = call(code, "request", "--json", "--testnet-dir", network, peer.multiaddr, *words)
@@ -77,9 +78,19 @@ def run():
     identity = lodestar.get("/eth/v1/node/identity")["data"]["metadata"]
     same("Lodestar's metadata", json.loads(ask(lodestar, "metadata/2")), {k: identity[k] for k in ("seq_number", "attnets", "syncnets")})
 
+    until(lambda: lodestar.finalized_epoch() >= FINAL_EPOCHS, 240, lambda: f"finality; slot {lodestar.slot()}, final {lodestar.finalized_epoch()}")
+    say(f"finalized at slot {lodestar.slot()}: {counted}")
+
     # Light clients: Lodestar's answers against its REST; the daemon's against both.
     def newest(path):
-        return lodestar.get(f"/eth/v1/beacon/light_client/{path}")["data"]
+        """None: it has none yet, and says so with an error 500."""
+        try:
+            return (lodestar.get(f"/eth/v1/beacon/light_client/{path}") or {"data": None})["data"]
+        except Failure:
+            return None
+
+    for path in ("optimistic_update", "finality_update"):
+        until(lambda p=path: newest(p), 120, f"Lodestar's REST API has a light-client {path}")
 
     def unmoved(path, words, who, peer):
         """Asked between two equal answers of the REST API, so that both speak of one moment."""
@@ -87,7 +98,7 @@ def run():
         def attempt():
             before = newest(path)
             found = objects(ask(peer, *words))
-            return (found, before) if newest(path) == before else None
+            return (found, before) if before is not None and newest(path) == before else None
 
         found, theirs = until(attempt, 30, f"{path} stands still for a moment")
         return found[0][1], theirs
