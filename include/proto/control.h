@@ -20,6 +20,7 @@
 #define CONTROL_FRAME_MAX (10 * MIB + 4 * KIB)
 #define CONTROL_HEAD      4u /* bytes of the size field */
 #define CONTROL_HASH      20u
+#define CONTROL_CONTEXT   4u
 
 enum control_kind {
 
@@ -44,6 +45,7 @@ enum control_code {
     CONTROL_LIMIT,    /* too many, or too large */
     CONTROL_VERSIONS, /* no version in common */
     CONTROL_NO_PEERS, /* published, and nobody takes it now */
+    CONTROL_FAILED,   /* those who were asked gave no answer of use */
 };
 
 struct control_frame {
@@ -57,6 +59,7 @@ struct control_frame {
     uint8_t mode;
     uint16_t code;
     uint8_t hash[CONTROL_HASH];
+    uint8_t context[CONTROL_CONTEXT]; /* of a chunk: the fork digest of its object, or zeros */
     struct view peer, topic, text, data;
 };
 

@@ -70,24 +70,23 @@ static void answer(struct node *n, struct client *c, uint32_t tag, enum control_
 
 static void answer_err(struct node *n, struct client *c, uint32_t tag, enum err e)
 {
-    static const struct {
-        enum err e;
-        enum control_code code;
-    } codes[] = {
-        {E_OK, CONTROL_OK},
-        {E_TOPIC, CONTROL_TOPIC},
-        {E_FORK_DIGEST, CONTROL_TOPIC},
-        {E_EXISTS, CONTROL_EXISTS},
-        {E_LIMIT, CONTROL_LIMIT},
-        {E_TOO_LONG, CONTROL_LIMIT},
-        {E_NOT_FOUND, CONTROL_NOT_FOUND},
-    };
-    enum control_code code = CONTROL_MALFORMED;
+    answer(n, c, tag, control_code_of(e), e == E_OK ? "" : err_text(e));
+}
 
-    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-        code = codes[i].e == e ? codes[i].code : code;
+void control_answer(struct node *n, uint32_t client, uint32_t tag, enum err e)
+{
+    answer_err(n, n->control.clients[client], tag, e);
+}
+
+bool control_put(struct node *n, uint32_t client, const struct control_frame *f)
+{
+    struct client *c = n->control.clients[client];
+
+    if (c->over || c->out.n + f->data.n + ROOM_MIN > CONTROL_QUEUE_MAX) {
+        return false;
     }
-    answer(n, c, tag, code, e == E_OK ? "" : err_text(e));
+    send_frame(n, c, f);
+    return true;
 }
 
 /* LOST goes where the messages are missing: before the next one that fits. */
@@ -151,26 +150,6 @@ static void match_all(struct node *n)
 bool control_judges(const struct node *n, uint32_t topic)
 {
     return n->gossip.topics[topic].judge != 0;
-}
-
-/* A topic by its whole name, or by its short one under the digest of now. */
-static enum err find_topic(const struct node *n, struct view name, struct topic *ret)
-{
-    const struct network *net = n->cfg.network;
-    const struct fork_span *span = network_span_at_slot(net, n->slot == UINT64_MAX ? 0 : n->slot);
-    const uint8_t *d = span->digest;
-    char whole[TOPIC_TEXT_MAX];
-
-    if (name.n == 0 || name.n >= TOPIC_TEXT_MAX || memchr(name.p, 0, name.n) != NULL) {
-        return E_TOPIC;
-    }
-    if (name.p[0] == '/') {
-        return topic_parse(net, name, ret);
-    }
-    int len = snprintf(whole, sizeof whole, "/eth2/%02x%02x%02x%02x/%.*s/ssz_snappy", d[0], d[1],
-                       d[2], d[3], (int)name.n, (const char *)name.p);
-    return len < 0 || (size_t)len >= sizeof whole ? E_TOPIC
-                                                  : topic_parse(net, view_str(whole), ret);
 }
 
 /* ---- messages out ---- */
@@ -257,7 +236,7 @@ static bool topic_exists(const struct node *n, struct view name)
     struct topic t;
 
     return view_eq(name, view_str("*")) || topic_kind_by_name(name, &kind) ||
-           find_topic(n, name, &t) == E_OK;
+           control_find_topic(n, name, &t) == E_OK;
 }
 
 static enum err subscribe(struct node *n, struct client *c, const struct control_frame *f)
@@ -313,81 +292,11 @@ static void on_verdicts(struct node *n, uint32_t client, struct view data, struc
     }
 }
 
-/* What others would punish us for is not sent. What they would only ignore is: the program may know
- * more than we do. */
-static void on_publish(struct node *n, struct client *c, const struct control_frame *f,
-                       struct now now)
-{
-    struct arrival a = {.conn = 0};
-    struct topic t;
-    enum err e = find_topic(n, f->topic, &t);
-
-    if (e != E_OK) {
-        answer_err(n, c, f->tag, e);
-        return;
-    }
-    a.topic = &t;
-    a.data = blob_copy(f->data);
-    struct check_result r = gossip_check(n, &a, true, now);
-    if (r.verdict == CHECK_REJECT) {
-        answer(n, c, f->tag, CONTROL_REFUSED, r.reason);
-    } else {
-        e = gossip_publish_on(n, &t, f->data, now);
-        if (e == E_OK || e == E_NOT_FOUND) {
-            gossip_take(n, &a, true, now);
-        }
-        if (e == E_NOT_FOUND) {
-            answer(n, c, f->tag, CONTROL_NO_PEERS, "kept, but no peer takes it now");
-        } else {
-            answer_err(n, c, f->tag, e);
-        }
-    }
-    blob_unref(a.data);
-}
-
-static enum err on_join(struct node *n, uint32_t client, const struct control_frame *f,
-                        struct now now)
-{
-    struct topic t;
-
-    TRY(find_topic(n, f->topic, &t));
-    if (f->kind == CONTROL_LEAVE) {
-        return gossip_leave(n, &t, client, now);
-    }
-    return gossip_join(n, &t, client, f->time == 0 ? UINT64_MAX : f->time, now);
-}
-
-static enum err on_peer(struct node *n, const struct control_frame *f, struct now now)
-{
-    struct multiaddr_parts parts;
-    struct multiaddr a;
-    struct peer_id id;
-
-    if (f->kind == CONTROL_ADD_PEER) {
-        TRY(multiaddr_parse(f->text, &a));
-        TRY(multiaddr_split(&a, &parts));
-        const struct host_addr at = {.addr = parts.addr};
-        if (!parts.has_peer || parts.transport != TRANSPORT_TCP || parts.relayed ||
-            parts.addr.family == 0) {
-            return E_MULTIADDR;
-        }
-        return peers_add_named(n, &parts.peer, &at, 1, SOURCE_STATIC, now) ? E_OK : E_INVALID;
-    }
-    TRY(peer_id_parse(f->text, &id));
-    struct peer *p = peer_by_id(n, &id);
-    if (p == NULL) {
-        return E_NOT_FOUND;
-    }
-    p->is_static = false;
-    if (p->state == PEER_CONNECTED) {
-        peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
-    }
-    return E_OK;
-}
-
 static void on_frame(struct node *n, uint32_t client, const struct control_frame *f, struct now now)
 {
     struct client *c = n->control.clients[client];
+    enum control_code code;
+    const char *why;
 
     if (!c->welcomed && f->kind != CONTROL_HELLO) {
         say_bye(n, c, CONTROL_MALFORMED, "the first frame must be HELLO");
@@ -407,17 +316,26 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
         on_verdicts(n, client, f->data, now);
         break;
     case CONTROL_PUBLISH:
-        on_publish(n, c, f, now);
+        why = NULL;
+        code = control_publish(n, f, now, &why);
+        answer(n, c, f->tag, code, why == NULL ? "" : why);
         break;
     case CONTROL_JOIN:
     case CONTROL_LEAVE:
-        answer_err(n, c, f->tag, on_join(n, client, f, now));
+        answer_err(n, c, f->tag, control_join(n, client, f, now));
         break;
     case CONTROL_ADD_PEER:
     case CONTROL_DROP_PEER:
-        answer_err(n, c, f->tag, on_peer(n, f, now));
+        answer_err(n, c, f->tag, control_peer(n, f, now));
         break;
-    case CONTROL_WELCOME: /* ours: do not decode as a program's */
+    case CONTROL_REQUEST:
+        request_begin(n, client, f, now);
+        break;
+    case CONTROL_CANCEL:
+        request_cancel(n, client, f->tag, now);
+        break;
+    case CONTROL_CHUNK: /* ours: do not decode as a program's */
+    case CONTROL_WELCOME:
     case CONTROL_RESULT:
     case CONTROL_MESSAGE:
     case CONTROL_LOST:
@@ -528,6 +446,7 @@ void control_close(struct node *n, uint32_t client, struct now now)
     match_all(n);
     IGNORE(gossip_leave(n, NULL, client, now), "it may have joined none");
     validate_client_gone(n, client, now);
+    requests_drop(n, client, now);
     count_clients(n);
     LOG(n->log, LOG_INFO, "control", "program gone", L_U64("client", client));
 }

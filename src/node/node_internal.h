@@ -293,8 +293,17 @@ struct validation {
     size_t bytes;
 };
 
+#define CONTROL_REQUESTS_MAX 32u /* of one program at once */
+
+struct control_request { /* of a program, under way */
+    uint64_t ask;        /* 0: free */
+    uint32_t tag;
+    struct peer_id peer; /* n 0: any */
+};
+
 struct control {
     struct client *clients[CONTROL_CLIENTS_MAX];
+    struct control_request requests[CONTROL_CLIENTS_MAX][CONTROL_REQUESTS_MAX];
     struct control_sink *sink;
 };
 
@@ -577,6 +586,21 @@ void control_turn(struct node *n);
  * returned; CONTROL_NONE: nobody answers in time. */
 uint32_t control_tell(struct node *n, const struct arrival *a, bool ask, struct now now);
 bool control_judges(const struct node *n, uint32_t topic);
+/* A frame that the program may do without: false when its queue is too full for it. */
+bool control_put(struct node *n, uint32_t client, const struct control_frame *f);
+void control_answer(struct node *n, uint32_t client, uint32_t tag, enum err e); /* RESULT */
+/* control_do.c */
+enum control_code control_code_of(enum err e);
+CHECKED enum err control_find_topic(const struct node *n, struct view name, struct topic *ret);
+enum control_code control_publish(struct node *n, const struct control_frame *f, struct now now,
+                                  const char **ret_why); /* NULL: nothing to say */
+CHECKED enum err control_join(struct node *n, uint32_t client, const struct control_frame *f,
+                              struct now now);
+CHECKED enum err control_peer(struct node *n, const struct control_frame *f, struct now now);
+/* control_ask.c: requests that programs make of peers */
+void request_begin(struct node *n, uint32_t client, const struct control_frame *f, struct now now);
+void request_cancel(struct node *n, uint32_t client, uint32_t tag, struct now now);
+void requests_drop(struct node *n, uint32_t client, struct now now); /* all; nothing is told */
 /* A topic is new at this number: who wants its messages? */
 void control_match(struct node *n, uint32_t topic);
 /* It let a message wait in vain that it was given then. */

@@ -77,6 +77,24 @@ def what_goes(first, second):
     check(one.request("publish", topic="no_such", data=ssz)[0] == "topic", "not on any topic")
 
 
+def asks_peers(daemon, path):
+    """Blocks that a program asks peers for are the daemon's own, chunk by chunk."""
+    control = Control(str(path))
+    last = daemon.head_slot() - 1
+    ssz = struct.pack("<QQQ", 1, last, 1)
+    code, why = control.request(
+        "request", count=last, wait=10000, peer=b"", text="beacon_blocks_by_range", data=ssz
+    )
+    check(code == "ok", f"blocks by range: {code} {why}")
+    chunks = [got for name, got in control.batch(0) if name == "chunk"]
+    check([c["count"] for c in chunks] == list(range(1, len(chunks) + 1)) and chunks, "chunks in order")
+    for chunk in chunks:
+        slot = struct.unpack_from("<Q", chunk["data"], 100)[0]
+        check(daemon.block_ssz(slot)[0] == chunk["data"], f"another block of slot {slot}")
+        check(chunk["peer"] and any(chunk["context"]), "who sent it, of which fork")
+    return len(chunks)
+
+
 def others_are_refused(daemon, path):
     """The file's mode keeps other users out; where somebody opens it, the kernel's word does."""
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -169,6 +187,7 @@ def control():
     kinds = what_comes(daemon, path)
     say(f"came: {kinds}")
     what_goes(path, work / "other.sock")
+    asked = asks_peers(daemon, path)
     refused = others_are_refused(daemon, path)
     rss = daemon.process.rss_kib()
     harm(daemon, path)
@@ -192,7 +211,7 @@ def control():
     again.stop()
     check(not path.exists(), "a clean stop removes the file")
     other.stop()
-    note(f"{kinds} seen; {refused}; after 50 bad programs the daemon had grown by {grown} KiB")
+    note(f"{kinds} seen; {asked} blocks asked of peers; {refused}; after 50 bad programs the daemon had grown by {grown} KiB")
 
 
 if __name__ == "__main__":

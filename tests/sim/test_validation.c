@@ -19,7 +19,8 @@
 
 enum { HUB, ONE, TWIN, OTHER, FAR, NODES }; /* ONE and TWIN are in one /16 */
 
-#define GENESIS 1700000000u
+#define GENESIS      1700000000u
+#define REQUESTS_MAX 32u /* of one program at once, as docs/control.md says */
 
 struct star_node {
     struct ident ident;
@@ -508,6 +509,91 @@ static void what_a_program_may_ask(void **state)
     star_free(s);
 }
 
+static struct control_frame request(struct star *s, const char *method, struct view ssz,
+                                    const struct peer_id *peer)
+{
+    return (struct control_frame){.kind = CONTROL_REQUEST,
+                                  .tag = ++s->tag,
+                                  .wait = 1000,
+                                  .text = view_str(method),
+                                  .peer =
+                                      peer == NULL ? view_of(NULL, 0) : view_of(peer->b, peer->n),
+                                  .data = ssz};
+}
+
+static void requests_of_programs_are_answered_by_peers(void **state)
+{
+    struct star *s = star_new(VALIDATE_OBSERVE);
+    const struct peer_id *hub = node_peer_id(s->nodes[HUB].node);
+    const struct peer_id *other = node_peer_id(s->nodes[OTHER].node); /* the hub's peer, not ours */
+
+    const struct {
+        const char *why, *method;
+        struct view ssz;
+        const struct peer_id *peer;
+        size_t answer; /* bytes of its one chunk; 0: none */
+        enum control_code code;
+    } cases[] = {
+        {"a newest version by name", "metadata", view_str(""), hub, 25, CONTROL_OK},
+        {"of anybody", "ping", view_str("12345678"), NULL, 8, CONTROL_OK},
+        {"a whole protocol id", "/eth2/beacon_chain/req/metadata/2/ssz_snappy", view_str(""), hub,
+         17, CONTROL_OK},
+        {"not a peer of ours", "ping", view_str("12345678"), other, 0, CONTROL_NOT_FOUND},
+        {"no such method", "nonsense", view_str(""), hub, 0, CONTROL_NOT_FOUND},
+        {"goodbye is said otherwise", "goodbye", view_str("12345678"), hub, 0, CONTROL_NOT_FOUND},
+        {"not the method's type", "ping", view_str("1"), hub, 0, CONTROL_MALFORMED},
+        {"bytes for a method without", "metadata", view_str("1"), hub, 0, CONTROL_MALFORMED},
+    };
+
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct control_frame f = request(s, cases[i].method, cases[i].ssz, cases[i].peer), r;
+        size_t chunk = 0;
+
+        send_frame(s, ONE, f);
+        sim_run(s->sim, SECONDS(3));
+        if (cases[i].answer != 0 && next_frame(s, ONE, CONTROL_CHUNK, &r)) {
+            assert_true(r.tag == f.tag && r.count == 1);
+            assert_true(view_eq(r.peer, view_of(hub->b, hub->n)));
+            chunk = r.data.n;
+        }
+        if (chunk != cases[i].answer || !next_frame(s, ONE, CONTROL_RESULT, &r) || r.tag != f.tag ||
+            r.code != cases[i].code) {
+            fail_msg("%s: %zu bytes, code %u", cases[i].why, chunk, (unsigned)r.code);
+        }
+    }
+    star_free(s);
+}
+
+static void requests_end_with_their_program_or_when_it_says_so(void **state)
+{
+    struct star *s = star_new(VALIDATE_OBSERVE);
+    const struct peer_id *other = node_peer_id(s->nodes[OTHER].node);
+    struct control_frame r;
+    (void)state;
+
+    for (unsigned i = 0; i < 2 * REQUESTS_MAX; i++) { /* the place is free again */
+        struct control_frame f = request(s, "ping", view_str("12345678"), other);
+
+        send_frame(s, ONE, f);
+        f.kind = CONTROL_CANCEL;
+        send_frame(s, ONE, f);
+        assert_true(next_frame(s, ONE, CONTROL_RESULT, &r));
+        assert_true(r.tag == f.tag && r.code == CONTROL_OK);
+    }
+    for (unsigned i = 0; i <= REQUESTS_MAX; i++) {
+        send_frame(s, ONE, request(s, "ping", view_str("12345678"), other));
+    }
+    assert_true(next_frame(s, ONE, CONTROL_RESULT, &r));
+    assert_true(r.tag == s->tag && r.code == CONTROL_LIMIT);
+    control_close(s->nodes[ONE].node, s->nodes[ONE].client, sim_now(s->sim));
+    sim_run(s->sim, SECONDS(3));
+    s->nodes[ONE].client = control_open(s->nodes[ONE].node);
+    assert_int_equal(control_output(s->nodes[ONE].node, s->nodes[ONE].client).n, 0);
+    star_free(s);
+}
+
 /* Answers that nobody reads, until the program's queue has `bytes`. */
 static void fill_queue(struct star *s, uint32_t i, size_t bytes)
 {
@@ -630,6 +716,8 @@ int main(void)
         cmocka_unit_test(a_second_judge_takes_over),
         cmocka_unit_test(a_forged_first_does_not_hide_the_true_one),
         cmocka_unit_test(what_a_program_may_ask),
+        cmocka_unit_test(requests_of_programs_are_answered_by_peers),
+        cmocka_unit_test(requests_end_with_their_program_or_when_it_says_so),
         cmocka_unit_test(what_does_not_fit_is_counted_and_told),
         cmocka_unit_test(who_never_reads_its_answers_is_closed),
         cmocka_unit_test(what_is_no_frame_ends_it),

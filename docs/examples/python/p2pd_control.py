@@ -19,7 +19,7 @@ import time
 VERSION = 1
 WATCH, JUDGE = 0, 1
 ACCEPT, IGNORE, REJECT = 0, 1, 2
-CODES = "ok malformed topic not_found refused exists limit versions no_peers".split()
+CODES = "ok malformed topic not_found refused exists limit versions no_peers failed".split()
 
 # kind -> (name, fields); client's kinds are below 0x80
 FRAMES = {
@@ -32,16 +32,19 @@ FRAMES = {
     0x07: ("leave", "tag topic"),
     0x08: ("add_peer", "tag text"),
     0x09: ("drop_peer", "tag text"),
+    0x0A: ("request", "tag count wait peer text data"),
+    0x0B: ("cancel", "tag"),
     0x81: ("welcome", "count wait low mode peer text"),
     0x82: ("result", "tag code text"),
     0x83: ("message", "id time wait hash peer topic data"),
     0x84: ("lost", "count"),
     0x85: ("bye", "code text"),
+    0x8A: ("chunk", "tag count context peer data"),
 }
 KINDS = {name: kind for kind, (name, _) in FRAMES.items()}
 FIXED = {
     "tag": "<I", "id": "<Q", "time": "<Q", "count": "<Q", "wait": "<I",
-    "low": "<H", "high": "<H", "mode": "<B", "code": "<H", "hash": "<20s",
+    "low": "<H", "high": "<H", "mode": "<B", "code": "<H", "hash": "<20s", "context": "<4s",
 }  # fmt: skip
 LENGTHS = {"peer": "<B", "topic": "<H", "text": "<H"}
 
@@ -83,7 +86,7 @@ def decode(frame):
 
 
 class Control:
-    """A connection: frames() yields what comes; answers to requests are awaited by request()."""
+    """A connection. batch() gives what comes; request() waits for its result."""
 
     def __init__(self, path, name="python", seconds=30):
         self.socket = socket.socket(socket.AF_UNIX)
@@ -112,7 +115,7 @@ class Control:
             self.rest += more
 
     def request(self, name, **values):
-        """Send a frame with a tag and wait for its result: (code, text). Messages that come first are kept for frames()."""
+        """Send a frame with a tag and wait for its result: (code, text). What comes before is kept for batch()."""
         self.tag += 1
         self.send(name, tag=self.tag, **values)
         while True:
@@ -122,10 +125,6 @@ class Control:
             if kind == "bye":
                 raise ConnectionError(got["text"])
             self.waiting.append((kind, got))
-
-    def frames(self):
-        while True:
-            yield self.waiting.pop(0) if self.waiting else self.read()
 
     def batch(self, seconds):
         """All frames at hand, at least one unless `seconds` pass: [(name, values)]."""
@@ -187,8 +186,8 @@ def main(path, genesis_time, seconds_per_slot, *topics):
             if kind == "message":
                 verdict, score = judge(got, int(genesis_time), float(seconds_per_slot))
                 judged += [(got["id"], verdict, score)] if got["wait"] else []
-                print(json.dumps({"topic": got["topic"], "verdict": verdict, "bytes": len(got["data"]),
-                                  "peer": got["peer"].hex(), "delay": time.time() - got["time"] / 1e9}), flush=True)  # fmt: skip
+                delay = time.time() - got["time"] / 1e9
+                print(json.dumps({"topic": got["topic"], "verdict": verdict, "delay": delay}), flush=True)
             elif kind in ("lost", "bye"):
                 print(json.dumps({kind: got}), flush=True)
         if judged:

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <proto/control.h>
 
-enum form { U8, U16, U32, U64, HASH20, TEXT8, TEXT16, REST };
+enum form { U8, U16, U32, U64, BYTES4, BYTES20, TEXT8, TEXT16, REST };
 
 enum field {
     END,
@@ -19,6 +19,7 @@ enum field {
     MODE,
     CODE,
     HASH,
+    CONTEXT,
     PEER,
     TOPIC,
     TEXT,
@@ -38,7 +39,8 @@ static const struct {
     [HIGH] = {U16, offsetof(struct control_frame, high)},
     [MODE] = {U8, offsetof(struct control_frame, mode)},
     [CODE] = {U16, offsetof(struct control_frame, code)},
-    [HASH] = {HASH20, offsetof(struct control_frame, hash)},
+    [HASH] = {BYTES20, offsetof(struct control_frame, hash)},
+    [CONTEXT] = {BYTES4, offsetof(struct control_frame, context)},
     [PEER] = {TEXT8, offsetof(struct control_frame, peer)},
     [TOPIC] = {TEXT16, offsetof(struct control_frame, topic)},
     [TEXT] = {TEXT16, offsetof(struct control_frame, text)},
@@ -89,6 +91,15 @@ enum err control_split(struct view *in, struct view *ret_frame)
     return E_OK;
 }
 
+static void read_bytes(struct rd *r, void *at, size_t n)
+{
+    struct view v = rd_take(r, n);
+
+    if (v.n == n) {
+        memcpy(at, v.p, n);
+    }
+}
+
 static void read_field(struct rd *r, enum form form, void *at)
 {
     switch (form) {
@@ -104,13 +115,12 @@ static void read_field(struct rd *r, enum form form, void *at)
     case U64:
         *(uint64_t *)at = rd_le64(r);
         break;
-    case HASH20: {
-        struct view v = rd_take(r, CONTROL_HASH);
-        if (v.n == CONTROL_HASH) {
-            memcpy(at, v.p, CONTROL_HASH);
-        }
+    case BYTES4:
+        read_bytes(r, at, CONTROL_CONTEXT);
         break;
-    }
+    case BYTES20:
+        read_bytes(r, at, CONTROL_HASH);
+        break;
     case TEXT8: {
         uint8_t n = rd_u8(r);
         *(struct view *)at = rd_take(r, n);
@@ -170,7 +180,9 @@ static size_t field_size(const struct control_frame *f, enum field field)
         return 4;
     case U64:
         return 8;
-    case HASH20:
+    case BYTES4:
+        return CONTROL_CONTEXT;
+    case BYTES20:
         return CONTROL_HASH;
     case TEXT8:
         return 1 + ((const struct view *)at)->n;
@@ -199,7 +211,10 @@ static void write_field(struct wr *w, enum form form, const void *at)
     case U64:
         wr_le64(w, *(const uint64_t *)at);
         break;
-    case HASH20:
+    case BYTES4:
+        wr_bytes(w, at, CONTROL_CONTEXT);
+        break;
+    case BYTES20:
         wr_bytes(w, at, CONTROL_HASH);
         break;
     case TEXT8:

@@ -1,0 +1,126 @@
+/* What programs have done for them: publishing, joining and leaving topics, adding and dropping
+ * peers. */
+#include "node_internal.h"
+
+#include <stdio.h>
+
+enum control_code control_code_of(enum err e)
+{
+    static const struct {
+        enum err e;
+        enum control_code code;
+    } codes[] = {
+        {E_OK, CONTROL_OK},
+        {E_TOPIC, CONTROL_TOPIC},
+        {E_FORK_DIGEST, CONTROL_TOPIC},
+        {E_EXISTS, CONTROL_EXISTS},
+        {E_LIMIT, CONTROL_LIMIT},
+        {E_FULL, CONTROL_LIMIT},
+        {E_TOO_LONG, CONTROL_LIMIT},
+        {E_NOT_FOUND, CONTROL_NOT_FOUND},
+        {E_TIMEOUT, CONTROL_FAILED},
+        {E_REQRESP_CODE, CONTROL_FAILED},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i].e == e) {
+            return codes[i].code;
+        }
+    }
+    return CONTROL_MALFORMED; /* what the frame says is no such thing */
+}
+
+/* A topic by its whole name, or by its short one under the digest of now. */
+enum err control_find_topic(const struct node *n, struct view name, struct topic *ret)
+{
+    const struct network *net = n->cfg.network;
+    const struct fork_span *span = network_span_at_slot(net, n->slot == UINT64_MAX ? 0 : n->slot);
+    const uint8_t *d = span->digest;
+    char whole[TOPIC_TEXT_MAX];
+
+    if (name.n == 0 || name.n >= TOPIC_TEXT_MAX || memchr(name.p, 0, name.n) != NULL) {
+        return E_TOPIC;
+    }
+    if (name.p[0] == '/') {
+        return topic_parse(net, name, ret);
+    }
+    int len = snprintf(whole, sizeof whole, "/eth2/%02x%02x%02x%02x/%.*s/ssz_snappy", d[0], d[1],
+                       d[2], d[3], (int)name.n, (const char *)name.p);
+    return len < 0 || (size_t)len >= sizeof whole ? E_TOPIC
+                                                  : topic_parse(net, view_str(whole), ret);
+}
+
+/* What others would punish us for is not sent. What they would only ignore is: the program may know
+ * more than we do. */
+enum control_code control_publish(struct node *n, const struct control_frame *f, struct now now,
+                                  const char **ret_why)
+{
+    struct arrival a = {.conn = 0};
+    struct topic t;
+    enum err e = control_find_topic(n, f->topic, &t);
+
+    if (e != E_OK) {
+        *ret_why = err_text(e);
+        return control_code_of(e);
+    }
+    a.topic = &t;
+    a.data = blob_copy(f->data);
+    struct check_result r = gossip_check(n, &a, true, now);
+    if (r.verdict != CHECK_REJECT) {
+        e = gossip_publish_on(n, &t, f->data, now);
+    }
+    if (r.verdict != CHECK_REJECT && (e == E_OK || e == E_NOT_FOUND)) {
+        gossip_take(n, &a, true, now);
+    }
+    blob_unref(a.data);
+    if (r.verdict == CHECK_REJECT) {
+        *ret_why = r.reason;
+        return CONTROL_REFUSED;
+    }
+    if (e == E_NOT_FOUND) {
+        *ret_why = "kept, but no peer takes it now";
+        return CONTROL_NO_PEERS;
+    }
+    *ret_why = e == E_OK ? NULL : err_text(e);
+    return control_code_of(e);
+}
+
+enum err control_join(struct node *n, uint32_t client, const struct control_frame *f,
+                      struct now now)
+{
+    struct topic t;
+
+    TRY(control_find_topic(n, f->topic, &t));
+    if (f->kind == CONTROL_LEAVE) {
+        return gossip_leave(n, &t, client, now);
+    }
+    return gossip_join(n, &t, client, f->time == 0 ? UINT64_MAX : f->time, now);
+}
+
+enum err control_peer(struct node *n, const struct control_frame *f, struct now now)
+{
+    struct multiaddr_parts parts;
+    struct multiaddr a;
+    struct peer_id id;
+
+    if (f->kind == CONTROL_ADD_PEER) {
+        TRY(multiaddr_parse(f->text, &a));
+        TRY(multiaddr_split(&a, &parts));
+        const struct host_addr at = {.addr = parts.addr};
+        if (!parts.has_peer || parts.transport != TRANSPORT_TCP || parts.relayed ||
+            parts.addr.family == 0) {
+            return E_MULTIADDR;
+        }
+        return peers_add_named(n, &parts.peer, &at, 1, SOURCE_STATIC, now) ? E_OK : E_INVALID;
+    }
+    TRY(peer_id_parse(f->text, &id));
+    struct peer *p = peer_by_id(n, &id);
+    if (p == NULL) {
+        return E_NOT_FOUND;
+    }
+    p->is_static = false;
+    if (p->state == PEER_CONNECTED) {
+        peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
+    }
+    return E_OK;
+}
