@@ -14,7 +14,7 @@ import sys
 import time
 
 from harness.daemon import Daemon
-from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats
+from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats, start_seconds
 from harness.proc import LONG, TOP, Process, check, main, note, say, scratch, until
 
 VALIDATORS = 16
@@ -23,9 +23,9 @@ FINAL_EPOCH = 40 if LONG else 2  # of both; the first that can be final is 1
 LIMIT = 120 + FINAL_EPOCH * 8 * SECONDS_PER_SLOT
 
 
-def start_halves(work, wait_seconds):
+def start_halves(work):
     """Two Lodestars and what they have in common: (nodes, network directory)."""
-    genesis = int(time.time()) + wait_seconds
+    genesis = int(time.time()) + start_seconds(3)
     half = VALIDATORS // 2
     nodes = [
         Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, name=name)
@@ -118,7 +118,7 @@ def report(nodes, daemon):
 
 def structural():
     work = scratch("halves")
-    nodes, network = start_halves(work, 25)
+    nodes, network = start_halves(work)
     daemon = halves_daemon(nodes, network, work / "d", ["--validation", "structural"])
     until(lambda: len(daemon.peers()) == 2, 60, "the daemon is connected with both halves")
     say(f"connected at slot {nodes[0].slot()}")
@@ -140,7 +140,7 @@ def more_final(nodes, daemon, epochs, what):
 def external():
     """A program in Python judges; then it is stopped, goes on, and is killed: the fallback holds, epochs become final."""
     work = scratch("external")
-    nodes, network = start_halves(work, 25)
+    nodes, network = start_halves(work)
     flags = ["--validation", "external", "--validation-fallback", "structural"]
     daemon = halves_daemon(nodes, network, work / "d", flags)
     client = Process(

@@ -14,7 +14,7 @@ import time
 
 from harness import groups
 from harness.daemon import Daemon
-from harness.lodestar import SECONDS_PER_SLOT, SLOTS_PER_EPOCH, Lodestar
+from harness.lodestar import SECONDS_PER_SLOT, SLOTS_PER_EPOCH, Lodestar, start_seconds
 from harness.proc import LONG, TOP, check, main, note, say, scratch, until
 
 sys.path.insert(0, str(TOP / "docs/examples/python"))
@@ -26,7 +26,7 @@ EXIT_BYTES = 112
 
 
 def start(work):
-    genesis = int(time.time()) + 30
+    genesis = int(time.time()) + start_seconds(NODES + 1)
     nodes = []
     for i in range(NODES):
         ip, wrapper = groups.add(f"l{i}", i + 1)

@@ -1,5 +1,6 @@
 """Lodestar 1.5.1 as a real client: a finalizing devnet of one node, bellatrix -> capella, minimal preset, 2-second slots."""
 
+import os
 import shutil
 import time
 import urllib.parse
@@ -31,6 +32,13 @@ NETWORK_KEYS = (
     "EJECTION_BALANCE",
 )
 FAR_FUTURE = 2**64 - 1
+
+
+def start_seconds(nodes):
+    """From now to a genesis before which so many nodes can start and connect: longer on a machine that is busy. A chain that
+    begins before its nodes know each other does not begin: each waits for the others to be ahead."""
+    return int(10 + 4 * nodes * max(1, os.getloadavg()[0] / os.cpu_count() / 1.5))
+
 
 
 def yaml_value(value):
