@@ -5,11 +5,11 @@
  *
  * Threads  Puts gather in the store and become one job at a time: hand store_work() to the port,
  *          call store_done() when it comes back. A write transaction lives and dies inside the
- *          job's run(). Reads are synchronous, see what was put before, and copy: no read
- *          transaction outlives the call.
- * Bounds   pending_max bytes wait for the disk; more is E_FULL (the caller drops or waits)
- * Failure  E_STORE_FULL: map or disk is full; the batch is not kept (store_next_lost() tells what
- *          was in it), reads go on
+ *          job's run(). Reads see what was put before, and copy: no read transaction outlives the
+ *          call. They are synchronous, for what is in memory; what may have to come from the disk
+ * is read by a job of its own: store_read_begin(). Bounds   pending_max bytes wait for the disk;
+ * more is E_FULL (the caller drops or waits) Failure  E_STORE_FULL: map or disk is full; the batch
+ * is not kept (store_next_lost() tells what was in it), reads go on
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -94,6 +94,27 @@ size_t store_pending(const struct store *s); /* bytes */
 /* E_NOT_FOUND. ret_data: a new reference. */
 CHECKED enum err store_get(struct store *s, enum store_kind kind, const uint8_t root[static 32],
                            uint64_t index, struct blob **ret_data);
+
+/* One object by a worker: what is old may have to come from the disk, and the loop must not wait.
+ */
+struct store_read {
+    struct port_job job; /* first: the port hands it back */
+    struct store *store;
+    uint64_t user; /* the caller's */
+    enum store_kind kind;
+    uint8_t root[32];
+    uint64_t index;
+    struct blob *data; /* a reference of the caller's, once done and E_OK */
+    enum err result;
+};
+
+/* E_MORE: *ret is to be handed to the port; when it comes back, store_read_done() and mem_free().
+ * E_OK, E_NOT_FOUND: known at once, ret_data as of store_get(), *ret is not set. */
+CHECKED enum err store_read_begin(struct store *s, enum store_kind kind,
+                                  const uint8_t root[static 32], uint64_t index,
+                                  struct blob **ret_data, struct store_read **ret);
+bool store_is_read(const struct port_job *job);              /* of store_read_begin() */
+void store_read_done(struct store *s, struct store_read *r); /* its data and result are there */
 bool store_has(struct store *s, enum store_kind kind, const uint8_t root[static 32],
                uint64_t index);
 

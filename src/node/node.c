@@ -390,7 +390,7 @@ static void turn(struct node *n, struct now now)
     if (n->stopping) {
         bool over = now.mono_ns >= n->stop_ns || n->peers.n_connected == 0;
 
-        if (nat_ended(n, now) && over && !n->store_busy) {
+        if (nat_ended(n, now) && over && !n->store_busy && n->servings.reads == 0) {
             finish(n);
             return;
         }
@@ -470,7 +470,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
         tick(n, now);
         break;
     case PORT_WORK:
-        if (!nat_on_job(n, ev->job, now)) {
+        if (!nat_on_job(n, ev->job, now) && !serve_on_job(n, ev->job, now)) {
             store_done_event(n, ev->job, now);
         }
         break;

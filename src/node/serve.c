@@ -8,6 +8,8 @@
 
 #define SERVINGS_MAX 8192u      /* calls under way: net/rpc.h allows fewer */
 #define TOKENS_WAIT  16u        /* an empty bucket is waited for until so many are there */
+#define HOT_SLOTS    64u        /* before the head: what peers ask for most, still in memory */
+#define READS_MAX    64u        /* by workers at once; more are read on the spot */
 #define RETRY_NS     MILLIS(50) /* when the memory of a connection or the host was used up */
 
 void serve_init(struct node *n)
@@ -81,7 +83,26 @@ static void end(struct node *n, struct serving *s)
     finish(n, s);
 }
 
-/* s->next onto the stream. E_FULL: later. */
+/* The newest objects lie in memory. E_MORE: it comes from the disk, serve_on_job() goes on. */
+static enum err fetch(struct node *n, struct serving *s)
+{
+    struct serving_object *o = &s->next;
+    struct store_read *r = NULL;
+
+    if (s->block_slot + HOT_SLOTS > n->chain.head_slot || n->servings.reads >= READS_MAX) {
+        return store_get(n->store, o->kind, o->root, o->index, &o->packed);
+    }
+    enum err e = store_read_begin(n->store, o->kind, o->root, o->index, &o->packed, &r);
+    if (e == E_MORE) {
+        r->user = s->call;
+        s->reading = true;
+        n->servings.reads++;
+        n->port->ops->work(n->port, &r->job);
+    }
+    return e;
+}
+
+/* s->next onto the stream. E_FULL, E_MORE: later. */
 static enum err send(struct node *n, struct serving *s, struct now now)
 {
     struct serving_object *o = &s->next;
@@ -90,7 +111,7 @@ static enum err send(struct node *n, struct serving *s, struct now now)
         return E_FULL; /* before it is read: RPC_WRITABLE follows */
     }
     if (o->packed == NULL) {
-        TRY(store_get(n->store, o->kind, o->root, o->index, &o->packed));
+        TRY(fetch(n, s));
     }
     enum err e = rpc_reply_packed(n->rpc, s->call, o->context, o->packed);
     if (e == E_FULL) {
@@ -141,6 +162,9 @@ static void answer_now(struct node *n, struct serving *s, struct now now)
 static void pour(struct node *n, struct serving *s, struct now now)
 {
     s->due_ns = 0;
+    if (s->reading) {
+        return;
+    }
     if (s->sent == 0 && !pay(n, s, now)) {
         return;
     }
@@ -151,7 +175,7 @@ static void pour(struct node *n, struct serving *s, struct now now)
     while (look(n, s, now) && pay(n, s, now)) {
         enum err e = send(n, s, now);
 
-        if (e == E_FULL) {
+        if (e == E_FULL || e == E_MORE) {
             return;
         }
         if (e != E_OK) {
@@ -209,6 +233,31 @@ void serve_on_dropped(struct node *n, uint64_t call)
     if (s != NULL) {
         finish(n, s);
     }
+}
+
+bool serve_on_job(struct node *n, struct port_job *job, struct now now)
+{
+    if (!store_is_read(job)) {
+        return false;
+    }
+    struct store_read *r = (struct store_read *)(void *)job;
+    struct serving *s = find_serving(n, r->user);
+
+    n->servings.reads--;
+    store_read_done(n->store, r);
+    if (s == NULL) {
+        blob_unref(r->data); /* the remote has gone meanwhile */
+    } else {
+        s->reading = false;
+        s->next.packed = r->data;
+        if (r->result == E_OK) {
+            pour(n, s, now);
+        } else {
+            refuse(n, s, RR_SERVER_ERROR, "an object cannot be read");
+        }
+    }
+    mem_free(r);
+    return true;
 }
 
 void serve_tick(struct node *n, struct now now)

@@ -65,6 +65,7 @@ struct serving {
     struct serving_root block; /* the block whose sidecars are under way */
     uint64_t block_slot;
     bool has_block, has_next;
+    bool reading;    /* s->next comes from the disk */
     bool paid;       /* a token is taken for what is sent next */
     uint8_t refusal; /* code, when begin() says what is wrong */
     struct serving_object next;
@@ -72,6 +73,7 @@ struct serving {
 
 struct servings {
     struct map all; /* call -> struct serving * */
+    unsigned reads; /* in workers */
     uint64_t due_ns;
 };
 
@@ -82,6 +84,8 @@ void serve_done(struct node *n);
 void serve_on_call(struct node *n, const struct rpc_event *ev, struct now now);
 void serve_on_writable(struct node *n, uint64_t call, struct now now);
 void serve_on_dropped(struct node *n, uint64_t call);
+/* True: the job was a read of ours. */
+bool serve_on_job(struct node *n, struct port_job *job, struct now now);
 void serve_tick(struct node *n, struct now now);
 uint64_t serve_deadline(const struct node *n);
 

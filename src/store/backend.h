@@ -49,6 +49,10 @@ struct backend_ops {
     /* E_MORE: hand the batch to work() again (the map has grown). */
     enum err (*done)(void *self, struct batch *b);
     enum err (*get)(void *self, const struct object_key *key, struct blob **ret);
+    /* The same in a worker's thread, beside everything else; NULL: get() never waits. */
+    enum err (*fetch)(void *self, const struct object_key *key, struct blob **ret);
+    /* No fetch() is under way: done() may move what they look at. */
+    void (*fetching)(void *self, unsigned n);
     /* slot and parent; E_NOT_FOUND */
     enum err (*header)(void *self, const struct object_key *key, struct store_header *ret);
     enum err (*headers)(void *self, uint64_t slot, uint64_t end, size_t max,

@@ -2,16 +2,18 @@
 #define _GNU_SOURCE
 #include "lmdb.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
-static int place_of(struct lmdb *l, const struct object_key *key, struct store_header *ret)
+static int place_of(struct lmdb *l, MDB_txn *t, const struct object_key *key,
+                    struct store_header *ret)
 {
     uint8_t bytes[SLOT_KEY] = {0};
     MDB_val k = lmdb_val(bytes, sizeof bytes), v;
     int rc;
 
     lmdb_slot_key(bytes, key->kind, key->root, key->index);
-    rc = mdb_get(l->reader, l->slots, &k, &v);
+    rc = mdb_get(t, l->slots, &k, &v);
     if (rc == 0 && v.mv_size != 40) {
         rc = MDB_CORRUPTED;
     }
@@ -31,27 +33,22 @@ static enum err lmdb_header(void *self, const struct object_key *key, struct sto
     int rc = lmdb_read_begin(l);
 
     if (rc == 0) {
-        rc = place_of(l, key, ret);
+        rc = place_of(l, l->reader, key, ret);
         lmdb_read_end(l);
     }
     return lmdb_err(rc);
 }
 
-static enum err lmdb_get(void *self, const struct object_key *key, struct blob **ret)
+static int object_in(struct lmdb *l, MDB_txn *t, const struct object_key *key, struct blob **ret)
 {
-    struct lmdb *l = self;
     struct store_header h;
     uint8_t bytes[OBJECT_KEY] = {0};
     MDB_val k = lmdb_val(bytes, sizeof bytes), v;
-    int rc = lmdb_read_begin(l);
+    int rc = place_of(l, t, key, &h);
 
-    if (rc != 0) {
-        return lmdb_err(rc);
-    }
-    rc = place_of(l, key, &h);
     if (rc == 0) {
         lmdb_object_key(bytes, (enum store_kind)key->kind, h.slot, key->root, key->index);
-        rc = mdb_get(l->reader, l->objects, &k, &v);
+        rc = mdb_get(t, l->objects, &k, &v);
     }
     if (rc == 0 && v.mv_size < 32) {
         rc = MDB_CORRUPTED;
@@ -59,8 +56,40 @@ static enum err lmdb_get(void *self, const struct object_key *key, struct blob *
     if (rc == 0) {
         *ret = blob_copy(view_of((const uint8_t *)v.mv_data + 32, v.mv_size - 32));
     }
-    lmdb_read_end(l);
+    return rc;
+}
+
+static enum err lmdb_get(void *self, const struct object_key *key, struct blob **ret)
+{
+    struct lmdb *l = self;
+    int rc = lmdb_read_begin(l);
+
+    if (rc == 0) {
+        rc = object_in(l, l->reader, key, ret);
+        lmdb_read_end(l);
+    }
     return lmdb_err(rc);
+}
+
+/* In a worker: with a transaction of its own, that ends before it returns. */
+static enum err lmdb_fetch(void *self, const struct object_key *key, struct blob **ret)
+{
+    struct lmdb *l = self;
+    MDB_txn *t = NULL;
+    int rc = l->env == NULL ? EIO : mdb_txn_begin(l->env, NULL, MDB_RDONLY, &t);
+
+    if (rc == 0) {
+        rc = object_in(l, t, key, ret);
+        mdb_txn_abort(t);
+    }
+    return lmdb_err(rc);
+}
+
+static void lmdb_fetching(void *self, unsigned n)
+{
+    struct lmdb *l = self;
+
+    l->fetching = n;
 }
 
 static enum err lmdb_headers(void *self, uint64_t slot, uint64_t end, size_t max,
@@ -182,6 +211,8 @@ const struct backend_ops lmdb_ops = {
     .work = lmdb_work,
     .done = lmdb_done,
     .get = lmdb_get,
+    .fetch = lmdb_fetch,
+    .fetching = lmdb_fetching,
     .header = lmdb_header,
     .headers = lmdb_headers,
     .meta = lmdb_meta,

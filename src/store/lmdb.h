@@ -30,6 +30,7 @@ struct lmdb {
     MDB_txn *reader; /* reset between calls; NULL: not begun yet */
     size_t map, map_max;
     int lock;
+    unsigned fetching;              /* reads in workers: the map must stay where it is */
     uint8_t peer_id[STORE_KEY_MAX]; /* of the last peer() */
     uint8_t peer_value[STORE_META_MAX];
 };

@@ -170,6 +170,9 @@ enum err lmdb_done(void *self, struct batch *b)
 {
     struct lmdb *l = self;
 
+    if (l->fetching != 0 && (b->machine == MDB_MAP_FULL || b->machine == MDB_PANIC)) {
+        return E_MORE; /* once more, until the reads under way have ended */
+    }
     if (b->machine == MDB_MAP_FULL && l->map < l->map_max) {
         size_t larger = l->map > l->map_max / 2 ? l->map_max : 2 * l->map;
 
@@ -178,7 +181,7 @@ enum err lmdb_done(void *self, struct batch *b)
             return E_MORE;
         }
     }
-    if (b->machine != 0 && !lmdb_env_lives(l)) {
+    if (b->machine != 0 && l->fetching == 0 && !lmdb_env_lives(l)) {
         /* A commit failed in its last step (the disk was full, say): LMDB wants a new environment;
          * the file holds the last commit that was acknowledged. */
         lmdb_env_close(l);

@@ -20,6 +20,7 @@ struct store {
     struct batch *lost;      /* the last one that failed, without its bytes */
     struct hash_key hash;
     uint64_t batches, failed;
+    unsigned reads; /* under way in workers */
 };
 
 static struct object_key key_of(enum store_kind kind, const uint8_t root[static 32], uint64_t index)
@@ -90,7 +91,7 @@ enum err store_close(struct store *s)
     if (s == NULL) {
         return E_OK;
     }
-    assert(s->flying == NULL);
+    assert(s->flying == NULL && s->reads == 0);
     e = store_flush(s);
     batch_free(s->gathering);
     batch_free(s->waiting);
@@ -343,6 +344,48 @@ enum err store_get(struct store *s, enum store_kind kind, const uint8_t root[sta
         return E_OK;
     }
     return s->ops->get(s->backend, &key, ret_data);
+}
+
+static void read_run(struct port_job *job)
+{
+    struct store_read *r = (struct store_read *)(void *)job;
+    struct object_key key = key_of(r->kind, r->root, r->index);
+
+    r->result = r->store->ops->fetch(r->store->backend, &key, &r->data);
+}
+
+bool store_is_read(const struct port_job *job)
+{
+    return job->run == read_run;
+}
+
+static void count_reads(struct store *s, unsigned n)
+{
+    s->reads = n;
+    s->ops->fetching(s->backend, n);
+}
+
+enum err store_read_begin(struct store *s, enum store_kind kind, const uint8_t root[static 32],
+                          uint64_t index, struct blob **ret_data, struct store_read **ret)
+{
+    struct object_key key = key_of(kind, root, index);
+
+    /* While a batch waits for the map to grow, no reader may come between. */
+    if (s->ops->fetch == NULL || s->waiting != NULL || pending_find(s, &key) != NULL) {
+        return store_get(s, kind, root, index, ret_data);
+    }
+    struct store_read *r = mem_zalloc(sizeof *r);
+    *r = (struct store_read){.job = {.run = read_run}, .store = s, .kind = kind, .index = index};
+    memcpy(r->root, root, 32);
+    count_reads(s, s->reads + 1);
+    *ret = r;
+    return E_MORE;
+}
+
+void store_read_done(struct store *s, struct store_read *r)
+{
+    assert(r->store == s && s->reads > 0);
+    count_reads(s, s->reads - 1);
 }
 
 bool store_has(struct store *s, enum store_kind kind, const uint8_t root[static 32], uint64_t index)

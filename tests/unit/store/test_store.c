@@ -336,6 +336,68 @@ static void the_loop_reads_while_a_worker_writes(void **state)
     place_remove(&p);
 }
 
+/* Reads by workers, of which some are under way when the map has to grow. */
+static void workers_read_while_the_map_grows(void **state)
+{
+    struct store_config cfg = {.map_first = 256 * KIB, .rng = &seeded.base};
+    char fault[STORE_FAULT_MAX] = "";
+    struct store *s = NULL;
+    struct place p;
+    unsigned by_worker = 0, tried_again = 0;
+    (void)state;
+
+    place_make(&p);
+    cfg.dir = p.dir;
+    assert_int_equal(store_open(&cfg, &s, fault), E_OK);
+    assert_int_equal(put(s, 0, 3000), E_OK);
+    assert_int_equal(store_flush(s), E_OK);
+    for (uint64_t i = 1; i < 60; i++) {
+        struct store_object want = object(i - 1, 3000), absent = object(999, 1);
+        struct store_read *r = NULL, *none = NULL;
+        struct blob *now = NULL;
+        pthread_t reader;
+
+        assert_int_equal(put(s, i, 3000), E_OK); /* of 20 pages, each time: the map is soon full */
+        for (uint64_t k = 0; k < 20; k++) {
+            assert_int_equal(put(s, 1000 + i * 20 + k, 3000), E_OK);
+        }
+        assert_int_equal(store_read_begin(s, STORE_BLOCK, want.root, 0, &now, &r), E_MORE);
+        assert_int_equal(store_read_begin(s, STORE_BLOCK, absent.root, 0, &now, &none), E_MORE);
+        none->job.run(&none->job); /* it has run, and has not come back yet */
+        assert_int_equal(pthread_create(&reader, NULL, run_job, &r->job), 0);
+        struct port_job *job = store_work(s);
+        assert_non_null(job);
+        job->run(job);
+        assert_int_equal(store_done(s, job), E_OK);
+        if ((job = store_work(s)) != NULL) { /* the map may not grow yet: the batch waits */
+            tried_again++;
+            job->run(job);
+            assert_int_equal(store_done(s, job), E_OK);
+            assert_int_equal(store_read_begin(s, STORE_BLOCK, want.root, 0, &now, &none), E_OK);
+            blob_unref(now); /* on the spot: no reader may come between */
+        }
+        assert_int_equal(pthread_join(reader, NULL), 0);
+        assert_true(store_is_read(&r->job));
+        store_read_done(s, r);
+        store_read_done(s, none);
+        assert_int_equal(r->result, E_OK);
+        assert_int_equal(none->result, E_NOT_FOUND);
+        assert_true(r->data->n == 3000 && memcmp(r->data->b, want.data->b, 3000) == 0);
+        by_worker++;
+        blob_unref(r->data);
+        mem_free(r);
+        mem_free(none);
+        assert_int_equal(store_flush(s), E_OK);
+        assert_true(holds(s, i, 3000));
+        blob_unref(want.data);
+        blob_unref(absent.data);
+    }
+    assert_int_equal(by_worker, 59);
+    assert_true(tried_again > 0);
+    assert_int_equal(store_close(s), E_OK);
+    place_remove(&p);
+}
+
 static void a_second_daemon_and_a_newer_format_are_refused(void **state)
 {
     struct store_config cfg = {.rng = &seeded.base};
@@ -675,6 +737,7 @@ int main(void)
         cmocka_unit_test(what_was_put_is_read_before_and_after_its_commit),
         cmocka_unit_test(headers_come_in_order_of_slots_from_disk_and_waiting),
         cmocka_unit_test(pruning_removes_a_kind_below_a_slot_however_many),
+        cmocka_unit_test(workers_read_while_the_map_grows),
         cmocka_unit_test(a_block_leaves_with_all_that_belongs_to_it),
         cmocka_unit_test(a_store_of_format_2_is_brought_up_to_date),
         cmocka_unit_test(peers_are_walked_and_removed),
