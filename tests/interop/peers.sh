@@ -57,7 +57,11 @@ need_go() {
 export PATH=$cache/bin:$PATH
 case ${1:-} in
 node) prepare_node ;;
-js) npm_ci js && installed js ;;
+js)
+    # Its QUIC is native code in a package for each kind of machine; npm cannot lock those that the registry lacks.
+    npm_ci js && (cd "$cache/js" && npm install --no-save --ignore-scripts --no-audit --no-fund @chainsafe/libp2p-quic@2.1.1) &&
+        installed js
+    ;;
 discv5_js) npm_ci discv5_js && installed discv5_js ;;
 go)
     need_go

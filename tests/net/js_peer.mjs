@@ -1,6 +1,6 @@
 // A scriptable peer on js-libp2p, with the lines that matrix.py says and hears.
 // It is copied beside the node_modules of tests/interop/js, which is where Node looks for packages.
-// usage: node js_peer.mjs [-ip ADDR] [-muxers yamux|mplex|mplex,yamux] [-noearly]
+// usage: node js_peer.mjs [-ip ADDR] [-muxers yamux|mplex|mplex,yamux|quic] [-noearly]
 // in:  connect MULTIADDR | ping PEER | echo PEER BYTES STREAMS | close PEER | quit
 import readline from "node:readline";
 import crypto from "node:crypto";
@@ -21,6 +21,7 @@ const {generateKeyPair} = await import("@libp2p/crypto/keys");
 const {multiaddr} = await import("@multiformats/multiaddr");
 
 const ip = option("-ip", "127.0.0.1");
+const overQuic = option("-muxers", "") === "quic"; // without TCP
 const makers = {yamux, mplex};
 // A noise whose payload offers no muxers, and that ignores the remote's: negotiation inside the channel.
 const plainNoise = (components) => {
@@ -32,10 +33,10 @@ const plainNoise = (components) => {
 };
 const node = await createLibp2p({
   privateKey: await generateKeyPair(option("-key", "secp256k1")),
-  addresses: {listen: [`/${ip.includes(":") ? "ip6" : "ip4"}/${ip}/tcp/0`]},
-  transports: [tcp()],
+  addresses: {listen: [`/${ip.includes(":") ? "ip6" : "ip4"}/${ip}/${overQuic ? "udp/0/quic-v1" : "tcp/0"}`]},
+  transports: [overQuic ? (await import("@chainsafe/libp2p-quic")).quic() : tcp()],
   connectionEncrypters: [args.includes("-noearly") ? plainNoise : noise()],
-  streamMuxers: option("-muxers", "yamux,mplex").split(",").map((name) => makers[name]({maxInboundStreams: 2000, maxOutboundStreams: 2000,
+  streamMuxers: overQuic ? [] : option("-muxers", "yamux,mplex").split(",").map((name) => makers[name]({maxInboundStreams: 2000, maxOutboundStreams: 2000,
     maxStreamBufferSize: 1 << 30, // mplex has no windows: who reads slower than it is written to must hold it
     disconnectThreshold: 5000})), // js-mplex gives up a connection with more than five new streams a second
   services: {identify: identify(), ping: ping()},

@@ -21,6 +21,10 @@ class Kind:
         """Bytes of the longest stream in the long run."""
         return 1 << 30
 
+    def least(self, muxer):
+        """Bytes of the shortest stream of ours."""
+        return 1
+
 
 class Go(Kind):
     name, agent, tells_early, requests, many = "go", "gopeer/0", True, True, 1000
@@ -54,12 +58,16 @@ class Js(Kind):
     """js-libp2p takes the first of the remote's muxers in both roles, so it offers one only."""
 
     name, agent, tells_early, requests, many = "js", "js-libp2p/", False, False, 1000
-    storms = quic = False
+    storms, quic = False, True
     keys = ("Ed25519", "RSA")  # it knows no ECDSA identities
 
     def most(self, muxer):
         # Writing much more over mplex, it does not read for over five seconds, and mplex has no other answer than a reset.
         return 1 << 26 if muxer == "mplex" else 1 << 30
+
+    def least(self, muxer):
+        # js-libp2p over QUIC loses a stream whose end comes in the millisecond before its handler is in place.
+        return 100_000 if muxer == "quic" else 1
 
     def __init__(self, key="secp256k1"):
         self.key = key
@@ -117,10 +125,18 @@ class Peer:
         return self.p.returncode
 
 
-def check_streams(ours, theirs, our_id, most, many, long):
+def in_turn(theirs, our_id, streams):
+    """Streams over one connection, fifty at a time: credit for new ones has to come back."""
+    for _ in range(streams // 50):
+        theirs.say(f"echo {our_id} 10 50")
+        t = theirs.wait("echo", 60)
+        assert t.get("err") is None and t["got"] == t["sent"], t
+
+
+def check_streams(ours, theirs, our_id, least, most, many, long):
     amounts = [(1, 1), (1000, 50), (3_000_000, 3)] + ([(most, 1), (1 << 26, 4), (10_000, many)] if long else [])
     for n, streams in amounts:
-        ours.say(f"echo {n} {streams}")
+        ours.say(f"echo {max(n, least)} {streams}")
         e = ours.wait("echo", 300)
         assert e["got"] == e["sent"], e
         theirs.say(f"echo {our_id} {n} {streams}")
@@ -185,10 +201,12 @@ def row(net, kind, muxer, early, we_dial, where, long):
         assert t.get("err") is None, t
         if kind.requests:
             requests(ours, theirs, up["peer"])
-        if kind.storms and muxer == "yamux":  # go-mplex waits five seconds for each stream that nobody reads
+        if kind.storms and muxer != "mplex":  # go-mplex waits five seconds for each stream that nobody reads
             storm(ours, theirs, up["peer"], 20_000 if long else 1000)
         abandon(ours, 50 if long and muxer == "yamux" else 2)
-        last = check_streams(ours, theirs, up["peer"], kind.most(muxer), kind.many, long)
+        if muxer == "quic":
+            in_turn(theirs, up["peer"], 100_000 if long else 2000)
+        last = check_streams(ours, theirs, up["peer"], kind.least(muxer), kind.most(muxer), kind.many, long)
         if we_dial:
             ours.say("close")
             theirs.wait("disconnected")
@@ -212,7 +230,7 @@ def rows(kind):
                     who = "we dial" if we_dial else kind.name + " dials"
                     yield f"{muxer} early={early} {who} {where}", kind, muxer, early, we_dial, where
     for we_dial in (True, False) if kind.quic else ():
-        for where in ("ip4", "ip6", "dns4"):
+        for where in ("ip4", "ip6", "dns4") if we_dial else ("ip4", "ip6"):  # not all of them resolve names for QUIC
             yield f"quic {'we dial' if we_dial else kind.name + ' dials'} {where}", kind, "quic", True, we_dial, where
     for key in kind.keys:
         for we_dial in (True, False):
