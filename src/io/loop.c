@@ -150,7 +150,7 @@ struct io *io_new(const struct io_config *cfg, char error[static IO_ERROR_MAX])
     io->cfg = *cfg;
     io->port.ops = &port_ops;
     io->read_buf = mem_alloc(IO_READ_BYTES);
-    io->datagram_buf = mem_alloc(IO_DATAGRAMS * IO_READ_BYTES);
+    io->datagram_buf = mem_alloc(IO_DATAGRAMS * IO_DATAGRAM_BYTES);
     io->deadline_ns = io->timer_at_ns = NEVER;
     /* Keys are our own running numbers: nobody can aim at this table. */
     map_init(&io->conns, sizeof(uint64_t), sizeof(struct tcp_conn *), IO_CONNS_MAX,

@@ -9,7 +9,7 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *ret)
     struct udp_socket *u = h->data;
 
     (void)suggested;
-    *ret = uv_buf_init((char *)u->io->datagram_buf, IO_DATAGRAMS * IO_READ_BYTES);
+    *ret = uv_buf_init((char *)u->io->datagram_buf, IO_DATAGRAMS * IO_DATAGRAM_BYTES);
 }
 
 static void on_datagram(uv_udp_t *h, ssize_t n, const uv_buf_t *buf, const struct sockaddr *from,

@@ -10,7 +10,9 @@
 
 #include <uv.h>
 
-#define IO_READ_BYTES (64 * KIB) /* one read; also what libuv reserves for one datagram */
+/* One read, one buffer for all: of records of 64 KiB three of four lie whole in it. */
+#define IO_READ_BYTES     (256 * KIB)
+#define IO_DATAGRAM_BYTES (64 * KIB) /* what libuv reserves for one datagram */
 /* Bytes copied behind a full socket, so that libuv tells when it has room: small, since they have
  * been given up to the order in which they were written. */
 #define IO_TAIL_BYTES (16 * KIB)

@@ -150,6 +150,9 @@ void conn_fault(struct conn *c, enum err why)
     if (other != NULL && err_table[why].fault == FAULT_REMOTE) {
         conn_end(other, why, NULL, false); /* whoever breaks the rules on one has none */
     }
+    if (c->state == CONN_UPGRADING) {
+        conn_flush(c); /* a refusal: the remote's log should tell its reason */
+    }
     if (c->state == CONN_UP && err_table[why].fault == FAULT_REMOTE) {
         /* Spec: hashicorp yamux spec.md "Go Away": a protocol error is told, then it is over. */
         c->via->go_away(c, 1);

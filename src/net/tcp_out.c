@@ -8,6 +8,7 @@
 /* Bytes of one connection in one turn: a remote that reads as fast as we write would keep us from
  * reading, and all others waiting. */
 #define FLUSH_MAX   (1 * MIB)
+#define HELLO_MAX   (1 * KIB) /* the end of a handshake goes with the first record */
 #define PIECES_MAX  96u       /* of one record */
 #define CONTROL_MAX (4 * KIB) /* of the muxer's own frames in one record */
 #define SMALL_MAX   (CONTROL_MAX + PIECES_MAX * MUX_HEAD_MAX)
@@ -94,45 +95,45 @@ static void sent(struct conn *c, size_t n)
     }
 }
 
-static size_t write_some(struct conn *c, struct view v)
+static void keep(struct conn *c, struct view v)
 {
+    /* Never full: one record at most waits, and handshakes are smaller than it. */
+    if (buf_append_view(&c->tcp->out, v) != E_OK) {
+        conn_end(c, E_FULL, NULL, true);
+    }
+}
+
+void tcp_send(struct conn *c, struct view v)
+{
+    if (v.n != 0) {
+        keep(c, v);
+        conn_dirty(c);
+    }
+}
+
+/* What waited, and `v` behind it, as far as the socket takes them. */
+static void write_out(struct conn *c, struct view v)
+{
+    struct buf *out = &c->tcp->out;
+    const struct view both[] = {buf_view(out), v};
     struct port *p = c->host->port;
-    size_t n = p->ops->write(p, c->tcp->port_conn, &v, 1);
+    size_t waited = out->n, n = 0;
 
-    sent(c, n);
-    return n;
-}
-
-void tcp_send(struct conn *c, struct view sealed)
-{
-    struct buf *out = &c->tcp->out;
-
-    if (sealed.n == 0) {
+    if (waited + v.n != 0) {
+        n = p->ops->write(p, c->tcp->port_conn, both, ARRAY_LEN(both));
+        sent(c, n);
+    }
+    if (n < waited + v.n) {
+        c->blocked = true;
+    }
+    if (n < waited) {
+        buf_consume(out, n);
+        keep(c, v);
         return;
     }
-    size_t n = out->n == 0 ? write_some(c, sealed) : 0;
-    if (n < sealed.n) {
-        c->blocked = true;
-        /* Never full: nothing is sealed while a record waits; handshakes are smaller than it. */
-        if (buf_append(out, sealed.p + n, sealed.n - n) != E_OK) {
-            conn_end(c, E_FULL, NULL, true);
-        }
-    }
-}
-
-/* What the socket had no room for. */
-static void send_rest(struct conn *c)
-{
-    struct buf *out = &c->tcp->out;
-
-    if (out->n == 0) {
-        return;
-    }
-    buf_consume(out, write_some(c, buf_view(out)));
-    if (out->n != 0) {
-        c->blocked = true;
-    } else {
-        buf_done(out);
+    buf_done(out);
+    if (n - waited < v.n) {
+        keep(c, view_skip(v, n - waited));
     }
 }
 
@@ -143,7 +144,9 @@ void tcp_flush(struct conn *c)
     struct gather g;
     size_t n;
 
-    send_rest(c);
+    if (c->tcp->out.n > HELLO_MAX || c->state == CONN_UPGRADING) {
+        write_out(c, (struct view){NULL, 0});
+    }
     while (!c->blocked && c->bytes_out < until &&
            (c->state == CONN_UP || c->state == CONN_CLOSING)) {
         gather(c, &g);
@@ -158,7 +161,10 @@ void tcp_flush(struct conn *c)
             conn_end(c, e, NULL, true);
             return;
         }
-        tcp_send(c, view_of(h->seal, n));
+        write_out(c, view_of(h->seal, n));
+    }
+    if (!c->blocked && c->state != CONN_DEAD && c->tcp->out.n != 0) {
+        write_out(c, (struct view){NULL, 0});
     }
     if (c->bytes_out >= until) {
         conn_dirty(c); /* the rest in the next turn */

@@ -25,6 +25,7 @@ void upgrade_free(struct upgrade *u)
     }
 }
 
+/* With the turn's other words: a header, an agreement and a handshake message are one packet. */
 static void send_plain(struct conn *c)
 {
     tcp_send(c, buf_view(&c->tcp->upgrade->out));

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""The transport's cost beside go-libp2p's: transport.py BUILD GO_PEER [--write]
+"""The transport's cost beside go-libp2p's and rust-libp2p's: transport.py BUILD GO_PEER RUST_PEER [--write] [--quick]
 
-BUILD is a release build (its tests/net/net_peer and net_limit). Each row runs our process and, after
-it, a go-libp2p one in the same role against the same go-libp2p partner, and counts the CPU time of
-the process under test (/proc/PID/stat), so that a busy machine blurs but does not bend the result.
---write puts the table into docs/benchmarks/transport.md."""
-import json, os, subprocess, sys, time
+BUILD is a release build (its tests/net/net_peer and net_limit). Each row runs one process under test after
+the other, ours, Go's and Rust's, in the same role against the same go-libp2p partner, and counts the CPU
+time of the process under test (/proc/PID/stat), so that a busy machine blurs but does not bend the result.
+--write puts the table into docs/benchmarks/transport.md; --quick counts a tenth."""
+import json, os, resource, socket, statistics, subprocess, sys, threading, time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP / "tests/net"))
-from matrix import Go, Peer
+from matrix import Go, Peer, Rust
 
 TICK = os.sysconf("SC_CLK_TCK")
-CHURN, STREAM, SMALL, SWARM = 3000, 1 << 28, (1000, 20000), 400
+QUICK = 10 if "--quick" in sys.argv else 1
+CHURN, STREAM, SMALL, SWARM, PINGS = 3000 // QUICK, (1 << 29) // QUICK, (1000, 20000 // QUICK), 2000 // QUICK, 200
+DELAY = 0.03  # seconds one way
 
 
 def cpu(peer):
@@ -26,108 +28,207 @@ def rss(peer):
 
 
 class Side:
-    """One process under test: ours or Go's, with the same few verbs."""
+    """One process: ours, Go's or Rust's, with the same few verbs."""
 
-    def __init__(self, build, go, ours):
-        self.ours = ours
-        self.peer = Peer("ours", [build / "tests/net/net_peer", "--muxers", "yamux"]) if ours \
-            else Peer("go", Go(go).argv("yamux", True, False))
+    def __init__(self, kind, programs):
+        self.kind = kind
+        argv = {"ours": lambda: [programs["ours"], "--muxers", "yamux"],
+                "go": lambda: Go(programs["go"]).argv("yamux", True, False),
+                "rust": lambda: Rust(programs["rust"]).argv("yamux", True, False)}[kind]()
+        self.peer = Peer(kind, argv)
         up = self.peer.wait("up")
         self.id = up["peer"]
-        self.addr = f"/ip4/127.0.0.1/tcp/{up['port']}/p2p/{up['peer']}" if ours else up["addrs"][0]
-        if "/p2p/" not in self.addr:
-            self.addr += f"/p2p/{self.id}"
+        self.addr = f"/ip4/127.0.0.1/tcp/{up['port']}" if kind == "ours" else up["addrs"][0].split("/p2p/")[0]
+        self.port = int(self.addr.split("/")[4])
+        self.addr += f"/p2p/{self.id}"
 
     def churn(self, n, other):
-        port = other.addr.split("/")[4]
-        self.peer.say(f"churn {n} 127.0.0.1 {port}" if self.ours else f"churn {n} {other.addr}")
-        e = self.peer.wait("churn", 300)
+        self.peer.say(f"churn {n} 127.0.0.1 {other.port}" if self.kind == "ours" else f"churn {n} {other.addr}")
+        e = self.peer.wait("churn", 600)
         assert e.get("err") is None, e
 
+    def connect(self, addr):
+        self.peer.say(f"connect {addr}")
+        self.peer.wait("connected", 30)
 
-def measure(build, go, ours, role):
-    """(CPU seconds of the process under test, units of work) by name"""
-    test, partner = Side(build, go, ours), Side(build, go, False)
+    def echo(self, other, n, streams):
+        """Milliseconds."""
+        self.peer.say(f"echo {n} {streams}" if self.kind == "ours" else f"echo {other.id} {n} {streams}")
+        e = self.peer.wait("echo", 600)
+        assert e.get("err") is None and e["got"] == e["sent"], e
+        return e["ms"]
+
+
+def roles(kind, programs):
+    """(CPU seconds of the process under test, units of work) by name; ping in microseconds."""
     out = {}
+    test, partner = Side(kind, programs), Side("go", programs)
     try:
         before = cpu(test.peer)
-        if role == "dialler":
-            test.churn(CHURN, partner)
-            out["connections"] = (cpu(test.peer) - before, CHURN)
-            return out
         partner.churn(CHURN, test)
-        out["connections"] = (cpu(test.peer) - before, CHURN)
-        partner.peer.say(f"connect {test.addr}")
-        assert partner.peer.wait("connect").get("err") is None
-        for name, (n, streams) in (("stream", (STREAM, 1)), ("8 streams", (STREAM // 8, 8)), ("small streams", SMALL)):
+        out["accepted"] = (cpu(test.peer) - before, CHURN)
+        partner.connect(test.addr)
+        for name, (n, streams) in (("stream", (STREAM, 1)), ("streams", (STREAM // 8, 8)), ("small", SMALL)):
             before = cpu(test.peer)
-            partner.peer.say(f"echo {test.id} {n} {streams}")
-            e = partner.peer.wait("echo", 300)
-            assert e.get("err") is None and e["got"] == e["sent"], e
-            out[name] = (cpu(test.peer) - before, streams if name == "small streams" else 2 * e["sent"], e["ms"])
-        partner.peer.say(f"ping {test.id}")
-        out["ping"] = partner.peer.wait("ping")
-        return out
+            partner.echo(test, n, streams)
+            out[name] = (cpu(test.peer) - before, streams if name == "small" else 2 * n * streams)
+        rtt = []
+        for _ in range(PINGS):
+            partner.peer.say(f"ping {test.id}")
+            rtt.append(partner.peer.wait("ping")["us"])
+        out["ping"] = statistics.median(rtt)
+    finally:
+        test.peer.end()
+        partner.peer.end()
+    test, partner = Side(kind, programs), Side("go", programs)
+    try:
+        before = cpu(test.peer)
+        test.churn(CHURN, partner)
+        out["dialled"] = (cpu(test.peer) - before, CHURN)
+    finally:
+        test.peer.end()
+        partner.peer.end()
+    return out
+
+
+def delayed(port):
+    """The port of a relay that holds every byte for DELAY, both ways."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source, sink):
+        held, more = [], threading.Condition()
+
+        def deliver():
+            while True:
+                with more:
+                    while not held:
+                        more.wait()
+                    due, data = held.pop(0)
+                time.sleep(max(0, due - time.monotonic()))
+                try:
+                    sink.sendall(data) if data else sink.shutdown(socket.SHUT_WR)
+                except OSError:
+                    return
+                if not data:
+                    return
+
+        threading.Thread(target=deliver, daemon=True).start()
+        data = b"x"
+        while data:
+            try:
+                data = source.recv(1 << 20)
+            except OSError:
+                data = b""
+            with more:
+                held.append((time.monotonic() + DELAY, data))
+                more.notify()
+
+    def accept():
+        while True:
+            near, _ = listener.accept()
+            far = socket.create_connection(("127.0.0.1", port))
+            for pair in ((near, far), (far, near)):
+                pair[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def far_away(kind, programs):
+    """Milliseconds from the dial to one byte echoed, at a round trip of 60 ms; MB per second of one stream there."""
+    test, partner = Side(kind, programs), Side("go", programs)
+    try:
+        port = delayed(partner.port)
+        begin = time.monotonic()
+        test.connect(f"/ip4/127.0.0.1/tcp/{port}/p2p/{partner.id}")
+        test.echo(partner, 1, 1)
+        ms = (time.monotonic() - begin) * 1000
+        n = (1 << 26) // QUICK
+        return ms, n / test.echo(partner, n, 1) / 1000
     finally:
         test.peer.end()
         partner.peer.end()
 
 
-def idle(build, go, ours):
-    """KiB of resident memory per idle connection"""
-    test, partner = Side(build, go, ours), Side(build, go, False)
+def idle(kind, programs):
+    """KiB of resident memory per idle connection."""
+    test, partner = Side(kind, programs), Side("go", programs)
     try:
         partner.peer.say(f"swarm 20 {test.addr}")  # warm
         assert partner.peer.wait("swarm", 120).get("err") is None
         before = rss(test.peer)
         partner.peer.say(f"swarm {SWARM} {test.addr}")
-        e = partner.peer.wait("swarm", 300)
+        e = partner.peer.wait("swarm", 600)
         assert e.get("err") is None, e
-        time.sleep(3)  # identify has ended on all of them
+        time.sleep(5)  # identify has ended on all of them
         return (rss(test.peer) - before) / SWARM
     finally:
         test.peer.end()
         partner.peer.end()
 
 
-def table(build, go):
+def rate(side, name):
+    seconds, units = side[name]
+    return units / max(seconds, 1 / TICK)
+
+
+def measure(build, programs):
     limit = json.loads(subprocess.run([build / "tests/net/net_limit"], capture_output=True, check=True).stdout)
     both_ways = limit["bytes"] * 2 / (limit["send"] + limit["receive"] + limit["seal"] + limit["open"])
-    ours, theirs = {}, {}
-    for out, mine in ((ours, True), (theirs, False)):
-        out.update(measure(build, go, mine, "listener"))
-        out["dialled"] = measure(build, go, mine, "dialler")["connections"]
-        out["idle"] = idle(build, go, mine)
-    rate = lambda side, name: side[name][1] / max(side[name][0], 1 / TICK)
-    rows = []
-    for name, key, unit, scale in (("connections accepted", "connections", "per CPU second", 1),
+    got = {}
+    for kind in ("ours", "go", "rust"):
+        got[kind] = roles(kind, programs)
+        got[kind]["far"], got[kind]["window"] = far_away(kind, programs)
+        got[kind]["idle"] = idle(kind, programs)
+        print(kind, got[kind], flush=True)
+    return got, both_ways
+
+
+def rows(got):
+    for name, key, unit, scale in (("connections accepted", "accepted", "per CPU second", 1),
                                    ("connections dialled", "dialled", "per CPU second", 1),
                                    ("one stream, echoed", "stream", "MB per CPU second", 1e6),
-                                   ("8 streams, echoed", "8 streams", "MB per CPU second", 1e6),
-                                   ("streams of 1,000 bytes, echoed", "small streams", "per CPU second", 1)):
-        a, b = rate(ours, key) / scale, rate(theirs, key) / scale
-        rows.append((name, unit, f"{a:,.0f}", f"{b:,.0f}", f"{a / b:.1f}"))
-    rows.append(("memory of an idle connection", "KiB", f"{ours['idle']:.1f}", f"{theirs['idle']:.1f}",
-                 f"{theirs['idle'] / max(ours['idle'], 0.1):.1f}"))
-    share = rate(ours, "stream") / both_ways * 100
-    return rows, both_ways / 1e6, share
+                                   ("8 streams, echoed", "streams", "MB per CPU second", 1e6),
+                                   ("streams of 1,000 bytes, echoed", "small", "per CPU second", 1)):
+        values = [rate(got[kind], key) / scale for kind in ("ours", "go", "rust")]
+        yield name, unit, *(f"{v:,.0f}" for v in values), f"{values[0] / max(values[1:]):.1f}"
+    for name, key, unit, more_is_better in (("memory of an idle connection", "idle", "KiB", False),
+                                            ("ping, as Go sees it", "ping", "µs", False),
+                                            ("dial and one byte echoed at 60 ms", "far", "ms", False),
+                                            ("one stream, echoed at 60 ms", "window", "MB/s", True)):
+        values = [got[kind][key] for kind in ("ours", "go", "rust")]
+        ratio = values[0] / max(values[1:]) if more_is_better else min(values[1:]) / max(values[0], 0.01)
+        yield name, unit, *(f"{v:,.1f}" for v in values), f"{ratio:.1f}"
+
+
+def page(lines):
+    return f"""# The transport beside go-libp2p and rust-libp2p
+
+Written by `tests/bench/transport/transport.py BUILD build/peers/gopeer build/peers/bin/rustpeer --write`: our process, a go-libp2p 0.51
+and a rust-libp2p 0.57 one in the same roles against the same go-libp2p partner, yamux, the muxer agreed in the handshake
+where the peer can (Rust cannot), CPU time of the process under test. Connections are one after the other, memory is at {SWARM:,} of them.
+The last column is against the better of the two. At 60 ms the relay of the benchmark holds each byte for 30 ms, without
+TCP's own handshake; times in µs, ms and MB/s are of the wall clock, on a machine that others use too.
+
+""" + "\n".join(lines) + "\n"
 
 
 def main():
-    build, go = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
-    rows, limit, share = table(build, go)
-    lines = ["| | unit | beacon-p2pd | go-libp2p | times |", "|---|---|---|---|---|"]
-    lines += ["| " + " | ".join(r) + " |" for r in rows]
-    lines += ["", f"AEAD and plain TCP alone, sent and received: {limit:,.0f} MB per CPU second; one stream reaches {share:.0f} %."]
+    build = Path(sys.argv[1]).resolve()
+    programs = {"ours": build / "tests/net/net_peer", "go": Path(sys.argv[2]).resolve(), "rust": Path(sys.argv[3]).resolve()}
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65536), most))
+    got, limit = measure(build, programs)
+    lines = ["| | unit | beacon-p2pd | go-libp2p | rust-libp2p | times |", "|---|---|---|---|---|---|"]
+    lines += ["| " + " | ".join(r) + " |" for r in rows(got)]
+    share = rate(got["ours"], "stream") / limit * 100
+    lines += ["", f"AEAD and plain TCP alone, sent and received: {limit / 1e6:,.0f} MB per CPU second; one stream reaches {share:.0f} %."]
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines += ["", f"{model}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} meanwhile."]
     print("\n".join(lines))
     if "--write" in sys.argv:
-        page = TOP / "docs/benchmarks/transport.md"
-        page.parent.mkdir(exist_ok=True)
-        page.write_text("# The transport beside go-libp2p\n\nWritten by `tests/bench/transport/transport.py BUILD build/peers/gopeer --write`: "
-                        "our process and a go-libp2p 0.51 one\nin the same roles against the same go-libp2p partner, yamux, muxer agreed in "
-                        "the handshake, CPU time of the\nprocess under test.\n\n" + "\n".join(lines) + "\n")
+        (TOP / "docs/benchmarks/transport.md").write_text(page(lines))
 
 
 if __name__ == "__main__":

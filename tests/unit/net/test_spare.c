@@ -338,7 +338,7 @@ static void a_spare_goes_when_it_is_idle_and_a_third_is_refused(void **state)
     play_settle(&w->play);
     assert_int_equal(play_count(w->side[0].node, HOST_DIAL_FAILED, NULL), 2);
     assert_int_equal(host_conn_count(w->side[0].node->host), 2);
-    assert_int_equal(metric_get(w->side[1].node->metrics, M_FAULTS, E_DUPLICATE), 1);
+    assert_int_equal(metric_get(w->side[0].node->metrics, M_FAULTS, E_DUPLICATE), 1);
     play_wait(&w->play, SECONDS(60));
     w->side[0].node->n_events = w->side[0].node->n_events > 1 ? 1 : 0;
     assert_int_equal(host_conn_count(w->side[0].node->host), 1);
