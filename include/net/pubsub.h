@@ -11,6 +11,10 @@
 struct pubsub_event {
     struct gossip_event g; /* GOSSIP_SENDABLE never; g.peer is the engine's number */
     conn_id conn;          /* 0: our own message, or the peer is gone */
+    /* GOSSIP_PX: the other peer and its addresses, signed by it; borrowed until the next call */
+    const struct peer_id *px_peer;
+    const struct multiaddr *px_addrs;
+    size_t n_px_addrs;
 };
 
 struct pubsub;
@@ -23,6 +27,8 @@ void pubsub_free(struct pubsub *p); /* before host_free() */
 struct gossipsub *pubsub_engine(struct pubsub *p);
 /* A connection is up: open the outbound stream. */
 void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now);
+/* The peer's signed record, as identify has it: for peer exchange. */
+void pubsub_set_record(struct pubsub *p, conn_id c, struct blob *record);
 void pubsub_remove(struct pubsub *p, conn_id c, struct now now);
 /* Due at once while something waits for pubsub_pump(). */
 uint64_t pubsub_deadline(const struct pubsub *p);

@@ -38,6 +38,16 @@ enum {
     GF_PRUNE_TOPIC = 1,
     GF_PRUNE_PEERS = 2,
     GF_PRUNE_BACKOFF = 3,
+    GF_PX_ID = 1,
+    GF_PX_RECORD = 2,
+    GF_PARTIAL = 10, /* of the RPC */
+    GF_SUB_REQUESTS_PARTIAL = 3,
+    GF_SUB_SENDS_PARTIAL = 4,
+    GF_EXT_PARTIAL = 10,
+    GF_PARTIAL_TOPIC = 1,
+    GF_PARTIAL_GROUP = 2,
+    GF_PARTIAL_MESSAGE = 3,
+    GF_PARTIAL_PARTS = 4,
 };
 
 enum gossip_item_kind {
@@ -51,12 +61,28 @@ enum gossip_item_kind {
     ITEM_PRUNE,
     ITEM_IDONTWANT,
     ITEM_EXTENSIONS,
+    ITEM_PARTIAL,
+};
+
+/* Of one topic: full messages are not wanted where parts can be had; parts can be had from us. */
+struct gossip_partial_wish {
+    bool requests, sends;
+};
+
+/* What one peer has of a group (a message to be), and some of it. Spec: consensus-specs
+ * specs/fulu/partial-columns/p2p-interface.md */
+struct gossip_partial {
+    struct view group, message, parts; /* message, parts (the metadata): empty: absent */
 };
 
 struct gossip_item {
     enum gossip_item_kind kind;
     struct view topic; /* all but IWANT, IDONTWANT, EXTENSIONS; empty when absent */
     struct view body;  /* of the submessage: gossip_next_id() reads the ids from it */
+    /* ITEM_SUB, ITEM_EXTENSIONS: of partial messages */
+    struct gossip_partial_wish wish;
+    /* ITEM_PARTIAL */
+    struct gossip_partial partial;
     /* ITEM_MESSAGE */
     struct view data, from, seqno, signature, key;
     bool has_from, has_seqno, has_signature, has_key; /* present, be they empty */
@@ -81,11 +107,22 @@ CHECKED enum err gossip_read_message(struct view body, struct gossip_item *ret);
  * by gossip_next_item(). False at the end. */
 bool gossip_next_id(struct rd *r, enum gossip_item_kind kind, struct view *ret);
 
+/* Walk the peers of a PRUNE likewise. Their fields may be empty. */
+bool gossip_next_px(struct rd *r, struct view *ret_id, struct view *ret_record);
+
 /* ---- writing: whole fields, appended; E_FULL ---- */
-CHECKED enum err gossip_put_sub(struct buf *out, struct view topic, bool subscribe);
+CHECKED enum err gossip_put_sub(struct buf *out, struct view topic, bool subscribe,
+                                const struct gossip_partial_wish *partial); /* NULL: none */
+CHECKED enum err gossip_put_partial(struct buf *out, struct view topic,
+                                    const struct gossip_partial *p);
 /* Entries of a ControlMessage, without the head of the ControlMessage itself. */
+/* That we have the extension of partial messages. */
+CHECKED enum err gossip_put_extensions(struct buf *out);
 CHECKED enum err gossip_put_graft(struct buf *out, struct view topic);
-CHECKED enum err gossip_put_prune(struct buf *out, struct view topic, uint64_t backoff_s);
+/* peers: encoded by gossip_put_px(), may be empty. */
+CHECKED enum err gossip_put_prune(struct buf *out, struct view topic, uint64_t backoff_s,
+                                  struct view peers);
+CHECKED enum err gossip_put_px(struct buf *out, struct view id, struct view record);
 /* The head of an entry with ids: `ids_size` bytes of gossip_put_id() must follow. */
 CHECKED enum err gossip_put_ids_head(struct buf *out, enum gossip_item_kind kind, struct view topic,
                                      size_t ids_size);

@@ -1,5 +1,5 @@
 /*
- * gossipsub 1.0 to 1.3 (no extension of it): the router.
+ * gossipsub 1.0 to 1.3, with partial messages as an extension of that: the router.
  *
  * Spec     libp2p/specs pubsub/README.md, pubsub/gossipsub/gossipsub-v1.{0,1,2,3}.md
  * In       the remote's RPC stream in any cut: gossipsub_feed(); verdicts; publish; time
@@ -19,6 +19,7 @@
 #include <base/err.h>
 #include <base/rng.h>
 #include <codec/peer_id.h>
+#include <proto/gossip_rpc.h>
 
 #define GOSSIP_ID_MAX 20u /* eth2 message ids are 20 bytes; shorter ones are padded with zeros */
 
@@ -62,6 +63,7 @@ struct gossip_topic_config {
     size_t data_max;         /* bytes of a message's data field */
     struct gossip_topic_score score;
     enum gossip_signing signing;
+    struct gossip_partial_wish partial; /* with cfg.partial */
     void *user; /* handed to the id function */
 };
 
@@ -79,9 +81,15 @@ struct gossip_config {
     double gossip_factor;                              /* 0.25 */
     uint64_t heartbeat_ns, prune_backoff_ns, unsubscribe_backoff_ns, fanout_ttl_ns, seen_ttl_ns;
     unsigned mcache_len, mcache_gossip;
+    /* Offer partial messages (1.3). Groups and parts are the caller's business: GOSSIP_PARTIAL,
+     * gossipsub_send_partial(). Who asks for parts of a topic that we send parts of gets no full
+     * messages and no IHAVE of it. */
+    bool partial;
     bool flood_publish;
     size_t flood_publish_max;   /* larger messages go to the mesh only */
     size_t idontwant_threshold; /* bytes of data */
+    /* Peers told of in a PRUNE, and taken from one; 0: no peer exchange, either way. */
+    unsigned px_peers;
     size_t rpc_max;             /* bytes of one RPC */
     unsigned peers_max, topics_max;
     size_t cache_bytes_max, queue_bytes_max; /* message cache; one peer's unsent messages */
@@ -115,6 +123,9 @@ enum gossip_kind {
     GOSSIP_UNSUBSCRIBED,
     GOSSIP_GRAFTED, /* the peer is in our mesh now; by us or by it */
     GOSSIP_PRUNED,
+    GOSSIP_PX,       /* in a PRUNE, of a peer with a score for it: name is another's id as told, raw
+                        its signed record; neither is checked here */
+    GOSSIP_PARTIAL,  /* partial: what the peer has or sends of a group; borrowed. Not checked */
     GOSSIP_REFUSED,  /* a message failed before the caller saw it: error */
     GOSSIP_SENDABLE, /* the peer has RPCs to send: gossipsub_send(ev.peer) */
 };
@@ -127,6 +138,7 @@ struct gossip_event {
     uint64_t message;  /* handle for the verdict */
     struct view raw;   /* compressed, as it came; borrowed until the next call */
     struct blob *data; /* decompressed; borrowed until the next call */
+    struct gossip_partial partial;
     uint8_t id[GOSSIP_ID_MAX];
     enum err error;
 };
@@ -152,6 +164,10 @@ uint32_t gossipsub_find_topic(const struct gossipsub *g, struct view name); /* U
 void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id *id,
                         const struct addr *from, enum gossip_version version, bool outbound,
                         bool direct, struct now now);
+/* The peer's signed record, as identify had it: what others are told of it (cfg.px_peers). Those
+ * over GOSSIP_RECORD_MAX bytes are not kept. */
+#define GOSSIP_RECORD_MAX 2048u /* a record of a handful of addresses takes 300 */
+void gossipsub_set_record(struct gossipsub *g, uint32_t peer, struct view record);
 /* What we may send to the peer; known when the stream that we opened is agreed. */
 void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version);
 void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now);
@@ -167,6 +183,14 @@ void gossipsub_verdict(struct gossipsub *g, uint64_t message, enum gossip_verdic
  * peer takes it (it is cached all the same). */
 CHECKED enum err gossipsub_publish(struct gossipsub *g, uint32_t topic, struct view data,
                                    struct now now);
+
+/* What the peer and we have agreed on for the topic; false: no partial messages. */
+bool gossipsub_partial_wish(const struct gossipsub *g, uint32_t peer, uint32_t topic,
+                            struct gossip_partial_wish *ret);
+/* A part or what parts we have, to one peer. E_UNSUPPORTED: it does not speak partial messages on
+ * this topic, or has not asked for parts and is sent some. */
+CHECKED enum err gossipsub_send_partial(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                                        const struct gossip_partial *what);
 
 /* The next event; GOSSIP_NONE when there is none. Call until then after feed, verdict, tick. */
 void gossipsub_next(struct gossipsub *g, struct gossip_event *ev);

@@ -9,6 +9,7 @@
 #ifndef PROTO_IDENTIFY_H
 #define PROTO_IDENTIFY_H
 
+#include <base/blob.h>
 #include <base/buf.h>
 #include <codec/multiaddr.h>
 #include <codec/peer_id.h>
@@ -31,6 +32,7 @@ struct identify { /* owned */
     char **protocols; /* cleaned for printing */
     size_t n_protocols;
     bool signed_record; /* a signed peer record was there, valid and of this peer: addrs are its */
+    struct blob *record; /* that record as it came, for passing on; else NULL */
 };
 
 void identify_init(struct identify *i);
@@ -39,6 +41,11 @@ void identify_done(struct identify *i);
  * malformed, E_IDENTIFY_KEY when it names another key than `peer`. */
 CHECKED enum err identify_merge(struct identify *i, struct view message,
                                 const struct peer_id *peer);
+
+/* The addresses in a signed peer record of `peer` that a third one passed on; how many, at most
+ * `max`. 0: it does not verify, is another's, or has none that we understand. */
+size_t identify_open_record(struct view record, const struct peer_id *peer, struct multiaddr *ret,
+                            size_t max);
 
 /* What `news` has replaces what `i` has; `news` is left empty. */
 void identify_update(struct identify *i, struct identify *news);

@@ -14,6 +14,7 @@
 #define QUEUE_LOW (128 * KIB)
 /* Largest RPC and the queue before it; one blob always fits. */
 #define QUEUE_MAX  (16 * MIB)
+#define PX_ADDRS   8u /* taken of one record: as many as are raced */
 #define REOPEN_MAX 3u /* our stream's resets taken before the peer is left without gossip */
 
 struct peer {
@@ -23,6 +24,7 @@ struct peer {
     struct addr from;
     unsigned reopened;
     enum gossip_version version;
+    struct blob *record; /* signed; NULL: none */
     bool used, outbound, direct;
     bool had_in;  /* it has opened its stream before */
     bool known;   /* the node has added it */
@@ -41,6 +43,8 @@ struct pubsub {
     uint32_t dirty_at, dirty_n;
     struct stream_protocol protocol;
     enum gossip_version version_max; /* of the first id offered */
+    struct peer_id px_peer;
+    struct multiaddr px_addrs[PX_ADDRS];
 };
 
 /* Newest first, one for each version. */
@@ -96,6 +100,8 @@ static void peer_drop_if_over(struct pubsub *p, struct peer *peer)
 {
     if (peer->used && !peer->known && peer->out == 0 && peer->in == 0) {
         peer->used = false;
+        blob_unref(peer->record);
+        peer->record = NULL;
         map_remove(&p->by_conn, &peer->conn);
     }
 }
@@ -105,6 +111,9 @@ static void engage(struct pubsub *p, struct peer *peer, struct now now)
     peer->engaged = true;
     gossipsub_add_peer(p->engine, number_of(p, peer), &peer->id, &peer->from, peer->version,
                        peer->outbound, peer->direct, now);
+    if (peer->record != NULL) {
+        gossipsub_set_record(p->engine, number_of(p, peer), blob_view(peer->record));
+    }
     if (peer->in != 0) {
         host_pause(p->host, peer->in, false);
     }
@@ -305,6 +314,9 @@ void pubsub_free(struct pubsub *p)
     }
     host_unregister(p->host, &p->protocol);
     gossipsub_free(p->engine);
+    for (uint32_t i = 0; i < p->n_peers; i++) {
+        blob_unref(p->peers[i].record);
+    }
     map_done(&p->by_conn);
     mem_free(p->peers);
     mem_free(p->dirty);
@@ -349,6 +361,36 @@ void pubsub_remove(struct pubsub *p, conn_id c, struct now now)
     peer_drop_if_over(p, peer);
 }
 
+void pubsub_set_record(struct pubsub *p, conn_id c, struct blob *record)
+{
+    struct peer *peer = peer_of(p, c);
+
+    if (peer == NULL || record == NULL || record->n > GOSSIP_RECORD_MAX) {
+        return;
+    }
+    blob_unref(peer->record);
+    peer->record = blob_ref(record);
+    if (peer->engaged) {
+        gossipsub_set_record(p->engine, number_of(p, peer), blob_view(record));
+    }
+}
+
+/* What a peer said of another: only what that one has signed goes up. */
+static void check_px(struct pubsub *p, struct pubsub_event *ev)
+{
+    ev->n_px_addrs = 0;
+    if (peer_id_from_bytes(ev->g.name, &p->px_peer) == E_OK) {
+        ev->n_px_addrs = identify_open_record(ev->g.raw, &p->px_peer, p->px_addrs, PX_ADDRS);
+    }
+    if (ev->n_px_addrs == 0) {
+        ev->g.kind = GOSSIP_REFUSED;
+        ev->g.error = E_GOSSIP_PX;
+        return;
+    }
+    ev->px_peer = &p->px_peer;
+    ev->px_addrs = p->px_addrs;
+}
+
 uint64_t pubsub_deadline(const struct pubsub *p)
 {
     return p->dirty_n != 0 ? 0 : gossipsub_deadline(p->engine);
@@ -369,6 +411,9 @@ bool pubsub_next(struct pubsub *p, struct pubsub_event *ret)
         struct peer *peer = ret->g.peer < p->n_peers ? &p->peers[ret->g.peer] : NULL;
         if (ret->g.kind != GOSSIP_SENDABLE) {
             ret->conn = peer != NULL && peer->used ? peer->conn : 0;
+            if (ret->g.kind == GOSSIP_PX) {
+                check_px(p, ret);
+            }
             return true;
         }
         if (peer != NULL) {

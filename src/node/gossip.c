@@ -8,6 +8,7 @@
 
 #include <codec/snappy.h>
 
+#define PX_PEERS      16u /* named in one PRUNE, as other implementations have it */
 #define EPOCHS_AHEAD  1u /* the next digest's topics are joined this early */
 #define EPOCHS_AFTER  2u /* and the last one's left this late */
 #define PUBLISH_SLOTS 5u /* a topic that is only published on stays for its fanout (60 s) */
@@ -39,6 +40,7 @@ enum err gossip_init(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.ip_threshold = cfg.peers_max; /* all of them on one host */
     }
+    cfg.px_peers = n->cfg.peer_exchange ? PX_PEERS : 0;
     bool quorum = n->cfg.validation == VALIDATE_QUORUM || n->cfg.fallback == VALIDATE_QUORUM;
     /* What is not vouched for yet must go on coming. */
     cfg.idontwant_late = cfg.tell_advertised = quorum;
@@ -406,6 +408,26 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
     }
 }
 
+/* A peer that another one told us of, by what it has signed itself: one more candidate. */
+static void on_px(struct node *n, const struct pubsub_event *ev, struct now now)
+{
+    struct host_addr addrs[HOST_ADDRS_MAX] = {{.transport = HOST_TCP}};
+    size_t n_addrs = 0;
+
+    for (size_t i = 0; i < ev->n_px_addrs && n_addrs < HOST_ADDRS_MAX; i++) {
+        struct multiaddr_parts parts;
+
+        if (multiaddr_split(&ev->px_addrs[i], &parts) == E_OK &&
+            parts.transport == TRANSPORT_TCP && !parts.relayed && parts.name[0] == '\0' &&
+            peers_may_dial(n, &parts.addr)) {
+            addrs[n_addrs++].addr = parts.addr;
+        }
+    }
+    if (n_addrs != 0 && peer_by_id(n, ev->px_peer) == NULL) {
+        IGNORE(peers_add_named(n, ev->px_peer, addrs, n_addrs, SOURCE_PX, now), "the table is full");
+    }
+}
+
 static void gossip_event(struct node *n, const struct pubsub_event *ev, struct now now)
 {
     switch (ev->g.kind) {
@@ -415,6 +437,9 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
     case GOSSIP_REFUSED:
         refused(n, ev, ev->g.error, err_text(ev->g.error));
         break;
+    case GOSSIP_PX:
+        on_px(n, ev, now);
+        break;
     case GOSSIP_DUPLICATE:
     case GOSSIP_ADVERTISED:
         validate_vouch(n, ev->g.message, ev->conn, now);
@@ -423,6 +448,7 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
     case GOSSIP_UNSUBSCRIBED:
     case GOSSIP_GRAFTED:
     case GOSSIP_PRUNED:
+    case GOSSIP_PARTIAL:
     case GOSSIP_SENDABLE:
     case GOSSIP_NONE:
         break;

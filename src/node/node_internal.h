@@ -59,6 +59,7 @@ enum goodbye {
 enum peer_source {
     SOURCE_INBOUND,
     SOURCE_KEPT,
+    SOURCE_PX, /* another peer's PRUNE */
     SOURCE_DISCV5,
     SOURCE_DNS,
     SOURCE_BOOT,

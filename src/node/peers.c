@@ -17,6 +17,7 @@
 static const char *const source_names[] = {
     [SOURCE_INBOUND] = "inbound", [SOURCE_KEPT] = "kept",     [SOURCE_DISCV5] = "discv5",
     [SOURCE_BOOT] = "boot",       [SOURCE_STATIC] = "static", [SOURCE_DNS] = "dns",
+    [SOURCE_PX] = "px",
 };
 
 const char *peer_source_name(enum peer_source s)
@@ -444,6 +445,7 @@ void peers_on_host(struct node *n, const struct host_event *ev, struct now now)
         p = peer_by_conn(n, ev->conn);
         if (p != NULL) {
             snprintf(p->agent, sizeof p->agent, "%s", ev->identify->agent);
+            pubsub_set_record(n->gossip.pubsub, ev->conn, ev->identify->record);
         }
         break;
     case HOST_PONG:

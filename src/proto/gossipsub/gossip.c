@@ -177,7 +177,7 @@ static bool gossip_to(struct gossipsub *g, uint32_t topic, uint32_t peer)
     const struct topic *t = &g->topics[topic];
 
     return p->version != GOSSIP_FLOODSUB && !p->direct && !bit_get(t->mesh, peer) &&
-           !bit_get(t->fanout, peer) && score_of(g, peer) >= g->cfg.gossip_threshold;
+           !bit_get(t->fanout, peer) && !partial_instead(g, topic, peer) && score_of(g, peer) >= g->cfg.gossip_threshold;
 }
 
 static uint32_t count_passing(struct gossipsub *g, uint32_t topic)
@@ -285,6 +285,7 @@ void gossip_tick(struct gossipsub *g)
         check_promises(g, i);
         forget_unwanted(g, p);
         p->ihave_rpcs = p->ihave_ids = p->iwant_ids = p->dont_rpcs = 0;
+        p->px_taken = p->partials = 0;
         buf_done(&p->ihave); /* what was not sent is stale: this heartbeat's follows */
     }
     forget_asked(g);

@@ -228,6 +228,8 @@ enum err gossipsub_add_topic(struct gossipsub *g, const struct gossip_topic_conf
     t->subs = mem_zalloc_array(g->peer_words, sizeof *t->subs);
     t->mesh = mem_zalloc_array(g->peer_words, sizeof *t->mesh);
     t->fanout = mem_zalloc_array(g->peer_words, sizeof *t->fanout);
+    t->asks_parts = mem_zalloc_array(g->peer_words, sizeof *t->asks_parts);
+    t->has_parts = mem_zalloc_array(g->peer_words, sizeof *t->has_parts);
     uint32_t *number = map_put(&g->topic_by_name, &hash, NULL);
     *number = i;
     g->n_topics++;
@@ -244,7 +246,7 @@ static void disown_sub(struct gossipsub *g, uint32_t peer, uint32_t topic)
 
     if (bit_get(p->announced, topic)) {
         /* Full only when the peer has not read for thousands of topics: it will be closed. */
-        IGNORE(gossip_put_sub(&p->gone, blob_view(t->name), false), "see above");
+        IGNORE(gossip_put_sub(&p->gone, blob_view(t->name), false, NULL), "see above");
         bit_clear(p->announced, topic);
         p->subs_changed = true;
         queue_wake(g, peer);
@@ -292,6 +294,8 @@ void gossipsub_remove_topic(struct gossipsub *g, uint32_t topic)
     mem_free(t->subs);
     mem_free(t->mesh);
     mem_free(t->fanout);
+    mem_free(t->asks_parts);
+    mem_free(t->has_parts);
     *t = (struct topic){.used = false};
     g->n_topics--;
 }
@@ -338,11 +342,35 @@ void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id
     p->graft = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
     p->prune = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
     p->leave = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
+    p->px = mem_zalloc_array(g->topic_words, sizeof(uint64_t));
     p->rec = record_attach(g, peer, id, from);
     p->subs_changed = true;
     g->peers[peer] = p;
     bit_set(g->live, peer);
     queue_wake(g, peer);
+}
+
+static void drop_record(struct peer *p)
+{
+    if (p->record != NULL) {
+        budget_give(&p->mem, p->record->n);
+        blob_unref(p->record);
+        p->record = NULL;
+    }
+}
+
+void gossipsub_set_record(struct gossipsub *g, uint32_t peer, struct view record)
+{
+    struct peer *p = peer_at(g, peer);
+
+    if (p == NULL || g->cfg.px_peers == 0) {
+        return;
+    }
+    drop_record(p);
+    if (record.n != 0 && record.n <= GOSSIP_RECORD_MAX &&
+        budget_take(&p->mem, record.n) == E_OK) {
+        p->record = blob_copy(record);
+    }
 }
 
 static void peer_free(struct gossipsub *g, struct peer *p)
@@ -360,6 +388,8 @@ static void peer_free(struct gossipsub *g, struct peer *p)
     mem_free(p->graft);
     mem_free(p->prune);
     mem_free(p->leave);
+    mem_free(p->px);
+    drop_record(p);
     budget_done(&p->mem);
     mem_free(p);
 }

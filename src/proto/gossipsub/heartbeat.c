@@ -78,6 +78,7 @@ static void trim(struct gossipsub *g, uint32_t topic)
     keep_outbound(g, d_score, g->cfg.d, n);
     for (uint32_t i = g->cfg.d; i < n; i++) {
         mesh_remove(g, topic, g->pick[i], g->cfg.prune_backoff_ns, true);
+        mesh_offer_px(g, topic, g->pick[i]);
     }
 }
 

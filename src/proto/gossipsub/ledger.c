@@ -53,6 +53,7 @@ static enum gossip_cause cause_of(enum gossip_item_kind kind)
     case ITEM_GRAFT:
     case ITEM_PRUNE:
     case ITEM_EXTENSIONS:
+    case ITEM_PARTIAL:
         break;
     }
     return GOSSIP_BY_CONTROL;

@@ -76,6 +76,15 @@ static void send_prune(struct gossipsub *g, uint32_t topic, uint32_t peer, uint6
     queue_wake(g, peer);
 }
 
+void mesh_offer_px(struct gossipsub *g, uint32_t topic, uint32_t peer)
+{
+    struct peer *p = g->peers[peer];
+
+    if (g->cfg.px_peers != 0 && p->version >= GOSSIP_1_1 && score_of(g, peer) >= 0) {
+        bit_set(p->px, topic);
+    }
+}
+
 void mesh_remove(struct gossipsub *g, uint32_t topic, uint32_t peer, uint64_t backoff_ns, bool tell)
 {
     struct topic *t = &g->topics[topic];
@@ -149,6 +158,7 @@ void gossipsub_leave(struct gossipsub *g, uint32_t topic, struct now now)
     announce(g);
     BIT_EACH(t->mesh, g->peer_words, p) {
         mesh_remove(g, topic, p, g->cfg.unsubscribe_backoff_ns, true);
+        mesh_offer_px(g, topic, p);
     }
 }
 
@@ -187,9 +197,38 @@ void mesh_on_graft(struct gossipsub *g, uint32_t peer, struct view name)
     if (!is_mesh_peer(p) || graft_in_backoff(g, peer, topic) || score_of(g, peer) < 0 || full ||
         !bit_get(t->subs, peer)) {
         send_prune(g, topic, peer, g->cfg.prune_backoff_ns);
+        if (full) {
+            mesh_offer_px(g, topic, peer);
+        }
         return;
     }
     mesh_add(g, topic, peer, false);
+}
+
+/* Whom a PRUNE names. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer
+ * Exchange" */
+static void take_px(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                    const struct gossip_item *it)
+{
+    struct peer *p = g->peers[peer];
+    struct rd r = rd_of(it->body);
+    struct view id, record;
+
+    if (g->cfg.px_peers == 0 || score_of(g, peer) < g->cfg.accept_px_threshold) {
+        return;
+    }
+    while (p->px_taken < PX_TAKEN_MAX && gossip_next_px(&r, &id, &record)) {
+        p->px_taken++;
+        if (id.n == 0 || id.n > PEER_ID_MAX || record.n == 0 || record.n > GOSSIP_RECORD_MAX) {
+            continue; /* an id without an address is of no use; discv5 would find it by itself */
+        }
+        struct event *e = event_push(g, GOSSIP_PX, peer, topic);
+        blob_unref(e->name);
+        e->name = blob_copy(id);
+        e->ev.name = blob_view(e->name);
+        e->rpc = blob_copy(record);
+        e->ev.raw = blob_view(e->rpc);
+    }
 }
 
 void mesh_on_prune(struct gossipsub *g, uint32_t peer, const struct gossip_item *it)
@@ -208,6 +247,9 @@ void mesh_on_prune(struct gossipsub *g, uint32_t peer, const struct gossip_item 
         mesh_remove(g, topic, peer, backoff, false);
     } else {
         backoff_set(g, peer, topic, g->now_ns + backoff, true);
+    }
+    if (it->n_px != 0) {
+        take_px(g, peer, topic, it);
     }
 }
 
@@ -253,12 +295,17 @@ static void known_sub(struct gossipsub *g, uint32_t peer, uint32_t topic, bool s
     }
 }
 
-void mesh_on_sub(struct gossipsub *g, uint32_t peer, struct view name, bool subscribe)
+void mesh_on_sub(struct gossipsub *g, uint32_t peer, const struct gossip_item *it)
 {
+    struct view name = it->topic;
+    bool subscribe = it->kind == ITEM_SUB;
     uint32_t topic = gossipsub_find_topic(g, name);
 
     if (name.n == 0 || name.n > TOPIC_NAME_MAX) {
         return;
+    }
+    if (topic != NO_TOPIC) {
+        partial_on_sub(g, peer, topic, it);
     }
     if (topic != NO_TOPIC && bit_get(g->topics[topic].subs, peer) == subscribe) {
         return; /* repeats change nothing and say nothing */
@@ -289,5 +336,7 @@ void topic_forget_peer(struct gossipsub *g, uint32_t peer)
         }
         bit_clear(t->subs, peer);
         bit_clear(t->fanout, peer);
+        bit_clear(t->asks_parts, peer);
+        bit_clear(t->has_parts, peer);
     }
 }

@@ -224,12 +224,12 @@ void message_receive(struct gossipsub *g, uint32_t peer, const struct gossip_ite
 
 /* ---- verdict and forwarding ---- */
 
-static bool forward_to(struct gossipsub *g, const struct topic *t, uint32_t peer)
+static bool forward_to(struct gossipsub *g, uint32_t topic, uint32_t peer)
 {
     const struct peer *p = g->peers[peer];
 
-    if (bit_get(t->mesh, peer) || p->direct) {
-        return true;
+    if (bit_get(g->topics[topic].mesh, peer) || p->direct) {
+        return !partial_instead(g, topic, peer);
     }
     return p->version == GOSSIP_FLOODSUB && score_of(g, peer) >= g->cfg.publish_threshold;
 }
@@ -242,7 +242,7 @@ static void forward(struct gossipsub *g, const struct message *m)
         return;
     }
     BIT_EACH(t->subs, g->peer_words, p) {
-        if (forward_to(g, t, p) && !bit_get(m->bits, p) && !gossip_unwanted(g, p, m->id_fp)) {
+        if (forward_to(g, m->topic, p) && !bit_get(m->bits, p) && !gossip_unwanted(g, p, m->id_fp)) {
             queue_message(g, p, m, GOSSIP_BY_FIRST);
         }
     }
@@ -373,7 +373,7 @@ static enum err publish(struct gossipsub *g, uint32_t topic, const struct gossip
     message_decide(g, m, MSG_ACCEPTED);
     choose(g, topic, it->data.n, g->to);
     BIT_EACH(g->to, g->peer_words, p) {
-        if (!gossip_unwanted(g, p, m->id_fp)) {
+        if (!gossip_unwanted(g, p, m->id_fp) && !partial_instead(g, topic, p)) {
             queue_message(g, p, m, GOSSIP_BY_OWN);
             sent++;
         }

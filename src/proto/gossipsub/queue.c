@@ -88,24 +88,40 @@ static bool drop_one(struct gossipsub *g, uint32_t peer, enum gossip_class class
     return false;
 }
 
+/* Takes references of its own. */
+static void queue_any(struct gossipsub *g, uint32_t peer, struct queue_item item,
+                      enum gossip_class class)
+{
+    struct peer *p = g->peers[peer];
+    size_t cost = cost_of(item.rpc);
+
+    while (p->out_bytes != 0 && p->out_bytes + cost > queue_max(g, cost)) {
+        if (!drop_one(g, peer, class)) {
+            count_dropped(g, peer, item.topic, item.rpc->n);
+            return;
+        }
+    }
+    blob_ref(item.rpc);
+    queue_push(&p->out[class], item);
+    p->out_bytes += cost;
+    g->out_bytes += cost;
+    queue_wake(g, peer);
+}
+
 void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
                    enum gossip_cause cause)
 {
     bool bulk = cause == GOSSIP_BY_SERVICE; /* who asks has waited: others have not */
-    enum gossip_class class = bulk ? GOSSIP_BULK : g->topics[m->topic].cfg.class;
-    struct peer *p = g->peers[peer];
-    size_t cost = cost_of(m->rpc);
 
-    while (p->out_bytes != 0 && p->out_bytes + cost > queue_max(g, cost)) {
-        if (!drop_one(g, peer, class)) {
-            count_dropped(g, peer, m->topic, m->rpc->n);
-            return;
-        }
-    }
-    queue_push(&p->out[class], (struct queue_item){blob_ref(m->rpc), m->id_fp, m->topic, cause});
-    p->out_bytes += cost;
-    g->out_bytes += cost;
-    queue_wake(g, peer);
+    queue_any(g, peer, (struct queue_item){m->rpc, m->id_fp, m->topic, cause},
+              bulk ? GOSSIP_BULK : g->topics[m->topic].cfg.class);
+}
+
+void queue_rpc(struct gossipsub *g, uint32_t peer, uint32_t topic, struct blob *rpc)
+{
+    queue_any(g, peer, (struct queue_item){rpc, 0, topic, GOSSIP_BY_OWN},
+              g->topics[topic].cfg.class);
+    blob_unref(rpc);
 }
 
 void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp)
@@ -149,21 +165,53 @@ static uint64_t seconds_up(uint64_t ns)
     return (ns + SECONDS(1) - 1) / SECONDS(1);
 }
 
-static enum err put_prune(struct gossipsub *g, struct peer *p, uint32_t topic, struct buf *out)
+static bool px_candidate(struct gossipsub *g, uint32_t topic, uint32_t peer)
+{
+    (void)topic;
+    return g->peers[peer]->record != NULL && score_of(g, peer) >= 0;
+}
+
+/* Others of the topic, with their signed records, for the peer that is pruned. */
+static enum err put_px(struct gossipsub *g, const struct peer *p, uint32_t topic, struct buf *out)
+{
+    uint32_t n = pick_peers(g, topic, px_candidate, g->pick, g->cfg.px_peers + 1), put = 0;
+
+    for (uint32_t i = 0; i < n && put < g->cfg.px_peers; i++) {
+        const struct peer *other = g->peers[g->pick[i]];
+
+        if (other != p) {
+            const struct peer_id *id = &other->rec->id;
+            TRY(gossip_put_px(out, view_of(id->b, id->n), blob_view(other->record)));
+            put++;
+        }
+    }
+    return E_OK;
+}
+
+static enum err put_prune(struct gossipsub *g, struct peer *p, uint32_t topic, bool px,
+                          struct buf *out)
 {
     uint64_t ns =
         bit_get(p->leave, topic) ? g->cfg.unsubscribe_backoff_ns : g->cfg.prune_backoff_ns;
+    struct buf peers;
 
+    buf_init(&peers, SIZE_MAX);
+    if (px && bit_get(p->px, topic)) {
+        IGNORE(put_px(g, p, topic, &peers), "the buffer has no maximum");
+    }
     bit_clear(p->prune, topic);
     bit_clear(p->leave, topic);
-    return gossip_put_prune(out, blob_view(g->topics[topic].name),
-                            p->version >= GOSSIP_1_1 ? seconds_up(ns) : 0);
+    bit_clear(p->px, topic);
+    enum err e = gossip_put_prune(out, blob_view(g->topics[topic].name),
+                                  p->version >= GOSSIP_1_1 ? seconds_up(ns) : 0, buf_view(&peers));
+    buf_done(&peers);
+    return e;
 }
 
 void queue_forget_topic(struct gossipsub *g, struct peer *p, uint32_t topic)
 {
     if (bit_get(p->prune, topic)) { /* still owed */
-        IGNORE(put_prune(g, p, topic, &p->farewell), "full: the peer has not read for long");
+        IGNORE(put_prune(g, p, topic, false, &p->farewell), "full: the peer has not read for long");
     }
     bit_clear(p->graft, topic);
     for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
@@ -204,7 +252,9 @@ static enum err put_subs(struct gossipsub *g, struct peer *p, struct buf *out)
         if (!topic->used || topic->joined == bit_get(p->announced, t)) {
             continue;
         }
-        TRY(gossip_put_sub(out, blob_view(topic->name), topic->joined));
+        bool with = topic->joined && g->cfg.partial && p->version >= GOSSIP_1_3;
+        TRY(gossip_put_sub(out, blob_view(topic->name), topic->joined,
+                           with ? &topic->cfg.partial : NULL));
         (topic->joined ? bit_set : bit_clear)(p->announced, t);
         n++;
     }
@@ -220,8 +270,10 @@ static enum err put_mesh(struct gossipsub *g, struct peer *p, struct buf *out)
         TRY(gossip_put_graft(out, blob_view(g->topics[t].name)));
         bit_clear(p->graft, t);
     }
+    uint32_t n_px = 0;
     BIT_EACH(p->prune, g->topic_words, t) {
-        TRY(put_prune(g, p, t, out));
+        n_px += bit_get(p->px, t);
+        TRY(put_prune(g, p, t, n_px <= PX_RPC_MAX, out));
     }
     return E_OK;
 }
@@ -244,6 +296,10 @@ static enum err put_entries(struct buf *from, struct buf *out)
 
 static enum err put_control(struct gossipsub *g, struct peer *p, struct buf *out)
 {
+    if (!p->greeted && g->cfg.partial && p->version >= GOSSIP_1_3) {
+        TRY(gossip_put_extensions(out));
+    }
+    p->greeted = true;
     TRY(put_entries(&p->dont, out)); /* first: it saves the other side work */
     TRY(put_mesh(g, p, out));
     TRY(put_entries(&p->iwant, out));

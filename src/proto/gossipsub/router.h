@@ -52,6 +52,11 @@
 #define GRAFT_FLOOD_NS        SECONDS(10)   /* GRAFT this soon after PRUNE costs twice */
 #define OPPORTUNISTIC_TICKS   60u
 #define OPPORTUNISTIC_PEERS   2u
+#define PARTIAL_GROUP_MAX 64u  /* bytes: eth2's group ids have 33 and 41 */
+#define PARTIAL_PARTS_MAX 4096u /* bytes of metadata: eth2's have two bits a blob */
+#define PARTIALS_MAX      1024u /* RPCs with one, of a peer in a heartbeat: 128 columns, a few times */
+#define PX_RPC_MAX   8u  /* PRUNEs with peers in one RPC: some 50 KB */
+#define PX_TAKEN_MAX 16u /* peers taken from one peer in a heartbeat: what one PRUNE holds */
 #define QUEUE_ITEM_COST       64u          /* bytes of a queue entry, counted with the blob */
 #define GATHER_MAX_NS         SECONDS(120) /* for one RPC: the largest takes 100 s at 1 Mbit/s */
 #define GATHER_KEPT_MAX       (64 * KIB)   /* a larger gather buffer is given back once empty */
@@ -203,6 +208,8 @@ struct peer {
     bool subs_changed; /* `announced` differs from what is joined, or `gone` is not empty */
     bool began;    /* its first RPC is over: an extensions message comes in that or not at all */
     bool extended; /* it has sent one */
+    bool partial;  /* it speaks partial messages */
+    bool greeted;  /* our first RPC is encoded */
     bool told;     /* GOSSIP_SENDABLE was given and gossipsub_send() has not run dry since */
     struct budget mem; /* the gather buffer and what the peer's subscriptions cost */
     struct buf in;     /* an RPC that is not whole yet */
@@ -212,7 +219,8 @@ struct peer {
     struct map unknown;   /* hash of a name -> nothing: subscriptions to topics we do not have */
     struct map idontwant; /* id fingerprint -> last tick */
     /* By topic: what the peer was told, and what it shall be told. */
-    uint64_t *announced, *graft, *prune, *leave;
+    uint64_t *announced, *graft, *prune, *leave, *px; /* px: the PRUNE names other peers */
+    struct blob *record;                              /* its own, signed; NULL: not known */
     struct buf gone, farewell;     /* unsubscriptions and PRUNEs of topics that were removed */
     struct buf ihave, iwant, dont; /* control entries, encoded */
     struct queue out[GOSSIP_CLASSES];
@@ -220,7 +228,7 @@ struct peer {
     struct gossip_ledger ledger;
     struct promise promises[PROMISES_MAX];
     uint32_t n_promises;
-    uint32_t ihave_rpcs, ihave_ids, iwant_ids, dont_rpcs; /* since the last heartbeat */
+    uint32_t ihave_rpcs, ihave_ids, iwant_ids, dont_rpcs, px_taken, partials; /* since the last heartbeat */
 };
 
 struct topic {
@@ -229,6 +237,7 @@ struct topic {
     struct blob *name;
     struct gossip_topic_config cfg;
     uint64_t *subs, *mesh, *fanout; /* by peer */
+    uint64_t *asks_parts, *has_parts; /* by peer: gossip_partial_wish of its subscription */
     uint64_t published_ns;          /* fanout: the last time; 0: none */
     struct message *newest;         /* accepted, in the cache */
     struct gossip_ledger ledger;
@@ -386,9 +395,11 @@ void mesh_add(struct gossipsub *g, uint32_t topic, uint32_t peer, bool tell);
 /* `tell`: send PRUNE with the backoff, and keep it ourselves. */
 void mesh_remove(struct gossipsub *g, uint32_t topic, uint32_t peer, uint64_t backoff_ns,
                  bool tell);
+/* Let the PRUNE that the peer is owed name others, if it deserves that. */
+void mesh_offer_px(struct gossipsub *g, uint32_t topic, uint32_t peer);
 void mesh_on_graft(struct gossipsub *g, uint32_t peer, struct view name);
 void mesh_on_prune(struct gossipsub *g, uint32_t peer, const struct gossip_item *it);
-void mesh_on_sub(struct gossipsub *g, uint32_t peer, struct view name, bool subscribe);
+void mesh_on_sub(struct gossipsub *g, uint32_t peer, const struct gossip_item *it);
 /* Up to n random candidates of `from` (by peer; NULL: subscribers) that pass; how many. */
 uint32_t pick_peers(struct gossipsub *g, uint32_t topic, peer_filter *pass, uint32_t *out,
                     uint32_t max);
@@ -406,6 +417,13 @@ bool gossip_unwanted(const struct gossipsub *g, uint32_t peer, uint64_t id_fp);
 
 /* ---- stream.c ---- */
 void stream_tick(struct gossipsub *g); /* let go of RPCs that take too long */
+
+/* ---- partial.c ---- */
+void partial_on_sub(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                    const struct gossip_item *it);
+void partial_receive(struct gossipsub *g, uint32_t peer, const struct gossip_item *it);
+/* It gets parts of this topic instead of messages and their IHAVE. */
+bool partial_instead(const struct gossipsub *g, uint32_t topic, uint32_t peer);
 
 /* ---- ledger.c ---- */
 /* topic NO_TOPIC: names none. */
@@ -429,6 +447,8 @@ void fanout_fill(struct gossipsub *g, uint32_t topic); /* up to d peers */
 /* Queue a message for a peer, or drop it or what is lower. */
 void queue_message(struct gossipsub *g, uint32_t peer, const struct message *m,
                    enum gossip_cause cause);
+/* An RPC of this topic that is not a message; takes the reference. */
+void queue_rpc(struct gossipsub *g, uint32_t peer, uint32_t topic, struct blob *rpc);
 /* The peer no longer wants it: drop it where it is not begun. */
 void queue_cancel(struct gossipsub *g, uint32_t peer, uint64_t id_fp);
 void queue_wake(struct gossipsub *g, uint32_t peer); /* there is something to send */

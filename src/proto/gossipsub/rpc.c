@@ -29,6 +29,10 @@ static enum err read_sub(struct view body, struct gossip_item *it)
         }
         if (f.number == GF_SUB_SUBSCRIBE && f.wire == PB_VARINT) {
             it->kind = f.u64 != 0 ? ITEM_SUB : ITEM_UNSUB;
+        } else if (f.number == GF_SUB_REQUESTS_PARTIAL && f.wire == PB_VARINT) {
+            it->wish.requests = f.u64 != 0;
+        } else if (f.number == GF_SUB_SENDS_PARTIAL && f.wire == PB_VARINT) {
+            it->wish.sends = f.u64 != 0;
         } else if (is_bytes(&f, GF_SUB_TOPIC)) {
             it->topic = f.bytes;
         }
@@ -108,6 +112,49 @@ static enum err read_entry(struct view body, enum gossip_item_kind kind, struct 
     }
 }
 
+/* Extensions: which the peer has. Others than partial messages are not known here. */
+static enum err read_extensions(struct view body, struct gossip_item *it)
+{
+    struct rd r = rd_of(body);
+    struct pb_field f;
+    bool more;
+
+    it->kind = ITEM_EXTENSIONS;
+    for (;;) {
+        TRY(pb_next(&r, &f, &more));
+        if (!more) {
+            return E_OK;
+        }
+        if (f.number == GF_EXT_PARTIAL && f.wire == PB_VARINT) {
+            it->wish.sends = f.u64 != 0;
+        }
+    }
+}
+
+static enum err read_partial(struct view body, struct gossip_item *it)
+{
+    struct rd r = rd_of(body);
+    struct pb_field f;
+    bool more;
+
+    it->kind = ITEM_PARTIAL;
+    for (;;) {
+        TRY(pb_next(&r, &f, &more));
+        if (!more) {
+            return E_OK;
+        }
+        if (is_bytes(&f, GF_PARTIAL_TOPIC)) {
+            it->topic = f.bytes;
+        } else if (is_bytes(&f, GF_PARTIAL_GROUP)) {
+            it->partial.group = f.bytes;
+        } else if (is_bytes(&f, GF_PARTIAL_MESSAGE)) {
+            it->partial.message = f.bytes;
+        } else if (is_bytes(&f, GF_PARTIAL_PARTS)) {
+            it->partial.parts = f.bytes;
+        }
+    }
+}
+
 /* The next entry of the ControlMessage in hand; ITEM_END when it is used up. */
 static enum err next_control(struct gossip_reader *r, struct gossip_item *it)
 {
@@ -126,7 +173,8 @@ static enum err next_control(struct gossip_reader *r, struct gossip_item *it)
         }
         if (f.wire == PB_LEN && f.number < ARRAY_LEN(kinds)) {
             it->body = f.bytes;
-            return read_entry(f.bytes, kinds[f.number], it);
+            return f.number == GF_CTL_EXTENSIONS ? read_extensions(f.bytes, it)
+                                                 : read_entry(f.bytes, kinds[f.number], it);
         }
     }
 }
@@ -159,6 +207,10 @@ static enum err next_item(struct gossip_reader *r, struct gossip_item *it)
             it->body = f.bytes;
             return read_message(f.bytes, it);
         }
+        if (is_bytes(&f, GF_PARTIAL)) {
+            it->body = f.bytes;
+            return read_partial(f.bytes, it);
+        }
         if (is_bytes(&f, GF_CONTROL)) {
             r->control = rd_of(f.bytes);
         }
@@ -190,6 +242,29 @@ bool gossip_next_id(struct rd *r, enum gossip_item_kind kind, struct view *ret)
     return false;
 }
 
+bool gossip_next_px(struct rd *r, struct view *ret_id, struct view *ret_record)
+{
+    struct pb_field f;
+    bool more;
+
+    *ret_id = *ret_record = view_of(NULL, 0);
+    while (pb_next(r, &f, &more) == E_OK && more) {
+        if (!is_bytes(&f, GF_PRUNE_PEERS)) {
+            continue;
+        }
+        struct rd peer = rd_of(f.bytes);
+        while (pb_next(&peer, &f, &more) == E_OK && more) {
+            if (is_bytes(&f, GF_PX_ID)) {
+                *ret_id = f.bytes;
+            } else if (is_bytes(&f, GF_PX_RECORD)) {
+                *ret_record = f.bytes;
+            }
+        }
+        return true;
+    }
+    return false;
+}
+
 /* ---- writing ---- */
 
 static enum err put(struct buf *out, struct wr *w)
@@ -213,16 +288,49 @@ static enum err put_field(struct buf *out, uint32_t field, struct view v)
     return buf_append_view(out, v);
 }
 
-enum err gossip_put_sub(struct buf *out, struct view topic, bool subscribe)
+enum err gossip_put_sub(struct buf *out, struct view topic, bool subscribe,
+                        const struct gossip_partial_wish *partial)
+{
+    uint8_t head[HEAD_MAX], tail[HEAD_MAX];
+    struct wr w = wr_of(head, sizeof head), t = wr_of(tail, sizeof tail);
+
+    if (partial != NULL && partial->requests) {
+        pb_put_varint(&t, GF_SUB_REQUESTS_PARTIAL, 1);
+    }
+    if (partial != NULL && partial->sends) {
+        pb_put_varint(&t, GF_SUB_SENDS_PARTIAL, 1);
+    }
+    pb_put_head(&w, GF_SUBSCRIPTIONS,
+                pb_varint_size(GF_SUB_SUBSCRIBE, 1) + pb_bytes_size(GF_SUB_TOPIC, topic.n) +
+                    wr_len(&t));
+    pb_put_varint(&w, GF_SUB_SUBSCRIBE, subscribe);
+    TRY(put(out, &w));
+    TRY(put_field(out, GF_SUB_TOPIC, topic));
+    return put(out, &t);
+}
+
+enum err gossip_put_extensions(struct buf *out)
 {
     uint8_t head[HEAD_MAX];
     struct wr w = wr_of(head, sizeof head);
 
-    pb_put_head(&w, GF_SUBSCRIPTIONS,
-                pb_varint_size(GF_SUB_SUBSCRIBE, 1) + pb_bytes_size(GF_SUB_TOPIC, topic.n));
-    pb_put_varint(&w, GF_SUB_SUBSCRIBE, subscribe);
-    TRY(put(out, &w));
-    return put_field(out, GF_SUB_TOPIC, topic);
+    pb_put_head(&w, GF_CTL_EXTENSIONS, pb_varint_size(GF_EXT_PARTIAL, 1));
+    pb_put_varint(&w, GF_EXT_PARTIAL, 1);
+    return put(out, &w);
+}
+
+enum err gossip_put_partial(struct buf *out, struct view topic, const struct gossip_partial *p)
+{
+    size_t n = pb_bytes_size(GF_PARTIAL_TOPIC, topic.n) +
+               pb_bytes_size(GF_PARTIAL_GROUP, p->group.n) +
+               (p->message.n == 0 ? 0 : pb_bytes_size(GF_PARTIAL_MESSAGE, p->message.n)) +
+               (p->parts.n == 0 ? 0 : pb_bytes_size(GF_PARTIAL_PARTS, p->parts.n));
+
+    TRY(gossip_put_head(out, GF_PARTIAL, n));
+    TRY(put_field(out, GF_PARTIAL_TOPIC, topic));
+    TRY(put_field(out, GF_PARTIAL_GROUP, p->group));
+    TRY(p->message.n == 0 ? E_OK : put_field(out, GF_PARTIAL_MESSAGE, p->message));
+    return p->parts.n == 0 ? E_OK : put_field(out, GF_PARTIAL_PARTS, p->parts);
 }
 
 enum err gossip_put_graft(struct buf *out, struct view topic)
@@ -231,14 +339,24 @@ enum err gossip_put_graft(struct buf *out, struct view topic)
     return put_field(out, GF_GRAFT_TOPIC, topic);
 }
 
-enum err gossip_put_prune(struct buf *out, struct view topic, uint64_t backoff_s)
+enum err gossip_put_px(struct buf *out, struct view id, struct view record)
+{
+    TRY(gossip_put_head(out, GF_PRUNE_PEERS,
+                        pb_bytes_size(GF_PX_ID, id.n) + pb_bytes_size(GF_PX_RECORD, record.n)));
+    TRY(put_field(out, GF_PX_ID, id));
+    return put_field(out, GF_PX_RECORD, record);
+}
+
+enum err gossip_put_prune(struct buf *out, struct view topic, uint64_t backoff_s, struct view peers)
 {
     uint8_t tail[HEAD_MAX];
     struct wr w = wr_of(tail, sizeof tail);
     size_t backoff_size = backoff_s == 0 ? 0 : pb_varint_size(GF_PRUNE_BACKOFF, backoff_s);
 
-    TRY(gossip_put_head(out, GF_CTL_PRUNE, pb_bytes_size(GF_PRUNE_TOPIC, topic.n) + backoff_size));
+    TRY(gossip_put_head(out, GF_CTL_PRUNE,
+                        pb_bytes_size(GF_PRUNE_TOPIC, topic.n) + peers.n + backoff_size));
     TRY(put_field(out, GF_PRUNE_TOPIC, topic));
+    TRY(buf_append_view(out, peers));
     if (backoff_s != 0) {
         pb_put_varint(&w, GF_PRUNE_BACKOFF, backoff_s);
     }

@@ -16,11 +16,11 @@ struct rpc_counts {
 };
 
 /*
- * What extensions the peer has. We have none, so nothing follows from it but its rule: in the first
- * RPC, once. Before 1.3 it is a field that we do not know.
+ * What extensions the peer has: told in the first RPC, once. Before 1.3 it is a field that we do not
+ * know.
  * Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.3.md "The Extensions Control Message"
  */
-static void on_extensions(struct gossipsub *g, uint32_t peer)
+static void on_extensions(struct gossipsub *g, uint32_t peer, const struct gossip_item *it)
 {
     struct peer *p = g->peers[peer];
 
@@ -29,8 +29,10 @@ static void on_extensions(struct gossipsub *g, uint32_t peer)
     }
     if (p->began || p->extended) {
         score_behaviour(g, peer, 1);
+        return;
     }
     p->extended = true;
+    p->partial = it->wish.sends;
 }
 
 static void on_control(struct gossipsub *g, uint32_t peer, const struct gossip_item *it,
@@ -59,12 +61,13 @@ static void on_control(struct gossipsub *g, uint32_t peer, const struct gossip_i
         gossip_on_idontwant(g, peer, it, &n->dont_ids);
         break;
     case ITEM_EXTENSIONS:
-        on_extensions(g, peer);
+        on_extensions(g, peer, it);
         break;
     case ITEM_END:
     case ITEM_SUB:
     case ITEM_UNSUB:
     case ITEM_MESSAGE:
+    case ITEM_PARTIAL:
         break;
     }
 }
@@ -83,7 +86,7 @@ static bool on_item(struct gossipsub *g, uint32_t peer, const struct gossip_item
         if (++n->subs > SUBS_PER_RPC_MAX) {
             return false;
         }
-        mesh_on_sub(g, peer, it->topic, it->kind == ITEM_SUB);
+        mesh_on_sub(g, peer, it);
         return true;
     }
     /* Graylisted: only subscriptions count. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md
@@ -101,6 +104,10 @@ static bool on_item(struct gossipsub *g, uint32_t peer, const struct gossip_item
     }
     if (!heard) {
         return true;
+    }
+    if (it->kind == ITEM_PARTIAL) { /* one in an RPC; of more the last counts, to others: all */
+        partial_receive(g, peer, it);
+        return ++n->messages <= MESSAGES_PER_RPC_MAX;
     }
     if (++n->controls > CONTROLS_PER_RPC_MAX) {
         return false;

@@ -59,7 +59,8 @@ static size_t verify_peer(const struct gossipsub *g, const struct peer *p)
     }
     assert(p->subs_changed || p->gone.n == 0);
     assert(p->in.n <= g->cfg.rpc_max + 10);
-    assert(p->mem.used == p->in_charged + (size_t)p->unknown.n * UNKNOWN_SUB_COST);
+    assert(p->mem.used == p->in_charged + (size_t)p->unknown.n * UNKNOWN_SUB_COST +
+                              (p->record == NULL ? 0 : p->record->n));
     for (uint32_t t = 0; t < p->rec->topics_n; t++) {
         const struct topic_stats *s = p->rec->topics[t];
         assert(s == NULL || !s->in_mesh || bit_get(g->topics[t].mesh, p->rec->peer));

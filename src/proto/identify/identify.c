@@ -42,6 +42,7 @@ void identify_done(struct identify *i)
 {
     drop_protocols(i);
     drop_addrs(i);
+    blob_unref(i->record);
     identify_init(i);
 }
 
@@ -105,6 +106,8 @@ static enum err take_record(struct identify *i, struct view v, const struct peer
     }
     struct rd r = rd_of(record);
     drop_addrs(i);
+    blob_unref(i->record);
+    i->record = blob_copy(v);
     i->signed_record = i->has_addrs = true;
     for (;;) {
         TRY(record_next(&r, &addr, &more));
@@ -178,6 +181,23 @@ enum err identify_merge(struct identify *i, struct view message, const struct pe
     }
 }
 
+size_t identify_open_record(struct view v, const struct peer_id *peer, struct multiaddr *ret,
+                            size_t max)
+{
+    struct view record, addr;
+    bool more = true;
+    size_t n = 0;
+
+    if (!record_open(v, peer, &record)) {
+        return 0;
+    }
+    struct rd r = rd_of(record);
+    while (n < max && record_next(&r, &addr, &more) == E_OK && more) {
+        n += multiaddr_from_bytes(addr, &ret[n]) == E_OK;
+    }
+    return n;
+}
+
 void identify_update(struct identify *i, struct identify *news)
 {
     if (news->has_key) {
@@ -200,6 +220,9 @@ void identify_update(struct identify *i, struct identify *news)
         i->n_addrs = news->n_addrs;
         i->has_addrs = true;
         i->signed_record = news->signed_record;
+        blob_unref(i->record);
+        i->record = news->record;
+        news->record = NULL;
         news->addrs = NULL;
         news->n_addrs = 0;
     }

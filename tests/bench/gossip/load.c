@@ -236,12 +236,12 @@ static void say_subscriptions(struct lpeer *p)
     buf_init(&body, SIZE_MAX);
     buf_init(&control, SIZE_MAX);
     if (!l->timetable && p->number < SINKS) {
-        must(gossip_put_sub(&body, view_str(flood_topic), true));
+        must(gossip_put_sub(&body, view_str(flood_topic), true, NULL));
         must(gossip_put_graft(&control, view_str(flood_topic)));
     }
     for (unsigned t = 0; l->timetable && t < l->profile.n_topics; t++) {
         if (profile_subscribed(&l->profile, t, p->number, l->n_peers)) {
-            must(gossip_put_sub(&body, view_str(l->profile.names[t]), true));
+            must(gossip_put_sub(&body, view_str(l->profile.names[t]), true, NULL));
         }
     }
     if (control.n != 0) {

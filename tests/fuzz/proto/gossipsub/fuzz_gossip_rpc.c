@@ -16,13 +16,13 @@ static size_t rewrite(struct view rpc, struct buf *subs, struct buf *control, en
         }
         enum err e = E_OK;
         if (it.kind == ITEM_SUB || it.kind == ITEM_UNSUB) {
-            e = gossip_put_sub(subs, it.topic, it.kind == ITEM_SUB);
+            e = gossip_put_sub(subs, it.topic, it.kind == ITEM_SUB, &it.wish);
             n++;
         } else if (it.kind == ITEM_GRAFT) {
             e = gossip_put_graft(control, it.topic);
             n++;
         } else if (it.kind == ITEM_PRUNE) {
-            e = gossip_put_prune(control, it.topic, it.backoff_s);
+            e = gossip_put_prune(control, it.topic, it.backoff_s, view_of(NULL, 0));
             n++;
         } else if (it.kind == ITEM_IHAVE || it.kind == ITEM_IWANT || it.kind == ITEM_IDONTWANT) {
             struct rd ids = rd_of(it.body);

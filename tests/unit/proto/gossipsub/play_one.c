@@ -90,6 +90,8 @@ static void note(struct one *o, const struct gossip_event *ev)
         [GOSSIP_UNSUBSCRIBED] = "unsubscribed",
         [GOSSIP_GRAFTED] = "grafted",
         [GOSSIP_PRUNED] = "pruned",
+        [GOSSIP_PX] = "px",
+        [GOSSIP_PARTIAL] = "partial",
         [GOSSIP_REFUSED] = "refused",
         [GOSSIP_SENDABLE] = "sendable",
     };

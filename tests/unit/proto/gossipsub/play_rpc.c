@@ -229,7 +229,8 @@ static void say_item(const struct gossip_item *it, char *out, size_t n)
     case ITEM_END:
         break;
     case ITEM_SUB:
-        say(out, n, "sub %.*s", len, topic);
+        say(out, n, "sub %.*s%s%s", len, topic, it->wish.requests ? " asking parts" : "",
+            it->wish.sends ? " having parts" : "");
         break;
     case ITEM_UNSUB:
         say(out, n, "unsub %.*s", len, topic);
@@ -242,6 +243,9 @@ static void say_item(const struct gossip_item *it, char *out, size_t n)
         break;
     case ITEM_PRUNE:
         say(out, n, "prune %.*s %u", len, topic, (unsigned)it->backoff_s);
+        if (it->n_px != 0) {
+            say(out, n, " with %u", it->n_px);
+        }
         break;
     case ITEM_IHAVE:
         say(out, n, "ihave %.*s %u", len, topic, count_ids(it));
@@ -253,7 +257,11 @@ static void say_item(const struct gossip_item *it, char *out, size_t n)
         say(out, n, "idontwant %u", count_ids(it));
         break;
     case ITEM_EXTENSIONS:
-        say(out, n, "extensions");
+        say(out, n, "extensions%s", it->wish.sends ? " partial" : "");
+        break;
+    case ITEM_PARTIAL:
+        say(out, n, "partial %.*s %zu %zu %zu", len, topic, it->partial.group.n,
+            it->partial.message.n, it->partial.parts.n);
         break;
     }
 }

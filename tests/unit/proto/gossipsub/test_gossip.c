@@ -394,6 +394,122 @@ static void extensions_are_told_in_the_first_rpc_once(void **state)
     }
 }
 
+/* ---- partial messages ---- */
+
+static void feed_partial(struct one *o, uint32_t peer, const struct gossip_partial *p)
+{
+    struct rpc_text r;
+
+    rpc_begin(&r);
+    assert_int_equal(gossip_put_partial(&r.body, view_str("t"), p), E_OK);
+    one_feed(o, peer, &r);
+}
+
+/* A peer of 1.3: its first RPC has the extension or not, its subscription a wish or not. */
+static void partial_peer(struct one *o, uint32_t peer, bool extension, bool requests)
+{
+    const struct gossip_partial_wish wish = {.requests = requests, .sends = true};
+    struct rpc_text r;
+
+    one_peer(o, peer, GOSSIP_1_3, false, false);
+    rpc_begin(&r);
+    assert_int_equal(gossip_put_sub(&r.body, view_str("t"), true, extension ? &wish : NULL), E_OK);
+    if (extension) {
+        assert_int_equal(gossip_put_extensions(&r.control), E_OK);
+    }
+    one_feed(o, peer, &r);
+}
+
+static const struct gossip_partial some_part = {
+    .group = {(const uint8_t *)"group", 5},
+    .message = {(const uint8_t *)"part", 4},
+    .parts = {(const uint8_t *)"map", 3},
+};
+
+static struct one *partial_router(bool offered)
+{
+    struct one *o = &one;
+    const struct gossip_topic_config t = {.name = view_str("t"),
+                                          .data_max = 100,
+                                          .class = GOSSIP_BLOCK,
+                                          .partial = {.requests = true, .sends = true}};
+
+    one_init(o);
+    o->cfg.partial = offered;
+    o->cfg.behaviour_threshold = 0;
+    one_start(o);
+    one_topic_with(o, &t, true);
+    return o;
+}
+
+static void partial_messages_that_were_not_agreed_on_are_refused(void **state)
+{
+    static const struct {
+        const char *why;
+        bool offered, extension;
+        size_t group_n, part_n;
+        bool taken;
+    } cases[] = {
+        {"both sides have it", true, true, 5, 4, true},
+        {"we have not offered it", false, true, 5, 4, false},
+        {"it has not said to have it", true, false, 5, 4, false},
+        {"a group without a name", true, true, 0, 4, false},
+        {"a group with too long a name", true, true, 65, 4, false},
+        {"a part over the topic's size", true, true, 5, 101, false},
+    };
+    static const uint8_t bytes[128];
+    (void)state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct one *o = partial_router(cases[i].offered);
+        const struct gossip_partial p = {.group = view_of(bytes, cases[i].group_n),
+                                         .message = view_of(bytes, cases[i].part_n)};
+        partial_peer(o, 1, cases[i].extension, true);
+        assert_int_equal(gossipsub_score(o->g, 1), 0);
+        one_seen(o);
+        feed_partial(o, 1, &p);
+        bool taken = strcmp(one_seen(o), "partial t 1") == 0;
+        if (taken != cases[i].taken || (gossipsub_score(o->g, 1) < 0) == taken) {
+            fail_msg("%s", cases[i].why);
+        }
+        one_done(o);
+    }
+}
+
+static void the_extension_is_told_once_and_parts_go_to_those_who_ask(void **state)
+{
+    struct one *o = partial_router(true);
+    struct gossip_partial_wish wish;
+    (void)state;
+
+    partial_peer(o, 1, true, true);
+    assert_string_equal(one_said(o, 1),
+                        "sub t asking parts having parts, extensions partial | graft t");
+    partial_peer(o, 2, true, false);
+    one_crowd(o, 3, 1, "t"); /* 1.2: a plain subscription, no extension */
+    assert_string_equal(one_said(o, 3), "sub t | graft t");
+    one_said(o, 2);
+    assert_true(gossipsub_partial_wish(o->g, 1, 0, &wish) && wish.requests);
+    assert_true(gossipsub_partial_wish(o->g, 2, 0, &wish) && !wish.requests && wish.sends);
+    assert_false(gossipsub_partial_wish(o->g, 3, 0, &wish));
+    assert_int_equal(gossipsub_send_partial(o->g, 1, 0, &some_part), E_OK);
+    one_drain(o);
+    assert_string_equal(one_said(o, 1), "partial t 5 4 3");
+    assert_int_equal(gossipsub_send_partial(o->g, 2, 0, &some_part), E_UNSUPPORTED);
+    const struct gossip_partial map = {.group = some_part.group, .parts = some_part.parts};
+    assert_int_equal(gossipsub_send_partial(o->g, 2, 0, &map), E_OK);
+    assert_int_equal(gossipsub_send_partial(o->g, 3, 0, &map), E_UNSUPPORTED);
+    one_drain(o);
+    assert_string_equal(one_said(o, 2), "partial t 5 0 3");
+    /* A whole message: to all but who asked for parts; neither it nor its IHAVE. */
+    assert_int_equal(gossipsub_publish(o->g, 0, view_str("whole"), o->now), E_OK);
+    one_ticks(o, 3);
+    assert_string_equal(one_said(o, 1), "");
+    assert_non_null(strstr(one_said(o, 2), "publish t 5"));
+    assert_non_null(strstr(one_said(o, 3), "publish t 5"));
+    one_done(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +526,8 @@ int main(void)
         cmocka_unit_test(what_waits_in_the_queue_is_called_back),
         cmocka_unit_test(floods_of_idontwant_are_bounded),
         cmocka_unit_test(extensions_are_told_in_the_first_rpc_once),
+        cmocka_unit_test(partial_messages_that_were_not_agreed_on_are_refused),
+        cmocka_unit_test(the_extension_is_told_once_and_parts_go_to_those_who_ask),
         cmocka_unit_test(an_unread_advertisement_is_replaced_not_piled_up),
     };
 

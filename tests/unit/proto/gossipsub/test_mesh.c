@@ -551,6 +551,105 @@ static void a_member_that_turns_out_to_be_floodsub_leaves_the_mesh(void **state)
     one_done(o);
 }
 
+/* ---- peer exchange ---- */
+
+/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "PRUNE Backoff and Peer Exchange" */
+static void who_is_pruned_for_want_of_room_is_told_of_others(void **state)
+{
+    struct one *o = &one;
+    uint32_t n;
+    (void)state;
+
+    one_init(o);
+    o->cfg.px_peers = 4;
+    one_start(o);
+    uint32_t t = one_topic(o, "t", true);
+    one_crowd(o, 0, 12, "t");
+    for (n = 0; n < 12; n++) {
+        gossipsub_set_record(o->g, n, view_str("a record"));
+        one_send_graft(o, n, "t");
+    }
+    one_crowd(o, 12, 2, "t");
+    one_said(o, 12);
+    assert_int_equal(gossipsub_mesh_size(o->g, t), 12);
+    one_send_graft(o, 12, "t"); /* full */
+    assert_string_equal(one_said(o, 12), "prune t 60 with 4");
+    gossipsub_set_app_score(o->g, 13, -1);
+    one_said(o, 13);
+    one_send_graft(o, 13, "t"); /* full, and it deserves nothing */
+    assert_string_equal(one_said(o, 13), "prune t 60");
+    for (n = 0; n < 12; n++) { /* of those with a bad score nobody is told */
+        gossipsub_set_app_score(o->g, n, n == 3 ? 1 : -1);
+    }
+    one_crowd(o, 20, 1, "t");
+    one_said(o, 20);
+    gossipsub_leave(o->g, t, o->now);
+    one_drain(o);
+    gossipsub_set_record(o->g, 20, view_of(NULL, 0));
+    assert_non_null(strstr(one_said(o, 3), "prune t 10 | unsub t")); /* itself is no other */
+    one_done(o);
+}
+
+static void send_px(struct one *o, uint32_t peer, unsigned n, struct view id, struct view record)
+{
+    struct rpc_text r;
+    struct buf peers;
+
+    rpc_begin(&r);
+    buf_init(&peers, SIZE_MAX);
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(gossip_put_px(&peers, id, record), E_OK);
+    }
+    assert_int_equal(gossip_put_prune(&r.control, view_str("t"), 60, buf_view(&peers)), E_OK);
+    buf_done(&peers);
+    one_feed(o, peer, &r);
+}
+
+static unsigned px_seen(struct one *o)
+{
+    const char *at = one_seen(o);
+    unsigned n = 0;
+
+    for (; (at = strstr(at, "px ")) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+static void peers_named_by_a_good_peer_are_told_within_limits(void **state)
+{
+    static const uint8_t large[GOSSIP_RECORD_MAX + 1];
+    const struct view id = view_str("somebody"), record = view_str("a record");
+    struct one *o = &one;
+    (void)state;
+
+    for (int on = 0; on < 2; on++) {
+        one_init(o);
+        o->cfg.px_peers = on ? 16 : 0;
+        o->cfg.accept_px_threshold = 10;
+        one_start(o);
+        one_topic(o, "t", true);
+        one_crowd(o, 1, 2, "t");
+        gossipsub_set_app_score(o->g, 1, 10);
+        gossipsub_set_app_score(o->g, 2, 9);
+        one_seen(o);
+        send_px(o, 1, 3, id, record);
+        assert_int_equal(px_seen(o), on ? 3 : 0);
+        send_px(o, 2, 3, id, record); /* under the threshold */
+        assert_int_equal(px_seen(o), 0);
+        send_px(o, 1, 1, id, view_of(large, sizeof large));
+        send_px(o, 1, 1, id, view_of(NULL, 0));
+        send_px(o, 1, 1, view_of(large, 43), record);
+        assert_int_equal(px_seen(o), 0);
+        send_px(o, 1, 100, id, record); /* 6 of this heartbeat's 16 are used up */
+        assert_int_equal(px_seen(o), on ? 10 : 0);
+        one_ticks(o, 1);
+        send_px(o, 1, 100, id, record);
+        assert_int_equal(px_seen(o), on ? 16 : 0);
+        one_done(o);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +670,8 @@ int main(void)
         cmocka_unit_test(who_unsubscribes_leaves_the_mesh),
         cmocka_unit_test(subscriptions_to_topics_of_tomorrow_are_remembered_within_limits),
         cmocka_unit_test(an_rpc_with_too_many_subscriptions_is_read_to_the_limit),
+        cmocka_unit_test(who_is_pruned_for_want_of_room_is_told_of_others),
+        cmocka_unit_test(peers_named_by_a_good_peer_are_told_within_limits),
         cmocka_unit_test(a_topic_can_go_and_its_number_serve_another),
         cmocka_unit_test(the_members_of_a_topic_that_goes_are_pruned_first),
         cmocka_unit_test(a_member_that_turns_out_to_be_floodsub_leaves_the_mesh),

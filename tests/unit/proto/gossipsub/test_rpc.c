@@ -82,6 +82,7 @@ static const char *group_of(enum gossip_item_kind kind)
         [ITEM_PRUNE] = "prune",
         [ITEM_IDONTWANT] = "idontwant",
         [ITEM_EXTENSIONS] = "extensions",
+        [ITEM_PARTIAL] = "partial",
     };
 
     return groups[kind];
@@ -125,6 +126,7 @@ static void add_item(struct buf *b, const struct gossip_item *it)
     case ITEM_UNSUB:
     case ITEM_GRAFT:
     case ITEM_EXTENSIONS:
+    case ITEM_PARTIAL:
         break;
     }
     add(b, brackets ? "]" : "");
@@ -241,11 +243,11 @@ static void what_is_written_is_read(void **state)
 
     buf_init(&b, 1000);
     buf_init(&control, 1000);
-    assert_int_equal(gossip_put_sub(&b, view_str("t"), true), E_OK);
-    assert_int_equal(gossip_put_sub(&b, view_str("u"), false), E_OK);
+    assert_int_equal(gossip_put_sub(&b, view_str("t"), true, NULL), E_OK);
+    assert_int_equal(gossip_put_sub(&b, view_str("u"), false, NULL), E_OK);
     assert_int_equal(gossip_put_graft(&control, view_str("t")), E_OK);
-    assert_int_equal(gossip_put_prune(&control, view_str("t"), 60), E_OK);
-    assert_int_equal(gossip_put_prune(&control, view_str("u"), 0), E_OK);
+    assert_int_equal(gossip_put_prune(&control, view_str("t"), 60, view_of(NULL, 0)), E_OK);
+    assert_int_equal(gossip_put_prune(&control, view_str("u"), 0, view_of(NULL, 0)), E_OK);
     assert_int_equal(gossip_put_ids_head(&control, ITEM_IHAVE, view_str("t"), 2 * 6), E_OK);
     assert_int_equal(gossip_id_size(view_str("abcd")), 6);
     assert_int_equal(gossip_put_id(&control, ITEM_IHAVE, view_str("abcd")), E_OK);
