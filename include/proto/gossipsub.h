@@ -64,7 +64,7 @@ struct gossip_topic_config {
     struct gossip_topic_score score;
     enum gossip_signing signing;
     struct gossip_partial_wish partial; /* with cfg.partial */
-    void *user; /* handed to the id function */
+    void *user;                         /* handed to the id function */
 };
 
 /*
@@ -90,7 +90,7 @@ struct gossip_config {
     size_t idontwant_threshold; /* bytes of data */
     /* Peers told of in a PRUNE, and taken from one; 0: no peer exchange, either way. */
     unsigned px_peers;
-    size_t rpc_max;             /* bytes of one RPC */
+    size_t rpc_max; /* bytes of one RPC */
     unsigned peers_max, topics_max;
     size_t cache_bytes_max, queue_bytes_max; /* message cache; one peer's unsent messages */
     /* Unsent messages of all peers, a blob counted for each: over it a peer may hold its equal

@@ -31,7 +31,7 @@ struct identify { /* owned */
     size_t n_addrs;
     char **protocols; /* cleaned for printing */
     size_t n_protocols;
-    bool signed_record; /* a signed peer record was there, valid and of this peer: addrs are its */
+    bool signed_record;  /* a signed peer record was there, valid and of this peer: addrs are its */
     struct blob *record; /* that record as it came, for passing on; else NULL */
 };
 

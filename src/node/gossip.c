@@ -9,9 +9,9 @@
 #include <codec/snappy.h>
 
 #define PX_PEERS      16u /* named in one PRUNE, as other implementations have it */
-#define EPOCHS_AHEAD  1u /* the next digest's topics are joined this early */
-#define EPOCHS_AFTER  2u /* and the last one's left this late */
-#define PUBLISH_SLOTS 5u /* a topic that is only published on stays for its fanout (60 s) */
+#define EPOCHS_AHEAD  1u  /* the next digest's topics are joined this early */
+#define EPOCHS_AFTER  2u  /* and the last one's left this late */
+#define PUBLISH_SLOTS 5u  /* a topic that is only published on stays for its fanout (60 s) */
 
 static const enum gossip_class classes[] = {
     [TOPIC_CLASS_BLOCK] = GOSSIP_BLOCK,
@@ -417,14 +417,14 @@ static void on_px(struct node *n, const struct pubsub_event *ev, struct now now)
     for (size_t i = 0; i < ev->n_px_addrs && n_addrs < HOST_ADDRS_MAX; i++) {
         struct multiaddr_parts parts;
 
-        if (multiaddr_split(&ev->px_addrs[i], &parts) == E_OK &&
-            parts.transport == TRANSPORT_TCP && !parts.relayed && parts.name[0] == '\0' &&
-            peers_may_dial(n, &parts.addr)) {
+        if (multiaddr_split(&ev->px_addrs[i], &parts) == E_OK && parts.transport == TRANSPORT_TCP &&
+            !parts.relayed && parts.name[0] == '\0' && peers_may_dial(n, &parts.addr)) {
             addrs[n_addrs++].addr = parts.addr;
         }
     }
     if (n_addrs != 0 && peer_by_id(n, ev->px_peer) == NULL) {
-        IGNORE(peers_add_named(n, ev->px_peer, addrs, n_addrs, SOURCE_PX, now), "the table is full");
+        IGNORE(peers_add_named(n, ev->px_peer, addrs, n_addrs, SOURCE_PX, now),
+               "the table is full");
     }
 }
 

@@ -281,9 +281,38 @@ def signed():
     net.stop()
 
 
+def partial():
+    """1.3: partial messages are agreed on with who has them, both ways; who has not offered them gets none, and punishes nobody."""
+    ours, rust = GossipPeer("ours", "ours-partial", "--partial"), GossipPeer("rust", "rust-partial", "--partial")
+    plain = GossipPeer("ours", "ours-plain")
+    rust.dial(ours)
+    rust.dial(plain)
+    for peer in (ours, rust, plain):
+        peer.join(TOPIC)
+    until(lambda: in_meshes(ours, rust) and in_meshes(plain, rust), 20, "a mesh with partial messages")
+    rust.say(f"parts {TOPIC} one 3")  # it has parts 0 and 1: told by their bits, and sent
+    got = ours.wait("partial", 10, group="one")
+    check(got["parts"] == "03", f"rust's parts as we read them: {got}")
+    ours.say(f"parts {TOPIC} one 0 -")  # we have none of it
+    ours.wait("partial", 10, group="one", message="0001")
+    ours.say(f"parts {TOPIC} two 4 02")
+    got = rust.wait("partial", 10, group="two")
+    check(got["parts"] == "04" and got["message"] == "02", f"our part as rust reads it: {got}")
+    # A whole message goes to who has asked for no parts, and to nobody else.
+    rust.publish(TOPIC, 1, 1, SMALL)
+    until(lambda: (TOPIC, 1) in plain.messages, 10, "the whole message at the plain peer")
+    check(not [e for e in plain.events if e["ev"] == "partial"], "parts went to a peer that has not asked for any")
+    for one, other in ((ours, rust), (rust, ours), (plain, rust), (rust, plain)):
+        check(one.row(other)["score"] >= 0, f"{one.name}'s score of {other.name}: {one.row(other)}")
+    note("partial messages with rust-libp2p over 1.3: parts and their bits both ways; a peer without the extension got none")
+    for peer in (ours, rust, plain):
+        peer.stop()
+
+
 def everything():
     one_network()
     signed()
+    partial()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
  * A scriptable gossip peer: src/net's pubsub over src/io, no node above. Its lines are those of
  * tests/interop/rust/src/gossip.rs, so that one script drives both.
  *
- * flags  --signed | --v10 | --v11 | --v12 | --floodsub | --lurk (a mesh of nobody) | --quiet
+ * flags  --partial | --signed | --v10 | --v11 | --v12 | --floodsub | --lurk (a mesh of nobody) |
+ * --quiet
+ *        --partial asks for partial messages of what it subscribes to
  * in     dial MULTIADDR | subscribe TOPIC | unsubscribe TOPIC | publish TOPIC FIRST COUNT SIZE |
- *        stats | quit
+ *        parts TOPIC GROUP BITS HEX|- (which parts it has, and some) | stats | quit
  */
 #define _GNU_SOURCE
 #include <base/mem.h>
@@ -62,6 +64,7 @@ static uint32_t topic_number(struct peer *p, const char *name)
         .name = view_str(name),
         .class = GOSSIP_BLOCK,
         .data_max = DATA_MAX,
+        .partial = {.requests = p->cfg.partial, .sends = p->cfg.partial},
         .signing = p->is_signed ? GOSSIP_STRICT_SIGN : GOSSIP_STRICT_NO_SIGN,
         .score = {.weight = 0.5,
                   .time_in_mesh_weight = 0.03,
@@ -177,6 +180,49 @@ static void print_stats(struct peer *p, struct now now)
     printf("}}\n");
 }
 
+/* To everybody with whom partial messages are agreed on. */
+static void send_parts(struct peer *p, const char *line)
+{
+    char topic[512] = "", group[512] = "", hex[512] = "";
+    uint8_t message[256], have = 0;
+    struct gossip_partial_wish wish;
+    size_t n = 0;
+
+    if (sscanf(line, "parts %511s %511s %" SCNu8 " %511s", topic, group, &have, hex) != 4) {
+        return;
+    }
+    for (unsigned x; sscanf(hex + 2 * n, "%2x", &x) == 1 && n < sizeof message; n++) {
+        message[n] = (uint8_t)x;
+    }
+    uint32_t number = topic_number(p, topic);
+    const struct gossip_partial what = {
+        .group = view_str(group), .message = view_of(message, n), .parts = view_of(&have, 1)};
+    for (uint32_t i = 0; i < p->cfg.peers_max; i++) {
+        if (gossipsub_partial_wish(engine(p), i, number, &wish) &&
+            gossipsub_send_partial(engine(p), i, number, &what) != E_OK) {
+            printf("{\"ev\":\"publish_failed\",\"why\":\"parts\"}\n");
+        }
+    }
+}
+
+static void print_hex(const char *name, struct view v)
+{
+    printf(",\"%s\":\"", name);
+    for (size_t i = 0; i < v.n; i++) {
+        printf("%02x", v.p[i]);
+    }
+    printf("\"");
+}
+
+static void on_partial(const struct gossip_partial *part)
+{
+    printf("{\"ev\":\"partial\",\"group\":\"%.*s\"", (int)part->group.n,
+           (const char *)part->group.p);
+    print_hex("message", part->message);
+    print_hex("parts", part->parts);
+    printf("}\n");
+}
+
 static void command(struct peer *p, char *line, struct now now)
 {
     char word[3][512] = {"", "", ""};
@@ -199,6 +245,8 @@ static void command(struct peer *p, char *line, struct now now)
         for (uint64_t n = first; n < first + count; n++) {
             publish(p, topic, n, size, now);
         }
+    } else if (strcmp(word[0], "parts") == 0) {
+        send_parts(p, line);
     } else if (strcmp(word[0], "stats") == 0) {
         print_stats(p, now);
     } else if (strcmp(word[0], "quit") == 0) {
@@ -281,6 +329,8 @@ static void pull_gossip(struct peer *p, struct now now)
         p->n_events[ev.g.kind]++;
         if (ev.g.kind == GOSSIP_MESSAGE) {
             on_message(p, &ev.g, now);
+        } else if (ev.g.kind == GOSSIP_PARTIAL) {
+            on_partial(&ev.g.partial);
         } else if (ev.g.kind == GOSSIP_SUBSCRIBED && host_conn_info(p->host, ev.conn, &info)) {
             printf("{\"ev\":\"subscribed\",\"peer\":\"%s\",\"topic\":\"%.*s\"}\n",
                    peer_id_text(&info.peer, id), (int)ev.g.name.n, (const char *)ev.g.name.p);
@@ -333,6 +383,7 @@ static void options(struct peer *p, int argc, char **argv)
     p->cfg.flood_publish = false;
     for (int i = 1; i < argc; i++) {
         p->is_signed |= strcmp(argv[i], "--signed") == 0;
+        p->cfg.partial |= strcmp(argv[i], "--partial") == 0;
         p->quiet |= strcmp(argv[i], "--quiet") == 0;
         if (strcmp(argv[i], "--lurk") == 0) {
             p->cfg.d = p->cfg.d_low = p->cfg.d_high = p->cfg.d_out = 0;

@@ -177,7 +177,8 @@ static bool gossip_to(struct gossipsub *g, uint32_t topic, uint32_t peer)
     const struct topic *t = &g->topics[topic];
 
     return p->version != GOSSIP_FLOODSUB && !p->direct && !bit_get(t->mesh, peer) &&
-           !bit_get(t->fanout, peer) && !partial_instead(g, topic, peer) && score_of(g, peer) >= g->cfg.gossip_threshold;
+           !bit_get(t->fanout, peer) && !partial_instead(g, topic, peer) &&
+           score_of(g, peer) >= g->cfg.gossip_threshold;
 }
 
 static uint32_t count_passing(struct gossipsub *g, uint32_t topic)

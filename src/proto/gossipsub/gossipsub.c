@@ -367,8 +367,7 @@ void gossipsub_set_record(struct gossipsub *g, uint32_t peer, struct view record
         return;
     }
     drop_record(p);
-    if (record.n != 0 && record.n <= GOSSIP_RECORD_MAX &&
-        budget_take(&p->mem, record.n) == E_OK) {
+    if (record.n != 0 && record.n <= GOSSIP_RECORD_MAX && budget_take(&p->mem, record.n) == E_OK) {
         p->record = blob_copy(record);
     }
 }

@@ -242,7 +242,8 @@ static void forward(struct gossipsub *g, const struct message *m)
         return;
     }
     BIT_EACH(t->subs, g->peer_words, p) {
-        if (forward_to(g, m->topic, p) && !bit_get(m->bits, p) && !gossip_unwanted(g, p, m->id_fp)) {
+        if (forward_to(g, m->topic, p) && !bit_get(m->bits, p) &&
+            !gossip_unwanted(g, p, m->id_fp)) {
             queue_message(g, p, m, GOSSIP_BY_FIRST);
         }
     }

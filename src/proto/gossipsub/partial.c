@@ -58,7 +58,8 @@ static enum err check(const struct gossipsub *g, uint32_t peer, uint32_t topic,
     if (!agreed(g, p) || p->partials > PARTIALS_MAX) {
         return E_GOSSIP_LIMIT;
     }
-    if (cfg == NULL || !g->topics[topic].joined || (!cfg->partial.requests && !cfg->partial.sends)) {
+    if (cfg == NULL || !g->topics[topic].joined ||
+        (!cfg->partial.requests && !cfg->partial.sends)) {
         return E_TOPIC;
     }
     if (it->partial.message.n != 0 && !cfg->partial.requests) {
@@ -106,7 +107,8 @@ enum err gossipsub_send_partial(struct gossipsub *g, uint32_t peer, uint32_t top
     struct gossip_partial_wish wish;
     struct buf *s = &g->scratch;
 
-    if (!gossipsub_partial_wish(g, peer, topic, &wish) || (what->message.n != 0 && !wish.requests)) {
+    if (!gossipsub_partial_wish(g, peer, topic, &wish) ||
+        (what->message.n != 0 && !wish.requests)) {
         return E_UNSUPPORTED;
     }
     buf_clear(s);

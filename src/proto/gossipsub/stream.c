@@ -16,9 +16,8 @@ struct rpc_counts {
 };
 
 /*
- * What extensions the peer has: told in the first RPC, once. Before 1.3 it is a field that we do not
- * know.
- * Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.3.md "The Extensions Control Message"
+ * What extensions the peer has: told in the first RPC, once. Before 1.3 it is a field that we do
+ * not know. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.3.md "The Extensions Control Message"
  */
 static void on_extensions(struct gossipsub *g, uint32_t peer, const struct gossip_item *it)
 {

@@ -1,17 +1,18 @@
 //! Gossipsub of libp2p: `rustpeer gossip [flags]`. JSON lines out, one command a line in.
 //!
 //! flags    --signed (StrictSign, else StrictNoSign and snappy data with eth2's ids) | --v10 | --v11 | --floodsub |
-//!          --lurk (a mesh of nobody: it lives by IHAVE) | --heartbeat MS | --quiet (no line for a message) | --eth
-//! in       dial MULTIADDR | subscribe TOPIC | unsubscribe TOPIC | publish TOPIC FIRST COUNT SIZE | stats | quit
+//!          --partial (asks for partial messages of what it subscribes to) | --lurk (a mesh of nobody: it lives by IHAVE) | --heartbeat MS | --quiet (no line for a message) | --eth
+//! in       dial MULTIADDR | subscribe TOPIC | unsubscribe TOPIC | publish TOPIC FIRST COUNT SIZE |
+//!          parts TOPIC GROUP BITS (which parts of a partial message it has) | stats | quit
 //! out      up, connected, disconnected, msg, subscribed, stats: libp2p's own counters, scores and meshes
 //!
 //! --eth answers an Ethereum peer's requests: status and ping with what was asked, metadata with zeros.
 use libp2p::{
     futures::{AsyncReadExt, AsyncWriteExt, StreamExt},
-    gossipsub::{self, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
+    gossipsub::{self, partial_messages, IdentTopic, MessageAuthenticity, MessageId, ValidationMode},
     identify, identity, noise, ping,
     swarm::{NetworkBehaviour, SwarmEvent},
-    tcp, yamux, Multiaddr, StreamProtocol, Swarm,
+    tcp, yamux, Multiaddr, PeerId, StreamProtocol, Swarm,
 };
 use prometheus_client::registry::Registry;
 use serde_json::{json, Value};
@@ -158,6 +159,51 @@ fn topic_score() -> gossipsub::TopicScoreParams {
     }
 }
 
+/// Which of eight parts somebody has: a byte of bits.
+#[derive(Debug)]
+struct Parts([u8; 1]);
+
+impl partial_messages::Metadata for Parts {
+    fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn update(&mut self, data: &[u8]) -> Result<bool, partial_messages::PartialError> {
+        let before = self.0[0];
+        self.0[0] |= data.first().copied().unwrap_or_default();
+        Ok(self.0[0] != before)
+    }
+}
+
+/// A message to be, of which we have some parts; a part is its number.
+struct Group {
+    id: Vec<u8>,
+    have: u8,
+}
+
+impl partial_messages::Partial for Group {
+    fn group_id(&self) -> Vec<u8> {
+        self.id.clone()
+    }
+
+    fn metadata(&self) -> Box<dyn partial_messages::Metadata> {
+        Box::new(Parts([self.have]))
+    }
+
+    fn partial_action_from_metadata(
+        &self,
+        _: PeerId,
+        metadata: Option<&[u8]>,
+    ) -> Result<partial_messages::PartialAction, partial_messages::PartialError> {
+        let theirs = metadata.and_then(|m| m.first().copied()).unwrap_or_default();
+        let new = self.have & !theirs;
+        let parts: Vec<u8> = (0..8).filter(|i| new >> i & 1 == 1).collect();
+        let send: Option<(Vec<u8>, Box<dyn partial_messages::Metadata>)> =
+            if new == 0 { None } else { Some((parts, Box::new(Parts([theirs | self.have])))) };
+        Ok(partial_messages::PartialAction { need: theirs & !self.have != 0, send })
+    }
+}
+
 /// Answers requests: an answer is a zero and the request's own bytes, or metadata of zeros.
 fn serve(control: &mut libp2p_stream::Control, name: &'static str, version: u8, metadata: usize) {
     let id = StreamProtocol::try_from_owned(format!("/eth2/beacon_chain/req/{name}/{version}/ssz_snappy"));
@@ -221,7 +267,7 @@ fn payload(n: u64, size: usize) -> Vec<u8> {
     data
 }
 
-fn command(swarm: &mut Swarm<Behaviour>, registry: &Registry, line: &str) -> bool {
+fn command(swarm: &mut Swarm<Behaviour>, registry: &Registry, line: &str, partial: bool) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     let gossip = &mut swarm.behaviour_mut().gossip;
     match words[..] {
@@ -232,6 +278,9 @@ fn command(swarm: &mut Swarm<Behaviour>, registry: &Registry, line: &str) -> boo
         }
         ["subscribe", topic] => {
             let topic = IdentTopic::new(topic);
+            if partial {
+                gossip.enable_partials_for_topic(topic.hash(), true);
+            }
             gossip.set_topic_params(topic.clone(), topic_score()).expect("scoring is on");
             say("joined", json!({"ok": gossip.subscribe(&topic).is_ok()}));
         }
@@ -243,6 +292,12 @@ fn command(swarm: &mut Swarm<Behaviour>, registry: &Registry, line: &str) -> boo
                 if let Err(e) = gossip.publish(IdentTopic::new(topic), data) {
                     say("publish_failed", json!({"n": n, "why": e.to_string()}));
                 }
+            }
+        }
+        ["parts", topic, group, have] => {
+            let group = Group { id: group.into(), have: have.parse().expect("a byte") };
+            if let Err(e) = gossip.publish_partial(IdentTopic::new(topic), group) {
+                say("publish_failed", json!({"why": e.to_string()}));
             }
         }
         ["stats"] => stats(swarm, registry),
@@ -265,6 +320,13 @@ fn on_event(event: SwarmEvent<BehaviourEvent>, quiet: bool) {
             if !quiet =>
         {
             on_message(&message_id, &message)
+        }
+        SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Partial {
+            group_id, message, metadata, ..
+        })) => {
+            let group = String::from_utf8_lossy(&group_id);
+            let (message, parts) = (message.map(hex::encode), metadata.map(hex::encode));
+            say("partial", json!({"group": group, "message": message, "parts": parts}))
         }
         SwarmEvent::Behaviour(BehaviourEvent::Gossip(gossipsub::Event::Subscribed { peer_id, topic, .. })) => {
             say("subscribed", json!({"peer": peer_id.to_string(), "topic": topic.as_str()}))
@@ -308,7 +370,7 @@ pub async fn run(args: Vec<String>) {
     loop {
         tokio::select! {
             line = lines.next_line() => match line {
-                Ok(Some(line)) if command(&mut swarm, &registry, &line) => (),
+                Ok(Some(line)) if command(&mut swarm, &registry, &line, flags.has("--partial")) => (),
                 _ => return,
             },
             event = swarm.select_next_some() => match event {

@@ -457,6 +457,7 @@ static void partial_messages_that_were_not_agreed_on_are_refused(void **state)
         {"a group with too long a name", true, true, 65, 4, false},
         {"a part over the topic's size", true, true, 5, 101, false},
     };
+
     static const uint8_t bytes[128];
     (void)state;
 
