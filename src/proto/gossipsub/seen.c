@@ -5,8 +5,8 @@
  * Entries go into the newest of SEEN_GENERATIONS tables; each period the oldest table is freed
  * whole, so an entry lives for the time to live at least and an eighth of all longer at most.
  *
- * Tables grow from 2^k to 3/2 2^k to 2^(k+1) slots: mainnet's two million ids of two epochs are the
- * router's largest piece of memory, and doubling would leave half of it empty.
+ * Tables grow from 2^k to 3/2 2^k to 2^(k+1) slots, and shrink to four fifths full once the next
+ * one is begun: mainnet's two million ids of two epochs are the router's largest piece of memory.
  */
 #include "router.h"
 
@@ -84,24 +84,43 @@ static size_t next_cap(size_t cap)
     return (cap & (cap - 1)) == 0 ? cap / 2 * 3 : cap / 3 * 4;
 }
 
+/* Into a table of `cap` slots, whose bytes are charged already. */
+static void move_to(struct seen *s, struct seen_gen *gen, size_t cap)
+{
+    struct seen_gen other = {.n = gen->n, .cap = cap};
+
+    other.slots = mem_zalloc_array(cap, sizeof *other.slots);
+    for (size_t i = 0; i < gen->cap; i++) {
+        if (gen->slots[i] != 0) {
+            other.slots[slot_of(&other, gen->slots[i])] = gen->slots[i];
+        }
+    }
+    gen_free(s, gen);
+    *gen = other;
+}
+
 static bool grow(struct seen *s, struct seen_gen *gen)
 {
-    struct seen_gen bigger = {.n = gen->n, .cap = next_cap(gen->cap)};
+    size_t cap = next_cap(gen->cap);
 
-    while (budget_take(s->mem, bigger.cap * sizeof *bigger.slots) != E_OK) {
+    while (budget_take(s->mem, cap * sizeof *gen->slots) != E_OK) {
         if (!forget_oldest(s)) {
             return false;
         }
     }
-    bigger.slots = mem_zalloc_array(bigger.cap, sizeof *bigger.slots);
-    for (size_t i = 0; i < gen->cap; i++) {
-        if (gen->slots[i] != 0) {
-            bigger.slots[slot_of(&bigger, gen->slots[i])] = gen->slots[i];
-        }
-    }
-    gen_free(s, gen);
-    *gen = bigger;
+    move_to(s, gen, cap);
     return true;
+}
+
+/* A generation that gets no more entries gives back its room for them. */
+static void shrink(struct seen *s, struct seen_gen *gen)
+{
+    size_t cap = gen->n + gen->n / 4 + 1;
+
+    if (gen->cap > CAP_MIN && cap < gen->cap &&
+        budget_take(s->mem, cap * sizeof *gen->slots) == E_OK) {
+        move_to(s, gen, cap);
+    }
 }
 
 void gossip_seen_add(struct seen *s, uint64_t fp)
@@ -120,6 +139,7 @@ void gossip_seen_add(struct seen *s, uint64_t fp)
 void gossip_seen_tick(struct seen *s, struct now now)
 {
     for (unsigned i = 0; i < SEEN_GENERATIONS && now.mono_ns >= s->rotate_ns; i++) {
+        shrink(s, &s->gens[s->at]);
         s->at = (s->at + 1) % SEEN_GENERATIONS;
         gen_free(s, &s->gens[s->at]);
         s->rotate_ns += s->period_ns;
