@@ -411,15 +411,15 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
 /* A peer that another one told us of, by what it has signed itself: one more candidate. */
 static void on_px(struct node *n, const struct pubsub_event *ev, struct now now)
 {
-    struct host_addr addrs[HOST_ADDRS_MAX] = {{.transport = HOST_TCP}};
+    struct host_addr addrs[HOST_ADDRS_MAX], at;
     size_t n_addrs = 0;
 
     for (size_t i = 0; i < ev->n_px_addrs && n_addrs < HOST_ADDRS_MAX; i++) {
         struct multiaddr_parts parts;
 
-        if (multiaddr_split(&ev->px_addrs[i], &parts) == E_OK && parts.transport == TRANSPORT_TCP &&
-            !parts.relayed && parts.name[0] == '\0' && peers_may_dial(n, &parts.addr)) {
-            addrs[n_addrs++].addr = parts.addr;
+        if (multiaddr_split(&ev->px_addrs[i], &parts) == E_OK && host_addr_of(&parts, &at) &&
+            peers_may_dial(n, &at)) {
+            addrs[n_addrs++] = at;
         }
     }
     if (n_addrs != 0 && peer_by_id(n, ev->px_peer) == NULL) {
