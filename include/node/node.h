@@ -84,7 +84,7 @@ struct node_config {
     unsigned dial_rate; /* a second, of nodes not met before and of connections; local: none */
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
-    bool disable_tcp; /* QUIC only: no TCP dials */
+    bool disable_tcp;   /* QUIC only: no TCP dials */
     bool peer_exchange; /* gossipsub's, by signed records: told in PRUNEs and taken from them */
     enum node_validation validation;
     enum node_validation fallback;           /* of external: any other */

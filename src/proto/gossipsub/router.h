@@ -52,11 +52,11 @@
 #define GRAFT_FLOOD_NS        SECONDS(10)   /* GRAFT this soon after PRUNE costs twice */
 #define OPPORTUNISTIC_TICKS   60u
 #define OPPORTUNISTIC_PEERS   2u
-#define PARTIAL_GROUP_MAX 64u  /* bytes: eth2's group ids have 33 and 41 */
-#define PARTIAL_PARTS_MAX 4096u /* bytes of metadata: eth2's have two bits a blob */
-#define PARTIALS_MAX      1024u /* RPCs with one, of a peer in a heartbeat: 128 columns, a few times */
-#define PX_RPC_MAX   8u  /* PRUNEs with peers in one RPC: some 50 KB */
-#define PX_TAKEN_MAX 16u /* peers taken from one peer in a heartbeat: what one PRUNE holds */
+#define PARTIAL_GROUP_MAX     64u   /* bytes: eth2's group ids have 33 and 41 */
+#define PARTIAL_PARTS_MAX     4096u /* bytes of metadata: eth2's have two bits a blob */
+#define PARTIALS_MAX          1024u /* RPCs with one, of a peer in a heartbeat: 128 columns, a few times */
+#define PX_RPC_MAX            8u /* PRUNEs with peers in one RPC: some 50 KB */
+#define PX_TAKEN_MAX          16u /* peers taken from one peer in a heartbeat: what one PRUNE holds */
 #define QUEUE_ITEM_COST       64u          /* bytes of a queue entry, counted with the blob */
 #define GATHER_MAX_NS         SECONDS(120) /* for one RPC: the largest takes 100 s at 1 Mbit/s */
 #define GATHER_KEPT_MAX       (64 * KIB)   /* a larger gather buffer is given back once empty */
@@ -228,7 +228,8 @@ struct peer {
     struct gossip_ledger ledger;
     struct promise promises[PROMISES_MAX];
     uint32_t n_promises;
-    uint32_t ihave_rpcs, ihave_ids, iwant_ids, dont_rpcs, px_taken, partials; /* since the last heartbeat */
+    uint32_t ihave_rpcs, ihave_ids, iwant_ids, dont_rpcs, px_taken,
+        partials; /* since the last heartbeat */
 };
 
 struct topic {
@@ -236,10 +237,10 @@ struct topic {
     uint64_t hash;
     struct blob *name;
     struct gossip_topic_config cfg;
-    uint64_t *subs, *mesh, *fanout; /* by peer */
+    uint64_t *subs, *mesh, *fanout;   /* by peer */
     uint64_t *asks_parts, *has_parts; /* by peer: gossip_partial_wish of its subscription */
-    uint64_t published_ns;          /* fanout: the last time; 0: none */
-    struct message *newest;         /* accepted, in the cache */
+    uint64_t published_ns;            /* fanout: the last time; 0: none */
+    struct message *newest;           /* accepted, in the cache */
     struct gossip_ledger ledger;
 };
 
