@@ -33,7 +33,7 @@ def same(what, ours, theirs):
 
 def run():
     work = scratch("lodestar-reqresp")
-    lodestar = Lodestar(work / "lodestar", CAPELLA_EPOCH, int(time.time()) + 12)
+    lodestar = Lodestar(work / "lodestar", CAPELLA_EPOCH, int(time.time()) + 40)
     lodestar.start()
     network = lodestar.network_dir(work / "network", with_state=True)
     daemon = Daemon("daemon", network, work / "daemon", ["--boot-nodes", lodestar.enr])

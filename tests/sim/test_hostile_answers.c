@@ -81,7 +81,8 @@ struct liar {
     uint64_t dribble_ns;
     unsigned requests, ended; /* ended: connections that the node closed */
     conn_id conn;
-    uint32_t flood; /* as a client: streams to open at once */
+    uint32_t flood;  /* as a client: streams to open at once */
+    bool unfinished; /* its requests never end */
     unsigned chunks, dropped;
 };
 
@@ -384,8 +385,11 @@ static void range_opened(void *self, stream_id s, bool inbound, size_t index, st
         store_le64(request + 16, 1);
         buf_init(&out, BYTES_MAX);
         assert_int_equal(reqresp_put_request(view_of(request, sizeof request), &out), E_OK);
+        out.n -= l->unfinished ? 1 : 0;
         say_raw(l, s, &out);
-        host_end(l->host, s);
+        if (!l->unfinished) {
+            host_end(l->host, s);
+        }
     }
 }
 
@@ -726,12 +730,35 @@ static void a_thousand_requests_at_once_cost_the_client_its_place(void **state)
     end(w);
 }
 
+/* What a client holds up is let go, and others are served all the while. */
+static void requests_that_never_end_are_dropped(void **state)
+{
+    struct world *w = begin(1, 8);
+    struct liar *l = &w->liars[0];
+    (void)state;
+
+    l->lie = SILENT;
+    l->flood = 4; /* as many as are allowed */
+    l->unfinished = true;
+    /* The client dials the honest one: it is known to that, and the node syncs from it meanwhile.
+     */
+    struct addr at = sim_addr(w->sim, 2);
+    know(&w->honest, &l->ident, &at);
+    w->node.n_peers = 1;
+    start(w);
+    assert_true(sim_run_until(w->sim, has_chain, w, SECONDS(60)));
+    sim_run(w->sim, SECONDS(200));
+    assert_int_equal(l->dropped, 4);
+    end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_chain_comes_past_every_lie),
         cmocka_unit_test(every_lie_costs_its_place),
         cmocka_unit_test(a_thousand_requests_at_once_cost_the_client_its_place),
+        cmocka_unit_test(requests_that_never_end_are_dropped),
     };
 
     if (crypto_start() != E_OK) {
