@@ -55,6 +55,7 @@ CHECKS = [
     Row("check/hardening", "check", ["tests/check/hardening.sh"], ["build/release"]),
     Row("check/planted", "check", [PY, "tests/check/planted.py"], []),
     Row("check/fuzz-planted", "check", [PY, "tests/fuzz/planted.py"], ["build/fuzz"]),
+    Row("sim/scenarios", "check", [PY, "tests/sim/run.py"], ["build/release", "build/dev"], 12, 60),
 ]
 
 INTEROP = [

@@ -138,7 +138,7 @@ static enum gossip_verdict on_message(struct node_tap *self, const struct topic 
         return villain_verdict(n, ev, verdict);
     }
     if (verdict == GOSSIP_ACCEPT) {
-        spread_arrive(n->lab, ev->g.id);
+        spread_arrive(n, ev->g.id);
     }
     return verdict;
 }

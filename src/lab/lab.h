@@ -27,6 +27,7 @@ struct lab_node {
     struct metrics *metrics;
     struct rng *rng; /* the node's; villains draw from it too */
     unsigned peers, found, mesh;
+    uint64_t wanted[LAB_TOPICS], got[LAB_TOPICS]; /* messages of others; lives summed */
     uint64_t born_ns;
     uint64_t head_slot, blocks; /* blocks: had in this life, as its metrics say */
     uint8_t head_root[32];
@@ -117,7 +118,9 @@ void spread_done(struct lab *l);
 /* An honest node publishes: who wants it, and by what id it is known. */
 void spread_publish(struct lab *l, enum lab_topic t, const struct topic *topic, uint32_t publisher,
                     struct view ssz);
-void spread_arrive(struct lab *l, const uint8_t id[static GOSSIP_ID_MAX]);
+void spread_arrive(struct lab_node *n, const uint8_t id[static GOSSIP_ID_MAX]);
+/* The honest node that had the smallest share of what it wanted; NULL: none wanted anything. */
+const struct lab_node *spread_worst(const struct lab *l, enum lab_topic t);
 uint64_t spread_share_ms(const struct spread *s, uint64_t percent); /* of those reached */
 /* Of those wanted, so many had it within the time. */
 uint64_t spread_within(const struct spread *s, uint64_t within_ns);

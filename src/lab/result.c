@@ -265,16 +265,19 @@ static void tell_spreads(struct lab *l)
     for (unsigned t = 0; t < LAB_TOPICS; t++) {
         const struct spread *s = &l->spreads[t];
 
-        if (s->messages == 0) {
+        const struct lab_node *worst = spread_worst(l, (enum lab_topic)t);
+
+        if (worst == NULL) {
             continue;
         }
         tell(l,
              "\"event\":\"spread\",\"topic\":\"%s\",\"messages\":%" PRIu64 ",\"bytes\":%" PRIu64
              ",\"wanted\":%" PRIu64 ",\"reached\":%" PRIu64 ",\"median_ms\":%" PRIu64
-             ",\"p95_ms\":%" PRIu64 ",\"p99_ms\":%" PRIu64 ",\"last_ms\":%" PRIu64 "}",
+             ",\"p95_ms\":%" PRIu64 ",\"p99_ms\":%" PRIu64 ",\"last_ms\":%" PRIu64
+             ",\"worst_node\":%" PRIu32 ",\"worst_wanted\":%" PRIu64 ",\"worst_got\":%" PRIu64 "}",
              lab_topic_name((enum lab_topic)t), s->messages, s->bytes, s->wanted, s->reached,
              spread_share_ms(s, 50), spread_share_ms(s, 95), spread_share_ms(s, 99),
-             spread_share_ms(s, 100));
+             spread_share_ms(s, 100), worst->number, worst->wanted[t], worst->got[t]);
     }
 }
 

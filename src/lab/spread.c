@@ -32,7 +32,7 @@ void spread_done(struct lab *l)
     }
 }
 
-static uint32_t count_wanting(const struct lab *l, struct view name, uint32_t publisher)
+static uint32_t count_wanting(struct lab *l, enum lab_topic t, struct view name, uint32_t publisher)
 {
     uint32_t n = 0;
 
@@ -43,7 +43,10 @@ static uint32_t count_wanting(const struct lab *l, struct view name, uint32_t pu
         const struct gossipsub *g = pubsub_engine(node_pubsub(l->nodes[i].node));
         uint32_t topic = gossipsub_find_topic(g, name);
 
-        n += topic != UINT32_MAX && gossipsub_joined(g, topic);
+        if (topic != UINT32_MAX && gossipsub_joined(g, topic)) {
+            l->nodes[i].wanted[t]++;
+            n++;
+        }
     }
     return n;
 }
@@ -67,14 +70,15 @@ void spread_publish(struct lab *l, enum lab_topic t, const struct topic *topic, 
         return; /* beyond MESSAGES_MAX nothing more is followed */
     }
     *m = (struct message_seen){
-        .published_ns = now_ns, .topic = t, .wanted = count_wanting(l, name, publisher)};
+        .published_ns = now_ns, .topic = t, .wanted = count_wanting(l, t, name, publisher)};
     s->messages++;
     s->wanted += m->wanted;
     s->bytes += ssz.n;
 }
 
-void spread_arrive(struct lab *l, const uint8_t id[static GOSSIP_ID_MAX])
+void spread_arrive(struct lab_node *n, const uint8_t id[static GOSSIP_ID_MAX])
 {
+    struct lab *l = n->lab;
     struct message_seen *m = map_get(&l->messages, id);
 
     /* A node that began after the message was published may get it too: nobody waited for that. */
@@ -84,9 +88,25 @@ void spread_arrive(struct lab *l, const uint8_t id[static GOSSIP_ID_MAX])
     uint64_t ms = (sim_now(l->sim).mono_ns - m->published_ns) / MILLIS(1);
     struct spread *s = &l->spreads[m->topic];
 
+    n->got[m->topic]++;
     m->reached++;
     s->reached++;
     s->by_ms[ms < DELAY_MS_MAX ? ms : DELAY_MS_MAX]++;
+}
+
+const struct lab_node *spread_worst(const struct lab *l, enum lab_topic t)
+{
+    const struct lab_node *worst = NULL;
+
+    for (uint32_t i = 0; i < l->sc.nodes; i++) {
+        const struct lab_node *n = &l->nodes[i];
+
+        if (n->wanted[t] != 0 &&
+            (worst == NULL || n->got[t] * worst->wanted[t] < worst->got[t] * n->wanted[t])) {
+            worst = n;
+        }
+    }
+    return worst;
 }
 
 uint64_t spread_share_ms(const struct spread *s, uint64_t percent)
