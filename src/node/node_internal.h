@@ -31,6 +31,7 @@
 #include <node/node.h>
 #include <proto/discv5.h>
 
+#define PEERS_KNOWN_SMALL  128u  /* of a node among thousands in one process: 200 KiB */
 #define PEERS_KNOWN_MAX    4096u /* entries, connected or not; the oldest idle one goes first */
 #define PEERS_DIALLING_MAX 16u   /* dials under way at once */
 #define NO_PEERS_AFTER_NS  SECONDS(20) /* without any: a line that says why */

@@ -78,6 +78,11 @@ struct peer *peers_next_connected(const struct node *n, uint32_t *at)
     return NULL;
 }
 
+static uint32_t known_max(const struct node *n)
+{
+    return n->cfg.bare ? PEERS_KNOWN_SMALL : PEERS_KNOWN_MAX;
+}
+
 /* Make room for one more entry: the oldest that is neither connected nor named by the user. */
 static bool forget_one(struct node *n)
 {
@@ -114,7 +119,7 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
         p->source = p->source <= SOURCE_KEPT ? source : p->source;
         return p;
     }
-    if (n->peers.by_id.n >= PEERS_KNOWN_MAX && !forget_one(n)) {
+    if (n->peers.by_id.n >= known_max(n) && !forget_one(n)) {
         return NULL;
     }
     struct peer **slot = map_put(&n->peers.by_id, id, NULL);
