@@ -84,8 +84,9 @@ struct node_config {
     unsigned dial_rate; /* a second, of nodes not met before and of connections; local: none */
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
-    bool disable_tcp;   /* QUIC only: no TCP dials */
-    bool peer_exchange; /* gossipsub's, by signed records: told in PRUNEs and taken from them */
+    bool disable_tcp;    /* QUIC only: no TCP dials */
+    uint64_t upload_max; /* of gossip, bytes a second; 0: no cap */
+    bool peer_exchange;  /* gossipsub's, by signed records: told in PRUNEs and taken from them */
     enum node_validation validation;
     enum node_validation fallback;           /* of external: any other */
     uint64_t verdict_wait_ns;                /* external: a program's time for a verdict */

@@ -96,6 +96,9 @@ struct gossip_config {
     /* Unsent messages of all peers, a blob counted for each: over it a peer may hold its equal
      * share, so twice this is the most. Blobs are shared: much less is real. */
     size_t queue_total_max;
+    /* Bytes a second that all peers together are sent; 0: no cap. Over it attestations and answers
+     * to IWANT wait first, then aggregates; control and blocks never do. */
+    uint64_t upload_max;
     double gossip_threshold, publish_threshold, graylist_threshold, accept_px_threshold,
         opportunistic_threshold;
     double topic_score_cap, app_weight, ip_weight, behaviour_weight, behaviour_threshold,
@@ -198,7 +201,7 @@ void gossipsub_next(struct gossipsub *g, struct gossip_event *ev);
 struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_class *ret_class);
 
 uint64_t gossipsub_deadline(const struct gossipsub *g);
-void gossipsub_tick(struct gossipsub *g, struct now now); /* heartbeat and expiry */
+void gossipsub_tick(struct gossipsub *g, struct now now); /* heartbeat, expiry, what was held */
 
 /* Every byte of RPCs by its cause; lengths and heads that belong to no entry are control. */
 enum gossip_cause {

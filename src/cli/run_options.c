@@ -364,6 +364,7 @@ bool run_read_options(struct run *r)
         (r->cfg.advertised4.family == 4 && !addr_is_public(&r->cfg.advertised4));
     r->cfg.local_network = option_bool(o, OPT_LOCAL_PROFILE);
     r->cfg.all_subnets = option_bool(o, OPT_ALL_SUBNETS);
+    r->cfg.upload_max = option_u64(o, OPT_MAX_UPLOAD) * 1000 / 8;
     r->cfg.peer_exchange = option_bool(o, OPT_PEER_EXCHANGE);
     r->cfg.make_blocks = option_bool(o, OPT_MAKE_BLOCKS);
     if (r->cfg.make_blocks && !r->cfg.has_anchor) {

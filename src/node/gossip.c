@@ -40,6 +40,7 @@ enum err gossip_init(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.ip_threshold = cfg.peers_max; /* all of them on one host */
     }
+    cfg.upload_max = n->cfg.upload_max;
     cfg.px_peers = n->cfg.peer_exchange ? PX_PEERS : 0;
     bool quorum = n->cfg.validation == VALIDATE_QUORUM || n->cfg.fallback == VALIDATE_QUORUM;
     /* What is not vouched for yet must go on coming. */

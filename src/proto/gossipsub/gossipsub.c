@@ -52,6 +52,9 @@ struct gossipsub *gossipsub_new(const struct gossip_config *cfg, struct budget *
     g->topic_words = (cfg->topics_max + 63) / 64;
     g->peers = mem_zalloc_array(cfg->peers_max, sizeof(struct peer *));
     g->live = mem_zalloc_array(g->peer_words, sizeof *g->live);
+    g->upload.held = mem_zalloc_array(g->peer_words, sizeof *g->upload.held);
+    g->upload.bytes = (int64_t)cfg->upload_max;
+    g->upload.at_ns = now.mono_ns;
     g->to = mem_zalloc_array(g->peer_words, sizeof *g->to);
     g->pick = mem_zalloc_array(cfg->peers_max, sizeof *g->pick);
     buf_init(&g->scratch, SIZE_MAX);
@@ -79,6 +82,7 @@ static void free_tables(struct gossipsub *g)
     mem_free(g->peers);
     mem_free(g->live);
     mem_free(g->to);
+    mem_free(g->upload.held);
     mem_free(g->pick);
     mem_free(g->events);
 }
@@ -421,6 +425,7 @@ void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)
     message_forget_peer(g, peer);
     record_detach(g, p->rec);
     bit_clear(g->live, peer);
+    bit_clear(g->upload.held, peer);
     g->peers[peer] = NULL;
     peer_free(g, p);
 }
@@ -429,12 +434,13 @@ void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)
 
 uint64_t gossipsub_deadline(const struct gossipsub *g)
 {
-    return g->heartbeat_ns;
+    return earlier(g->heartbeat_ns, upload_deadline(g));
 }
 
 void gossipsub_tick(struct gossipsub *g, struct now now)
 {
     g->now_ns = now.mono_ns;
+    upload_tick(g);
     gossip_seen_tick(&g->seen, now);
     gossip_seen_tick(&g->recent, now);
     if (now.mono_ns >= g->heartbeat_ns) {

@@ -355,14 +355,19 @@ struct blob *gossipsub_send(struct gossipsub *g, uint32_t peer, enum gossip_clas
 
         IGNORE(varint_take(&rpc, &len), "we wrote it");
         count_rpc_out(g, peer, rpc, control->n);
+        upload_charge(g, control->n);
         *ret_class = GOSSIP_CONTROL;
         return control;
     }
     for (unsigned c = 0; c < GOSSIP_CLASSES; c++) {
+        if (p->out[c].n != 0 && !upload_allows(g, peer, (enum gossip_class)c)) {
+            return NULL; /* still `told`: upload_tick() says more */
+        }
         if (p->out[c].n != 0) {
             struct queue_item item = queue_pop(&p->out[c]);
 
             out_sub(g, p, &item);
+            upload_charge(g, item.rpc->n);
             count_out(g, peer, item.topic, item.cause, item.rpc->n);
             *ret_class = (enum gossip_class)c;
             return item.rpc;

@@ -55,7 +55,8 @@
 #define PARTIAL_GROUP_MAX     64u   /* bytes: eth2's group ids have 33 and 41 */
 #define PARTIAL_PARTS_MAX     4096u /* bytes of metadata: eth2's have two bits a blob */
 #define PARTIALS_MAX          1024u /* RPCs with one, of a peer in a heartbeat: 128 columns, a few times */
-#define PX_RPC_MAX            8u /* PRUNEs with peers in one RPC: some 50 KB */
+#define UPLOAD_STEP_NS        MILLIS(20) /* while a cap holds something back */
+#define PX_RPC_MAX            8u         /* PRUNEs with peers in one RPC: some 50 KB */
 #define PX_TAKEN_MAX          16u /* peers taken from one peer in a heartbeat: what one PRUNE holds */
 #define QUEUE_ITEM_COST       64u          /* bytes of a queue entry, counted with the blob */
 #define GATHER_MAX_NS         SECONDS(120) /* for one RPC: the largest takes 100 s at 1 Mbit/s */
@@ -292,6 +293,13 @@ struct gossipsub {
     uint32_t event_first, event_n, event_cap;
     struct event current; /* what the caller borrows from */
 
+    struct {
+        int64_t bytes; /* that may go now; negative: owed */
+        uint64_t at_ns;
+        uint64_t *held; /* peers whose next message waits for bytes */
+        uint32_t n_held;
+    } upload;
+
     struct gossip_ledger ledger;
     size_t out_bytes; /* of all peers' queues */
     uint32_t *pick;   /* scratch of pick_peers(), peers_max entries */
@@ -425,6 +433,13 @@ void partial_on_sub(struct gossipsub *g, uint32_t peer, uint32_t topic,
 void partial_receive(struct gossipsub *g, uint32_t peer, const struct gossip_item *it);
 /* It gets parts of this topic instead of messages and their IHAVE. */
 bool partial_instead(const struct gossipsub *g, uint32_t topic, uint32_t peer);
+
+/* ---- upload.c ---- */
+/* False: the peer is held, and woken once there may be room again. */
+bool upload_allows(struct gossipsub *g, uint32_t peer, enum gossip_class class);
+void upload_charge(struct gossipsub *g, size_t n);
+uint64_t upload_deadline(const struct gossipsub *g);
+void upload_tick(struct gossipsub *g);
 
 /* ---- ledger.c ---- */
 /* topic NO_TOPIC: names none. */

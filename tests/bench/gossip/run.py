@@ -167,7 +167,7 @@ def main():
     args.add_argument("--quick", action="store_true")
     a = args.parse_args()
     build()
-    best = floods(1 if a.quick else 3, 3 if a.quick else 5)
+    best = floods(1 if a.quick else 3, 3 if a.quick else 4)
     net = mainnet(2 if a.quick else 5)
     say(f"mainnet: {net['cpu']:.2f} CPU seconds a slot; {net['line']}")
     virtual = hour(300 if a.quick else 3600)

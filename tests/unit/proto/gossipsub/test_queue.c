@@ -28,7 +28,7 @@ static struct one *fresh(void)
 
 static void publish_sized(struct one *o, uint32_t t, size_t n)
 {
-    static uint8_t bytes[4000];
+    static uint8_t bytes[32000];
     static uint32_t serial;
 
     store_be32(bytes, ++serial);
@@ -204,9 +204,77 @@ static void every_byte_has_a_peer_and_a_cause(void **state)
     one_done(o);
 }
 
+/* Bytes that peer 1 is sent in the next `ns`, by class. */
+static void take_for(struct one *o, uint64_t ns, size_t ret[static GOSSIP_BULK + 1])
+{
+    uint64_t until = o->now.mono_ns + ns;
+
+    memset(ret, 0, (GOSSIP_BULK + 1) * sizeof *ret);
+    while (o->now.mono_ns < until) {
+        enum gossip_class class;
+        struct blob *b;
+
+        while ((b = gossipsub_send(o->g, 1, &class)) != NULL) {
+            ret[class] += b->n;
+            blob_unref(b);
+        }
+        o->now.mono_ns += MILLIS(20);
+        gossipsub_tick(o->g, o->now);
+        one_drain(o);
+    }
+}
+
+static void a_cap_on_the_upload_holds_the_lower_classes_first(void **state)
+{
+    struct one *o = &one;
+    size_t sent[GOSSIP_BULK + 1];
+    static const struct gossip_topic_config topics[] = {
+        {.name = {(const uint8_t *)"a", 1}, .class = GOSSIP_ATTESTATION, .data_max = 100 * KIB},
+        {.name = {(const uint8_t *)"b", 1}, .class = GOSSIP_BLOCK, .data_max = 100 * KIB},
+        {.name = {(const uint8_t *)"c", 1}, .class = GOSSIP_AGGREGATE, .data_max = 100 * KIB},
+    };
+    struct rpc_text r;
+    (void)state;
+
+    one_init(o);
+    o->cfg.upload_max = 10000;
+    o->cfg.queue_bytes_max = MIB;
+    one_start(o);
+    for (size_t t = 0; t < ARRAY_LEN(topics); t++) {
+        one_topic_with(o, &topics[t], true);
+    }
+    one_peer(o, 1, GOSSIP_1_1, false, false);
+    o->stuck[1] = true; /* take_for() reads, not the player */
+    rpc_begin(&r);
+    rpc_sub(&r, "a", true);
+    rpc_sub(&r, "b", true);
+    rpc_sub(&r, "c", true);
+    one_feed(o, 1, &r);
+    for (unsigned i = 0; i < 100; i++) {
+        publish_sized(o, 0, 1000 + i);
+    }
+    take_for(o, SECONDS(10), sent); /* the bucket down to a quarter, then as it fills */
+    assert_in_range(sent[GOSSIP_ATTESTATION], 95000, 100000 + 10000);
+    for (unsigned i = 0; i < 50; i++) {
+        publish_sized(o, 0, 2000 + i);
+        publish_sized(o, 2, 2000 + i);
+    }
+    publish_sized(o, 1, 20000); /* over what there is: it goes at once, the others pay */
+    take_for(o, MILLIS(20), sent);
+    assert_true(sent[GOSSIP_BLOCK] > 20000);
+    assert_true(sent[GOSSIP_ATTESTATION] + sent[GOSSIP_AGGREGATE] == 0);
+    take_for(o, SECONDS(8), sent);
+    assert_true(sent[GOSSIP_AGGREGATE] > 50000 && sent[GOSSIP_ATTESTATION] == 0);
+    take_for(o, SECONDS(20), sent);
+    assert_true(sent[GOSSIP_ATTESTATION] > 90000); /* nothing was lost, only late */
+    assert_int_equal(gossipsub_ledger(o->g)->dropped, 0);
+    one_done(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cap_on_the_upload_holds_the_lower_classes_first),
         cmocka_unit_test(a_full_queue_drops_the_lowest_class_and_its_oldest_first),
         cmocka_unit_test(peers_that_do_not_read_leave_room_for_those_who_do),
         cmocka_unit_test(every_byte_has_a_peer_and_a_cause),
