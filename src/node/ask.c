@@ -294,7 +294,9 @@ static void on_done(struct node *n, struct ask *a, struct now now)
 
     leave_peer(n, a, now);
     if (a->count == 0 && a->want.must_have) {
-        ask_blame(n, a->conn, E_NOT_FOUND, now);
+        if (!a->want.no_blame) {
+            ask_blame(n, a->conn, E_NOT_FOUND, now);
+        }
         if (!wait_again(n, a, E_NOT_FOUND, now)) {
             tell_failed(n, a, E_NOT_FOUND, 0, now);
         }

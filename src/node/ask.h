@@ -44,6 +44,7 @@ struct ask_want {
     ask_fits *fits;   /* NULL: any peer with a status */
     conn_id prefer;   /* asked first when it fits and has room; 0: none */
     bool must_have;   /* an empty answer is of no use: the next peer is asked */
+    bool no_blame;    /* and nobody's fault: the object may not exist */
     uint64_t wait_ns; /* for a peer to ask, 0: ASK_WAIT_NS */
 };
 

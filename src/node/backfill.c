@@ -8,6 +8,7 @@
 #define HELD_MAX     (16 * MIB)
 #define ASKED_MAX    4u
 #define FIND_PEER_NS SECONDS(10)
+#define LAST_ASKED   3u
 #define AGAIN_NS     SECONDS(30) /* nobody has what is missing: others may come */
 
 void backfill_init(struct node *n)
@@ -163,10 +164,15 @@ static void take_ready(struct node *n, struct now now)
  * or kept from us. By its root somebody tells. */
 static void ask_for_the_last(struct node *n, struct now now)
 {
-    const struct chain_gap *g = &n->chain.gaps[0];
+    struct chain_gap *g = &n->chain.gaps[0];
 
-    if (now.mono_ns >= n->sync.down_again_ns) {
-        n->sync.down_again_ns = now.mono_ns + AGAIN_NS;
+    if (now.mono_ns < n->sync.down_again_ns) {
+        return;
+    }
+    n->sync.down_again_ns = now.mono_ns + AGAIN_NS;
+    if (++n->sync.down_asked > LAST_ASKED && g->above <= n->cfg.network->slots_per_epoch) {
+        g->above = 0; /* in the first epoch: it is genesis, which many don't serve */
+    } else {
         lookup_root(n, g->root, 0, now);
     }
 }
@@ -187,6 +193,7 @@ bool backfill_take(struct node *n, const struct block_in *b, struct now now)
     }
     stop(n, now);
     n->sync.down_again_ns = 0;
+    n->sync.down_asked = 0;
     return true;
 }
 

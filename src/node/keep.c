@@ -86,7 +86,8 @@ static bool ends_here(const struct node *n, const struct chain_gap *g)
 
     return g->above <= (g->floor > floor ? g->floor : floor) || g->above <= 1 ||
            memcmp(g->root, zero, 32) == 0 ||
-           (net->has_genesis_root && memcmp(g->root, net->genesis_root, 32) == 0);
+           (net->has_genesis_root && memcmp(g->root, net->genesis_root, 32) == 0) ||
+           (n->cfg.has_anchor && memcmp(g->root, n->cfg.anchor_root, 32) == 0);
 }
 
 bool keep_walk_gap(struct node *n)

@@ -164,15 +164,24 @@ static void told(struct node *n, const struct ask_event *ev, struct now now)
     }
 }
 
-void lookup_root(struct node *n, const uint8_t root[static 32], conn_id prefer, struct now now)
+static bool is_sender(const struct node *n, const struct peer *p, const void *user)
+{
+    (void)n;
+    return p->conn == (conn_id)(uintptr_t)user;
+}
+
+/* Who sends a child has its parent, or pays. Nobody else need have what may be an invention. */
+void lookup_root(struct node *n, const uint8_t root[static 32], conn_id sender, struct now now)
 {
     struct lookup *free = lookup_of(n, 0);
     struct ask_want w = {.method = METHOD_beacon_blocks_by_root_2,
                          .ssz = view_of(root, 32),
                          .chunks_max = 1,
                          .told = told,
-                         .prefer = prefer,
-                         .must_have = true};
+                         .user = (void *)(uintptr_t)sender,
+                         .fits = sender == 0 ? NULL : is_sender,
+                         .must_have = true,
+                         .no_blame = sender == 0};
 
     for (size_t i = 0; i < LOOKUPS_MAX; i++) {
         if (n->sync.lookups[i].ask != 0 && memcmp(n->sync.lookups[i].root, root, 32) == 0) {

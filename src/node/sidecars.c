@@ -173,6 +173,7 @@ static void end(struct node *n, struct sidecar_ask *a, struct now now)
         }
         w->again_ns = now.mono_ns + wait_ns;
         w->tries++;
+        w->looked = false;
         w->last = a->conn;
     }
     a->id = 0;
@@ -273,6 +274,7 @@ static void begin(struct node *n, struct sidecar_ask *a, bool columns, uint32_t 
                          .user = (void *)(uintptr_t)a->conn,
                          .fits = fits,
                          .must_have = true,
+                         .no_blame = true, /* a block that nobody proposed has no sidecars */
                          .wait_ns = FIND_PEER_NS};
     struct buf out;
 
@@ -380,7 +382,10 @@ static void drop_finished(struct node *n, struct now now)
         if (w->again_ns > now.mono_ns || column_set_count(&w->asked) != 0) {
             continue;
         }
-        forget_what_is_here(n, root, w);
+        if (!w->looked) {
+            w->looked = true;
+            forget_what_is_here(n, root, w);
+        }
         if (column_set_count(&w->missing) == 0 || w->slot < keep_floor(n, kind_at(n, w->slot)) ||
             (w->slot <= n->chain.anchor_slot && !store_has(n->store, STORE_BLOCK, root, 0))) {
             map_remove(&n->sidecars.wanted, root);

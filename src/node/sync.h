@@ -51,6 +51,7 @@ struct sync {
     uint64_t tick_ns;       /* next look at what is wanted */
     uint64_t up_again_ns;   /* after a round that brought nothing */
     uint64_t down_again_ns; /* while nobody has what is missing below */
+    unsigned down_asked;    /* for the last one, by root */
     struct ratelim down_pace;
     uint64_t fetched; /* blocks by range and root, since start */
     bool told_over;
@@ -67,6 +68,7 @@ struct sidecar_want { /* of one block */
     uint64_t slot, again_ns;
     uint16_t n_blobs;
     uint16_t tries;
+    bool looked;                      /* since the last request, whether the store has some of it */
     conn_id last;                     /* who did not give all of it */
     struct column_set missing, asked; /* columns; before fulu numbers of blobs */
 };
@@ -115,8 +117,8 @@ void lookup_init(struct node *n);
 void lookup_done(struct node *n);
 /* A checked block: into the chain, or kept until its parent is known. */
 void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now);
-/* Ask for a block by its root, unless that is under way; `prefer` may be 0. */
-void lookup_root(struct node *n, const uint8_t root[static 32], conn_id prefer, struct now now);
+/* Ask for a block by its root, unless that is under way: of who must have it; 0: of anybody. */
+void lookup_root(struct node *n, const uint8_t root[static 32], conn_id sender, struct now now);
 void lookup_tick(struct node *n, struct now now);
 void lookup_link(struct node *n, const uint8_t root[static 32], struct now now);
 void sync_peer_gone(struct node *n, conn_id c);

@@ -66,6 +66,25 @@ static struct check_result check_one(const struct network *n, enum topic_kind ki
     return r;
 }
 
+/* A sidecar that was asked for: the same proofs, and its block's slot and number of commitments. */
+static void asked_for(const struct network *n, enum fork fork, bool column, struct view data,
+                      bool valid)
+{
+    const struct ssz_type *t =
+        schema_type(n->preset, fork, column ? "DataColumnSidecar" : "BlobSidecar");
+    uint64_t slot = ssz_u64(t, data, "signed_block_header.message.slot"), count = 0;
+    struct ssz_value list;
+
+    if (column && ssz_get(t, data, "column", &list) == E_OK) {
+        count = ssz_count(&list);
+    } else {
+        count = ssz_u64(t, data, "index") + 1;
+    }
+    assert_int_equal(check_sidecar_of(n, t, data, slot, count), valid ? E_OK : E_SSZ_PROOF);
+    assert_int_equal(check_sidecar_of(n, t, data, slot + 1, count), E_SSZ_PROOF);
+    assert_int_equal(check_sidecar_of(n, t, data, slot, count - 1), E_SSZ_PROOF);
+}
+
 /* Spec: specs/fulu/p2p-interface.md "verify_data_column_sidecar_inclusion_proof" */
 static void inclusion_proofs_are_verified(void **state)
 {
@@ -97,6 +116,7 @@ static void inclusion_proofs_are_verified(void **state)
             /* An unknown parent would have been ignored first. */
             assert_int_equal(without.verdict, CHECK_IGNORE);
         }
+        asked_for(n, fork, column, data, valid);
         network_free(n);
         rows++;
     }
