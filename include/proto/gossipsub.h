@@ -173,6 +173,9 @@ void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id
 void gossipsub_set_record(struct gossipsub *g, uint32_t peer, struct view record);
 /* What we may send to the peer; known when the stream that we opened is agreed. */
 void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version);
+/* Our stream to the peer is lost and begins anew: it is told everything again. What it said stands.
+ */
+void gossipsub_restart(struct gossipsub *g, uint32_t peer, struct now now);
 void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now);
 
 /* Take bytes of the peer's stream; whole RPCs are processed and events queue up. E_GOSSIP_RPC,

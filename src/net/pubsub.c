@@ -252,11 +252,16 @@ static void on_gone(void *self, stream_id s, enum err why, struct now now)
     } else if (s == peer->out) {
         peer->out = 0;
         peer->sending = false;
-        disengage(p, peer, now);
-        host_reset(p->host, peer->in, E_OK, now); /* the engine has forgotten how far it was */
+        if (peer->engaged && peer->in != 0) {
+            /* Theirs is heard on: two who reset each other's new stream would never end. */
+            gossipsub_restart(p->engine, number_of(p, peer), now);
+        } else {
+            disengage(p, peer, now);
+        }
         if (peer->known && why != E_MULTISTREAM_NONE && peer->reopened < REOPEN_MAX &&
             host_conn_info(p->host, peer->conn, &info) && info.up) {
-            peer->reopened++;
+            peer->reopened +=
+                why != E_DUPLICATE; /* moved to the other connection: nobody's doing */
             open_ours(p, peer, now);
         }
     }

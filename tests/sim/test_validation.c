@@ -36,6 +36,8 @@ struct star {
     struct network *net;
     struct node_config hub;
     struct star_node nodes[NODES];
+    struct multiaddr rims[NODES]; /* what the hub dials, when it does */
+    bool at_once;                 /* hub and rims dial each other at once */
     uint32_t tag;
 };
 
@@ -69,6 +71,8 @@ static void born(struct sim_maker *maker, uint32_t number, struct port *port, st
     node_config_default(&cfg);
     if (number == HUB) {
         cfg = s->hub;
+        cfg.boot_addrs = s->rims;
+        cfg.n_boot_addrs = s->at_once ? NODES - 1 : 0;
     } else {
         peer_id_from_secp(s->nodes[HUB].ident.public, &id);
         multiaddr_of(TRANSPORT_TCP, &hub, &id, &to);
@@ -212,7 +216,7 @@ static bool all_meshed(struct sim *sim, void *self)
     return n == NODES - 1;
 }
 
-static struct star *star_new(enum node_validation mode)
+static struct star *star_make(enum node_validation mode, uint64_t seed, bool at_once)
 {
     static const char config[] =
         "PRESET_BASE: minimal\nGENESIS_FORK_VERSION: 0x00000001\nALTAIR_FORK_VERSION: 0x01000001\n"
@@ -227,11 +231,11 @@ static struct star *star_new(enum node_validation mode)
     struct sim_config cfg;
     struct rng_seeded keys;
 
-    rng_seeded_init(&keys, 1);
+    rng_seeded_init(&keys, seed);
     assert_int_equal(network_parse(view_str(config), view_of(NULL, 0), "x", root, &s->net, fault),
                      E_OK);
     sim_config_default(&cfg);
-    cfg.seed = 1;
+    cfg.seed = seed;
     cfg.wall_ns = SECONDS((uint64_t)GENESIS + 600);
     cfg.latency_max_ns = MILLIS(50);
     node_config_default(&s->hub);
@@ -239,11 +243,17 @@ static struct star *star_new(enum node_validation mode)
     s->hub.fallback = VALIDATE_STRUCTURAL;
     s->hub.quorum = 2;
     s->maker = (struct sim_maker){born, gone};
+    s->at_once = at_once;
     s->sim = sim_new(&cfg);
     for (uint32_t i = 0; i < NODES; i++) {
         struct sim_node_config at = {.ip = place(i)};
 
+        struct addr here = place(i);
+        struct peer_id id;
+
         ident_random(&keys.base, &s->nodes[i].ident);
+        peer_id_from_secp(s->nodes[i].ident.public, &id);
+        multiaddr_of(TRANSPORT_TCP, &here, &id, &s->rims[i == HUB ? NODES - 1 : i - 1]);
         sim_add(s->sim, &at, &s->maker, SIM_EPOCH_NS);
     }
     assert_true(sim_run_until(s->sim, all_meshed, s, SECONDS(30)));
@@ -253,6 +263,11 @@ static struct star *star_new(enum node_validation mode)
     }
     assert_int_equal(subscribe(s, FAR, CONTROL_WATCH, "voluntary_exit"), CONTROL_OK);
     return s;
+}
+
+static struct star *star_new(enum node_validation mode)
+{
+    return star_make(mode, 1, false);
 }
 
 static void star_free(struct star *s)
@@ -466,6 +481,28 @@ static void a_forged_first_does_not_hide_the_true_one(void **state)
     assert_int_equal(passed, CHECK_UNPROVED_MAX);
     assert_int_equal(metric_get(s->nodes[HUB].metrics, M_CROWDED, TOPIC_voluntary_exit), 2);
     star_free(s);
+}
+
+/* Two that dial each other at once end on one connection, and move what was on the other: gossip
+ * goes on both ways, whoever was first. */
+static void gossip_survives_dials_at_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct star *s = star_make(VALIDATE_STRUCTURAL, seed, true);
+        bool far;
+
+        sim_run(s->sim, SECONDS(15)); /* spares have gone */
+        for (uint32_t i = ONE; i < FAR; i++) {
+            assert_int_equal(publish(s, i, 100 + i), CONTROL_OK);
+            far = comes_far(s, 100 + i, SECONDS(3));
+            if (!far) {
+                fail_msg("seed %lu: what node %u publishes does not arrive", (unsigned long)seed,
+                         i);
+            }
+        }
+        star_free(s);
+    }
 }
 
 static void what_a_program_may_ask(void **state)
@@ -715,6 +752,7 @@ int main(void)
         cmocka_unit_test(a_program_that_hangs_costs_one_deadline),
         cmocka_unit_test(a_second_judge_takes_over),
         cmocka_unit_test(a_forged_first_does_not_hide_the_true_one),
+        cmocka_unit_test(gossip_survives_dials_at_once),
         cmocka_unit_test(what_a_program_may_ask),
         cmocka_unit_test(requests_of_programs_are_answered_by_peers),
         cmocka_unit_test(requests_end_with_their_program_or_when_it_says_so),

@@ -376,6 +376,27 @@ void gossipsub_set_record(struct gossipsub *g, uint32_t peer, struct view record
     }
 }
 
+void gossipsub_restart(struct gossipsub *g, uint32_t peer, struct now now)
+{
+    struct peer *p = peer_at(g, peer);
+
+    g->now_ns = now.mono_ns;
+    if (p == NULL) {
+        return;
+    }
+    memset(p->announced, 0, g->topic_words * sizeof *p->announced);
+    p->greeted = false;
+    p->subs_changed = true;
+    buf_clear(&p->gone);
+    buf_clear(&p->farewell);
+    for (uint32_t t = 0; t < g->topics_end; t++) { /* it may have forgotten that we are */
+        if (g->topics[t].used && bit_get(g->topics[t].mesh, peer)) {
+            bit_set(p->graft, t);
+        }
+    }
+    queue_wake(g, peer);
+}
+
 static void peer_free(struct gossipsub *g, struct peer *p)
 {
     queue_done(g, p);
