@@ -100,7 +100,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     if (n->cfg.other != NULL && ev->kind != PORT_DATAGRAM && ev->kind != PORT_STOP) {
         n->cfg.other(n->self, ev, now);
     }
-    if (!n->stopping) {
+    if (!n->stopping && ev->kind != PORT_DATAGRAM) { /* of a batch, at the end of its turn */
         pull(n, now);
     }
     if (n->stopping) {

@@ -45,6 +45,10 @@ static void on_turn(uv_prepare_t *h)
         io_emit(io, &ev);
         io->events_came = false;
     }
+    udp_flush(&io->udp4);
+    udp_flush(&io->udp6);
+    udp_flush(&io->quic4);
+    udp_flush(&io->quic6);
     if (io->killed || (io->done && io->n_lingering == 0)) {
         uv_stop(&io->loop);
     }
@@ -198,6 +202,10 @@ void io_free(struct io *io)
     uv_loop_close(&io->loop);
     map_done(&io->conns);
     mem_free(io->dns);
+    mem_free(io->udp4.out);
+    mem_free(io->udp6.out);
+    mem_free(io->quic4.out);
+    mem_free(io->quic6.out);
     mem_free(io->read_buf);
     mem_free(io->datagram_buf);
     mem_free(io);

@@ -1,5 +1,8 @@
-/* Datagrams: received in batches, sent or dropped. */
+/* Datagrams: received in batches, sent in batches or dropped. */
 #include "world.h"
+
+#include <base/mem.h>
+#include <errno.h>
 
 #define RECEIVE_QUEUE \
     (1024 * 1024) /* bytes of the kernel's queue: a burst of answers to a lookup */
@@ -53,25 +56,55 @@ int udp_bind(struct io *io, enum port_socket name, struct udp_socket *u, struct 
     }
     addr_from_sockaddr((struct sockaddr *)&sa, at);
     uv_recv_buffer_size((uv_handle_t *)&u->udp, &size); /* more is better, less is no fault */
+    u->out = mem_zalloc(sizeof *u->out);
     u->open = true;
     return 0;
 }
 
+/* What has gathered, in one call; what the kernel does not take is lost, as the network would lose
+ * it: a full queue, an address without a route. */
+void udp_flush(struct udp_socket *u)
+{
+    struct udp_out *o = u->out;
+    uv_os_fd_t fd;
+
+    if (!u->open || o->n == 0 || uv_fileno((uv_handle_t *)&u->udp, &fd) != 0) {
+        return;
+    }
+    for (unsigned at = 0; at < o->n;) {
+        int sent = sendmmsg(fd, o->msgs + at, o->n - at, MSG_DONTWAIT);
+
+        at += sent > 0 ? (unsigned)sent : 1;
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            break;
+        }
+    }
+    o->n = 0;
+}
+
+/* Kept until the end of the turn: a batch costs the kernel less than its datagrams one by one. */
 void udp_send(struct port *p, enum port_socket from, const struct addr *to, struct view datagram)
 {
     struct io *io = (struct io *)p;
     bool quic = from == PORT_QUIC;
     struct udp_socket *u =
         to->family == 4 ? (quic ? &io->quic4 : &io->udp4) : (quic ? &io->quic6 : &io->udp6);
-    struct sockaddr_storage sa;
-    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)datagram.p, (unsigned)datagram.n);
+    struct udp_out *o = u->out;
 
-    if (!u->open || io->done || to->family == 0) {
+    if (!u->open || io->done || to->family == 0 || datagram.n > IO_DATAGRAM_MAX) {
         return;
     }
-    addr_to_sockaddr(to, &sa);
-    /* A full queue or an unreachable network loses the datagram, as the network would. */
-    if (uv_udp_try_send(&u->udp, &buf, 1, (struct sockaddr *)&sa) < 0) {
-        return;
+    if (o->n == IO_DATAGRAMS_OUT) {
+        udp_flush(u);
     }
+    unsigned i = o->n++;
+    addr_to_sockaddr(to, &o->to[i]);
+    memcpy(o->bytes[i], datagram.p, datagram.n);
+    o->pieces[i] = (struct iovec){o->bytes[i], datagram.n};
+    o->msgs[i].msg_hdr = (struct msghdr){
+        .msg_name = &o->to[i],
+        .msg_namelen = to->family == 4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
+        .msg_iov = &o->pieces[i],
+        .msg_iovlen = 1,
+    };
 }

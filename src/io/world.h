@@ -19,6 +19,8 @@
 /* Unsent bytes that the kernel may hold: more would only age there, out of reach of priorities. */
 #define IO_NOTSENT_BYTES (64 * KIB)
 #define IO_DATAGRAMS     16u    /* taken by one recvmmsg */
+#define IO_DATAGRAMS_OUT 32u    /* given to one sendmmsg */
+#define IO_DATAGRAM_MAX  1500u  /* no engine sends larger ones: they would be cut on the way */
 #define IO_BACKLOG       512    /* connections the kernel holds while we do not accept */
 #define IO_CONNS_MAX     65536u /* above any limit of the host: descriptors end first */
 /* A connection closed in good order waits this long for the remote to take the last bytes. */
@@ -31,8 +33,17 @@ struct listener {
     bool open, held; /* held: libuv keeps one accepted connection until accepting goes on */
 };
 
+struct udp_out { /* datagrams of this turn */
+    struct mmsghdr msgs[IO_DATAGRAMS_OUT];
+    struct iovec pieces[IO_DATAGRAMS_OUT];
+    struct sockaddr_storage to[IO_DATAGRAMS_OUT];
+    uint8_t bytes[IO_DATAGRAMS_OUT][IO_DATAGRAM_MAX];
+    unsigned n;
+};
+
 struct udp_socket {
     uv_udp_t udp;
+    struct udp_out *out; /* there while it is open */
     struct io *io;
     enum port_socket name;
     bool open;
@@ -77,6 +88,7 @@ void tcp_accept_held(struct io *io); /* connections that came while accepting wa
 
 /* udp.c */
 int udp_bind(struct io *io, enum port_socket name, struct udp_socket *u, struct addr *at);
+void udp_flush(struct udp_socket *u);
 void udp_send(struct port *p, enum port_socket from, const struct addr *to, struct view datagram);
 
 /* clock.c */
