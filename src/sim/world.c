@@ -478,10 +478,15 @@ void sim_run(struct sim *s, uint64_t for_ns)
     uint64_t until_ns = s->now_ns + for_ns;
     unsigned long same_time = 0;
 
-    for (uint64_t next; (next = timers_deadline(&s->timers)) <= until_ns;) {
+    for (;;) {
+        uint64_t next = timers_deadline(&s->timers);
+
         if (next > s->now_ns && s->turn != NULL) {
             end_turn(s); /* still in the old instant; may set and stop deadlines */
             continue;
+        }
+        if (next > until_ns) {
+            break;
         }
         if (next > s->now_ns) {
             s->now_ns = next;
@@ -495,7 +500,6 @@ void sim_run(struct sim *s, uint64_t for_ns)
             on_timer(s, t);
         }
     }
-    end_turn(s);
     s->now_ns = until_ns;
 }
 
