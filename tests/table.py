@@ -97,6 +97,8 @@ INTEROP = [
     Row("interop/quic-loss", "interop",
         [PY, "tests/net/quic_loss.py", "build/dev/tests/net/net_peer", "build/peers/gopeer", "build/peers/bin/rustpeer"],
         ["build/dev", "peer/go", "peer/rust"], 5, 20),
+    Row("interop/gossip-lodestar", "interop", [PY, "tests/interop/gossip_lodestar.py"],
+        ["build/release", "peer/lodestar", "peer/js", "peer/rust"], 5, 60),
     Row("interop/discv5", "interop", [PY, "tests/interop/discv5_conformance.py"], ["build/release", "peer/devp2p"], 5, 60),
     Row("interop/discv5-crawl", "interop", [PY, "tests/interop/discv5_crawl.py"], ["build/release"], 5, 60),
     Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"],
