@@ -5,22 +5,26 @@ Neither half can justify anything alone (half is less than two thirds), so every
 attestations and aggregates of both passed through us. The sync committee's bits show the same of sync messages. Each slot
 Lodestar is asked what it thinks of us: never below zero.
 
-With --external a program on the control socket gives the verdicts, until it is stopped and then killed.
+With --external a program on the control socket gives the verdicts, until it is stopped and then killed; with --languages the
+example programs in four languages do, one after the other.
 """
 
 import json
+import shutil
 import signal
+import subprocess
 import sys
 import time
 
 from harness.daemon import Daemon
 from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats, start_seconds
-from harness.proc import LONG, TOP, Process, check, main, note, say, scratch, until
+from harness.proc import LONG, TOP, Process, check, main, node as node_program, note, say, scratch, until
 
 VALIDATORS = 16
-CLIENT = TOP / "docs/examples/python/p2pd_control.py"
+EXAMPLES = TOP / "docs/examples"
+CLIENT = EXAMPLES / "python/p2pd_control.py"
 FINAL_EPOCH = 40 if LONG else 2  # of both; the first that can be final is 1
-LIMIT = 120 + FINAL_EPOCH * 8 * SECONDS_PER_SLOT
+LIMIT = 360 + FINAL_EPOCH * 8 * SECONDS_PER_SLOT  # a busy machine skips slots
 
 
 def start_halves(work):
@@ -175,5 +179,54 @@ def external():
     daemon.stop()
 
 
+def clients(work):
+    """The example programs by language: what starts each."""
+    go, rust = work / "control-go", work / "control-rust"
+    for argv in (
+        [shutil.which("go") or "/usr/local/go/bin/go", "build", "-o", go, EXAMPLES / "go/p2pd_control.go"],
+        ["rustc", "--edition", "2021", "-O", "-o", rust, EXAMPLES / "rust/p2pd_control.rs"],
+    ):
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=300, check=False)
+        check(done.returncode == 0, f"{argv}: {done.stderr[-500:]}")
+    return {
+        "javascript": [node_program(), EXAMPLES / "js/p2pd_control.mjs"],
+        "go": [go],
+        "rust": [rust],
+        "python": [sys.executable, CLIENT],
+    }
+
+
+def languages():
+    """One example program after the other judges the gossip of both halves, and is killed; the next takes over at once."""
+    work = scratch("languages")
+    programs = clients(work)
+    nodes, network = start_halves(work)
+    daemon = halves_daemon(
+        nodes, network, work / "d", ["--validation", "external", "--validation-fallback", "observe"]
+    )
+    until(lambda: len(daemon.peers()) == 2, 60, "the daemon is connected with both halves")
+    running = []
+    for name, argv in programs.items():
+        running.append(
+            Process(name, [*argv, work / "d" / "control.sock", nodes[0].genesis_time, SECONDS_PER_SLOT])
+        )
+        until(lambda n=len(running): daemon.metric("p2pd_control_clients") == n, 30, f"{name} is connected")
+    judged = {}
+    for process in running:
+        before, seen = verdicts(daemon, "accepted"), len(process.lines)
+        until(lambda b=before: verdicts(daemon, "accepted") >= b + 100, 120, f"{process.name} judges")
+        judged[process.name] = verdicts(daemon, "accepted") - before
+        check(len(process.lines) > seen, f"{process.name} says nothing")
+        if process is not running[-1]:
+            process.kill()
+            gone = len(judged)
+            until(lambda g=gone: len(daemon.said("program gone")) == g, 10, f"{process.name} is gone")
+    # The fallback forwards nothing: what became final, became so by their verdicts.
+    watch_finality(nodes, daemon, 1, LIMIT)
+    note(f"accepted one after the other: {judged}; {report(nodes, daemon)}")
+    daemon.stop()
+
+
 if __name__ == "__main__":
-    main(external if "--external" in sys.argv[1:] else structural)
+    tests = {"--external": external, "--languages": languages}
+    main(tests[sys.argv[1]] if len(sys.argv) > 1 else structural)
