@@ -222,7 +222,8 @@ fn transport(key: &identity::Keypair, muxers: &str, chosen: Muxers) -> Boxed<(Pe
     }
     use futures::future::Either;
     match muxers {
-        "quic" => quic::tokio::Transport::new(quic::Config::new(key))
+        "quic" => dns::tokio::Transport::system(quic::tokio::Transport::new(quic::Config::new(key)))
+            .expect("resolver")
             .map(move |(peer, muxer), _| {
                 chosen.lock().unwrap().insert(peer, "/quic-v1");
                 (peer, StreamMuxerBox::new(muxer))
