@@ -138,16 +138,19 @@ struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c
     return &event_new(h, kind, c)->ev;
 }
 
-struct host_event *host_tell_identify(struct host *h, struct conn *c, struct identify *i)
+void host_tell_identify(struct host *h, struct conn *c, struct identify *i)
 {
+    if (budget_take(&h->mem, IDENTIFY_COST) != E_OK) { /* nobody fetches what was told before */
+        identify_done(i);
+        mem_free(i);
+        return;
+    }
     struct event_item *item = event_new(h, HOST_IDENTIFIED, c);
-
     item->identify = i;
     item->ev.identify = i;
-    return &item->ev;
 }
 
-static void event_free(struct event_item *i)
+static void event_free(struct host *h, struct event_item *i)
 {
     if (i == NULL) {
         return;
@@ -155,13 +158,14 @@ static void event_free(struct event_item *i)
     if (i->identify != NULL) {
         identify_done(i->identify);
         mem_free(i->identify);
+        budget_give(&h->mem, IDENTIFY_COST);
     }
     mem_free(i);
 }
 
 bool host_next(struct host *h, struct host_event *ret)
 {
-    event_free(h->told);
+    event_free(h, h->told);
     h->told = h->events;
     if (h->told == NULL) {
         return false;
@@ -389,10 +393,10 @@ void host_free(struct host *h)
     quic_host_done(h);
     while (h->events != NULL) {
         struct event_item *next = h->events->next;
-        event_free(h->events);
+        event_free(h, h->events);
         h->events = next;
     }
-    event_free(h->told);
+    event_free(h, h->told);
     timers_done(&h->timers);
     map_done(&h->by_port);
     map_done(&h->by_quic);

@@ -11,7 +11,6 @@
 #define TIMEOUT_NS  SECONDS(10) /* for one exchange; go waits 5 s, a slow link twice that */
 #define INBOUND_MAX 4u          /* at once: remotes ask once, and push rarely */
 #define QUEUE_MAX   (16 * KIB)
-#define READER_COST (96 * KIB) /* the most that one message makes us hold */
 
 struct reader {
     struct buf in;
@@ -34,7 +33,7 @@ static void reader_free(struct conn *c, struct reader *r)
         mem_free(r->identify);
     }
     if (r->charged) {
-        budget_give(&c->mem, READER_COST);
+        budget_give(&c->mem, IDENTIFY_COST);
     }
     buf_done(&r->in);
     mem_free(r);
@@ -48,7 +47,7 @@ static void read_begin(struct stream *s)
     buf_init(&r->in, IDENTIFY_MESSAGE_MAX + VARINT_MAX);
     r->identify = mem_zalloc(sizeof *r->identify);
     identify_init(r->identify);
-    r->charged = budget_take(&s->conn->mem, READER_COST) == E_OK;
+    r->charged = budget_take(&s->conn->mem, IDENTIFY_COST) == E_OK;
     if (!r->charged) {
         stream_fail(s, E_BUDGET);
     }

@@ -148,7 +148,10 @@ size_t out_peek(const struct stream *s, size_t max, struct out_piece *pieces, si
     const struct out_item *i = s->out.begun;
     size_t n = 0, n_pieces = 0, skip = s->out.offset;
 
-    max = max < s->turn_left ? max : s->turn_left;
+    /* Alone in its class it need not stop for others: fewer and longer frames. */
+    bool alone = s->ready_prev == NULL && s->ready_next == NULL;
+
+    max = max < s->turn_left || alone ? max : s->turn_left;
     if (i == NULL) {
         i = s->out.by_class[s->ready_class].first;
         skip = 0;
@@ -172,7 +175,7 @@ void out_taken(struct stream *s, size_t n)
     int klass = s->ready_class;
 
     s->out.bytes -= n;
-    s->turn_left -= n;
+    s->turn_left -= n < s->turn_left ? n : s->turn_left;
     budget_give(&s->conn->mem, n);
     while (n != 0) {
         struct out_item *i = next_item(s, klass);

@@ -16,14 +16,15 @@
 #define PROTOCOLS_MAX    64u  /* rows that host_register() takes: ours are under 40 */
 #define PROTOCOL_IDS_MAX 128u /* their ids */
 /* Turn of one stream inside its class: long enough for few heads, short enough for fairness. */
-#define TURN_BYTES  (16 * KIB)
-#define CONN_COST   (16 * KIB) /* charged for a connection's structs, Noise and muxer included */
-#define STREAM_COST (2 * KIB)  /* the same of a stream */
+#define TURN_BYTES    (16 * KIB)
+#define CONN_COST     (16 * KIB) /* charged for a connection's structs, Noise and muxer included */
+#define IDENTIFY_COST (96 * KIB) /* the most that one message of identify makes us hold */
+#define STREAM_COST   (2 * KIB)  /* the same of a stream */
 /* Bytes held for a paused stream. yamux cannot have more than its window; for a muxer without
  * windows (mplex) reading from the whole connection stops at HELD_STUFFED, and a stream that stuffs
  * its connection for so long is reset rather than let both sides wait for each other. */
 #define HELD_STUFFED     (256 * KIB)
-#define HELD_MAX         (1 * MIB)
+#define HELD_MAX         (4 * MIB)
 #define STUFFED_MAX_NS   SECONDS(5)
 #define FAULTS_TOLD_MAX  8u          /* lines of the log that one connection's streams can cause */
 #define CLOSE_TIMEOUT_NS SECONDS(2)  /* for the last bytes of a connection that we close */
@@ -201,8 +202,8 @@ void slots_done(struct slots *s);
 
 /* host.c */
 struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c);
-/* The event owns `i` from here. */
-struct host_event *host_tell_identify(struct host *h, struct conn *c, struct identify *i);
+/* Owns `i` from here. */
+void host_tell_identify(struct host *h, struct conn *c, struct identify *i);
 
 /* conn.c */
 struct conn *conn_new(struct host *h, const struct addr *addr, bool outbound);
