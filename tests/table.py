@@ -66,6 +66,8 @@ INTEROP = [
     Row("interop/halves", "interop", [PY, "tests/interop/halves.py"], ["build/release", "peer/lodestar"], 10, 60),
     Row("interop/external", "interop", [PY, "tests/interop/halves.py", "--external"],
         ["build/release", "peer/lodestar"], 12, 60),
+    Row("interop/languages", "interop", [PY, "tests/interop/halves.py", "--languages"],
+        ["build/release", "peer/lodestar", "peer/go", "peer/rust"], 12, 60),
     Row("interop/quorum", "interop", [PY, "tests/interop/quorum.py"], ["build/release", "peer/lodestar"], 12, 60),
     Row("interop/lodestar-syncs", "interop", [PY, "tests/interop/lodestar_syncs.py"],
         ["build/release", "peer/lodestar"], 8, 60),
