@@ -28,6 +28,7 @@ struct store_config {
     size_t map_bytes;   /* largest size of the file; 0: STORE_MAP_DEFAULT */
     size_t map_first;   /* its size at first, doubled when full; 0: STORE_MAP_FIRST */
     size_t pending_max; /* bytes; 0: STORE_PENDING_DEFAULT */
+    bool assume_cold;   /* tests: nothing counts as being in memory, workers read it all */
     struct rng *rng;    /* for hash keys; NULL: the process's own (crypto_start() has run) */
 };
 
@@ -95,8 +96,7 @@ size_t store_pending(const struct store *s); /* bytes */
 CHECKED enum err store_get(struct store *s, enum store_kind kind, const uint8_t root[static 32],
                            uint64_t index, struct blob **ret_data);
 
-/* One object by a worker: what is old may have to come from the disk, and the loop must not wait.
- */
+/* One object by a worker, where it has to come from the disk: the loop must not wait for that. */
 struct store_read {
     struct port_job job; /* first: the port hands it back */
     struct store *store;

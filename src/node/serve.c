@@ -8,7 +8,6 @@
 
 #define SERVINGS_MAX 8192u      /* calls under way: net/rpc.h allows fewer */
 #define TOKENS_WAIT  16u        /* an empty bucket is waited for until so many are there */
-#define HOT_SLOTS    64u        /* before the head: what peers ask for most, still in memory */
 #define READS_MAX    64u        /* by workers at once; more are read on the spot */
 #define RETRY_NS     MILLIS(50) /* when the memory of a connection or the host was used up */
 
@@ -83,13 +82,13 @@ static void end(struct node *n, struct serving *s)
     finish(n, s);
 }
 
-/* The newest objects lie in memory. E_MORE: it comes from the disk, serve_on_job() goes on. */
+/* E_MORE: it comes from the disk, serve_on_job() goes on. */
 static enum err fetch(struct node *n, struct serving *s)
 {
     struct serving_object *o = &s->next;
     struct store_read *r = NULL;
 
-    if (s->block_slot + HOT_SLOTS > n->chain.head_slot || n->servings.reads >= READS_MAX) {
+    if (n->servings.reads >= READS_MAX) {
         return store_get(n->store, o->kind, o->root, o->index, &o->packed);
     }
     enum err e = store_read_begin(n->store, o->kind, o->root, o->index, &o->packed, &r);

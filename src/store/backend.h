@@ -49,6 +49,8 @@ struct backend_ops {
     /* E_MORE: hand the batch to work() again (the map has grown). */
     enum err (*done)(void *self, struct batch *b);
     enum err (*get)(void *self, const struct object_key *key, struct blob **ret);
+    /* The same, of an object that lies in memory; E_MORE: it does not, fetch() it. */
+    enum err (*get_warm)(void *self, const struct object_key *key, struct blob **ret);
     /* The same in a worker's thread, beside everything else; NULL: get() never waits. */
     enum err (*fetch)(void *self, const struct object_key *key, struct blob **ret);
     /* No fetch() is under way: done() may move what they look at. */

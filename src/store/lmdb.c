@@ -3,7 +3,11 @@
 #include "lmdb.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#define WARM_PAGES 256u /* of one object, that are looked for in memory: a mebibyte */
 
 static int place_of(struct lmdb *l, MDB_txn *t, const struct object_key *key,
                     struct store_header *ret)
@@ -39,7 +43,27 @@ static enum err lmdb_header(void *self, const struct object_key *key, struct sto
     return lmdb_err(rc);
 }
 
-static int object_in(struct lmdb *l, MDB_txn *t, const struct object_key *key, struct blob **ret)
+/* Are these bytes of the map in memory? Where the machine does not say, they are not. */
+static bool in_memory(const void *p, size_t n)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)p / page * page;
+    size_t pages = ((uintptr_t)p + n - first + page - 1) / page;
+    unsigned char there[WARM_PAGES];
+
+    if (pages > WARM_PAGES || mincore((void *)first, pages * page, there) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < pages; i++) {
+        if ((there[i] & 1) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* `warm`: only if it lies in memory, else E_MORE's number. */
+static int object_in(struct lmdb *l, MDB_txn *t, const struct object_key *key, bool warm,
+                     struct blob **ret)
 {
     struct store_header h;
     uint8_t bytes[OBJECT_KEY] = {0};
@@ -53,6 +77,9 @@ static int object_in(struct lmdb *l, MDB_txn *t, const struct object_key *key, s
     if (rc == 0 && v.mv_size < 32) {
         rc = MDB_CORRUPTED;
     }
+    if (rc == 0 && warm && !in_memory(v.mv_data, v.mv_size)) {
+        return EAGAIN;
+    }
     if (rc == 0) {
         *ret = blob_copy(view_of((const uint8_t *)v.mv_data + 32, v.mv_size - 32));
     }
@@ -65,10 +92,22 @@ static enum err lmdb_get(void *self, const struct object_key *key, struct blob *
     int rc = lmdb_read_begin(l);
 
     if (rc == 0) {
-        rc = object_in(l, l->reader, key, ret);
+        rc = object_in(l, l->reader, key, false, ret);
         lmdb_read_end(l);
     }
     return lmdb_err(rc);
+}
+
+static enum err lmdb_get_warm(void *self, const struct object_key *key, struct blob **ret)
+{
+    struct lmdb *l = self;
+    int rc = lmdb_read_begin(l);
+
+    if (rc == 0) {
+        rc = object_in(l, l->reader, key, true, ret);
+        lmdb_read_end(l);
+    }
+    return rc == EAGAIN ? E_MORE : lmdb_err(rc);
 }
 
 /* In a worker: with a transaction of its own, that ends before it returns. */
@@ -79,7 +118,7 @@ static enum err lmdb_fetch(void *self, const struct object_key *key, struct blob
     int rc = l->env == NULL ? EIO : mdb_txn_begin(l->env, NULL, MDB_RDONLY, &t);
 
     if (rc == 0) {
-        rc = object_in(l, t, key, ret);
+        rc = object_in(l, t, key, false, ret);
         mdb_txn_abort(t);
     }
     return lmdb_err(rc);
@@ -211,6 +250,7 @@ const struct backend_ops lmdb_ops = {
     .work = lmdb_work,
     .done = lmdb_done,
     .get = lmdb_get,
+    .get_warm = lmdb_get_warm,
     .fetch = lmdb_fetch,
     .fetching = lmdb_fetching,
     .header = lmdb_header,

@@ -21,6 +21,7 @@ struct store {
     struct hash_key hash;
     uint64_t batches, failed;
     unsigned reads; /* under way in workers */
+    bool assume_cold;
 };
 
 static struct object_key key_of(enum store_kind kind, const uint8_t root[static 32], uint64_t index)
@@ -67,6 +68,7 @@ enum err store_open(const struct store_config *cfg, struct store **ret,
     struct store *s = mem_zalloc(sizeof *s);
     enum err e = E_OK;
 
+    s->assume_cold = cfg->assume_cold;
     s->pending_max = cfg->pending_max == 0 ? STORE_PENDING_DEFAULT : cfg->pending_max;
     rng_fill(cfg->rng == NULL ? random_system() : cfg->rng, &s->hash, sizeof s->hash);
     if (cfg->dir == NULL) {
@@ -373,6 +375,10 @@ enum err store_read_begin(struct store *s, enum store_kind kind, const uint8_t r
     /* While a batch waits for the map to grow, no reader may come between. */
     if (s->ops->fetch == NULL || s->waiting != NULL || pending_find(s, &key) != NULL) {
         return store_get(s, kind, root, index, ret_data);
+    }
+    enum err e = s->assume_cold ? E_MORE : s->ops->get_warm(s->backend, &key, ret_data);
+    if (e != E_MORE) {
+        return e;
     }
     struct store_read *r = mem_zalloc(sizeof *r);
     *r = (struct store_read){.job = {.run = read_run}, .store = s, .kind = kind, .index = index};

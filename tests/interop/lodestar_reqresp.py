@@ -121,13 +121,16 @@ def run():
 
         (_, ours), = until(bootstrap, 20, f"{who} has the bootstrap of {root}")
         same(f"{who}'s bootstrap", ours, lodestar.get(f"/eth/v1/beacon/light_client/bootstrap/{root}")["data"])
-        updates = objects(ask(peer, "light_client_updates_by_range", "start_period=0", "count=4"))
-        theirs = lodestar.get("/eth/v1/beacon/light_client/updates?start_period=0&count=4")
-        theirs = [u["data"] for u in theirs] if isinstance(theirs, list) else theirs["data"]
-        check(updates and len(updates) <= len(theirs), f"{who}: {len(updates)} updates, Lodestar's REST has {len(theirs)}")
-        if who == "Lodestar":
-            for (_, o), t in zip(updates, theirs):
-                same("Lodestar's update", o, t)
+        # Lodestar answers an error for a period that it has no update of: each is asked alone.
+        updates = []
+        for period in (0, 1):
+            out = call(None, "request", "--json", "--testnet-dir", network, peer.multiaddr, "light_client_updates_by_range",
+                       f"start_period={period}", "count=1")[0]  # fmt: skip
+            updates += objects(out)
+        check(updates, f"{who} has no update of periods 0 and 1")
+        for (_, _, _, _, slot, _, _), ours in updates:
+            header = lodestar.get(f"/eth/v1/beacon/headers/{slot}")["data"]["header"]["message"]
+            same(f"{who}'s update of {slot}", ours["attested_header"]["beacon"], header)
         counted[who, "bootstrap and updates"] = 1 + len(updates)
 
     row, score = lodestar.sees(daemon.peer_id), lodestar.score(daemon.peer_id)

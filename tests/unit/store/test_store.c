@@ -336,10 +336,35 @@ static void the_loop_reads_while_a_worker_writes(void **state)
     place_remove(&p);
 }
 
+static void what_lies_in_memory_is_read_at_once(void **state)
+{
+    struct store_config cfg = {.rng = &seeded.base};
+    struct store_object want = object(7, 3000);
+    char fault[STORE_FAULT_MAX] = "";
+    struct store_read *r = NULL;
+    struct blob *now = NULL;
+    struct store *s = NULL;
+    struct place p;
+    (void)state;
+
+    place_make(&p);
+    cfg.dir = p.dir;
+    assert_int_equal(store_open(&cfg, &s, fault), E_OK);
+    assert_int_equal(put(s, 7, 3000), E_OK);
+    assert_int_equal(store_flush(s), E_OK); /* written just now: the machine still has it */
+    assert_int_equal(store_read_begin(s, STORE_BLOCK, want.root, 0, &now, &r), E_OK);
+    assert_null(r);
+    assert_true(now->n == 3000 && memcmp(now->b, want.data->b, 3000) == 0);
+    blob_unref(now);
+    blob_unref(want.data);
+    assert_int_equal(store_close(s), E_OK);
+    place_remove(&p);
+}
+
 /* Reads by workers, of which some are under way when the map has to grow. */
 static void workers_read_while_the_map_grows(void **state)
 {
-    struct store_config cfg = {.map_first = 256 * KIB, .rng = &seeded.base};
+    struct store_config cfg = {.map_first = 256 * KIB, .rng = &seeded.base, .assume_cold = true};
     char fault[STORE_FAULT_MAX] = "";
     struct store *s = NULL;
     struct place p;
@@ -737,6 +762,7 @@ int main(void)
         cmocka_unit_test(what_was_put_is_read_before_and_after_its_commit),
         cmocka_unit_test(headers_come_in_order_of_slots_from_disk_and_waiting),
         cmocka_unit_test(pruning_removes_a_kind_below_a_slot_however_many),
+        cmocka_unit_test(what_lies_in_memory_is_read_at_once),
         cmocka_unit_test(workers_read_while_the_map_grows),
         cmocka_unit_test(a_block_leaves_with_all_that_belongs_to_it),
         cmocka_unit_test(a_store_of_format_2_is_brought_up_to_date),
