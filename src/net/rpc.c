@@ -21,7 +21,7 @@
 #define END_TIMEOUT_NS  SECONDS(5)  /* for the remote to end a stream whose last chunk is here */
 /* Unsent bytes of one answer behind which the next chunk waits: a turn's worth of a fast link, and
  * little enough for hundreds of answers at once. */
-#define QUEUE_FILL (128 * KIB)
+#define QUEUE_FILL (256 * KIB)
 #define FRAMED_MAX (32 * MIB) /* one framed chunk: above any chunk_max and its overhead */
 
 struct method {
