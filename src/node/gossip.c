@@ -201,9 +201,26 @@ void gossip_on_slot(struct node *n, struct now now)
     check_cache_expire(n->gossip.checks, now.wall_ns);
 }
 
+/* What the client joined: of this topic, or all of it. False: nothing. */
+static bool drop_joins(struct node *n, const struct topic *t, uint32_t client)
+{
+    bool some = false;
+
+    for (uint32_t i = n->gossip.n_joins; i-- > 0;) {
+        const struct gossip_join *j = &n->gossip.joins[i];
+
+        if (j->client == client && (t == NULL || (j->kind == t->kind && j->subnet == t->subnet))) {
+            drop_join(n, i);
+            some = true;
+        }
+    }
+    return some;
+}
+
 enum err gossip_join(struct node *n, const struct topic *t, uint32_t client, uint64_t until_slot,
                      struct now now)
 {
+    (void)drop_joins(n, t, client); /* again, until another slot */
     if (n->gossip.n_joins == JOINED_MAX) {
         return E_LIMIT;
     }
@@ -215,20 +232,11 @@ enum err gossip_join(struct node *n, const struct topic *t, uint32_t client, uin
 
 enum err gossip_leave(struct node *n, const struct topic *t, uint32_t client, struct now now)
 {
-    enum err e = E_NOT_FOUND;
-
-    for (uint32_t i = n->gossip.n_joins; i-- > 0;) {
-        const struct gossip_join *j = &n->gossip.joins[i];
-
-        if (j->client == client && (t == NULL || (j->kind == t->kind && j->subnet == t->subnet))) {
-            drop_join(n, i);
-            e = E_OK;
-        }
+    if (!drop_joins(n, t, client)) {
+        return E_NOT_FOUND;
     }
-    if (e == E_OK) {
-        gossip_on_slot(n, now);
-    }
-    return e;
+    gossip_on_slot(n, now);
+    return E_OK;
 }
 
 unsigned gossip_mesh(const struct node *n)

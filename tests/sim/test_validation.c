@@ -519,7 +519,10 @@ static void what_a_program_may_ask(void **state)
     f = (struct control_frame){.kind = CONTROL_UNSUBSCRIBE, .topic = view_str("beacon_block")};
     assert_int_equal(ask(s, ONE, f), CONTROL_NOT_FOUND);
 
-    assert_int_equal(ask(s, ONE, join), CONTROL_OK);
+    for (unsigned i = 0; i < 600; i++) { /* once more is not one more */
+        join.time = i % 2 == 0 ? 0 : 1000;
+        assert_int_equal(ask(s, ONE, join), CONTROL_OK);
+    }
     join.kind = CONTROL_LEAVE;
     assert_int_equal(ask(s, ONE, join), CONTROL_OK);
     assert_int_equal(ask(s, ONE, join), CONTROL_NOT_FOUND);
