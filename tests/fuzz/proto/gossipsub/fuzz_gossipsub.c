@@ -4,6 +4,9 @@
  *
  *   - no message was given twice, none that was published or broken was given at all
  *   - nobody was grafted by us inside a backoff that it named
+ *   - after a heartbeat no mesh is over its bound
+ *   - where nothing good counts (`sour`), nothing that a peer says makes its score rise
+ *   - partial messages are told only of peers with which they were agreed on, within their bounds
  *   - no memory is left
  */
 #include "play_gossip.h"
@@ -16,6 +19,8 @@
 #define DATA     40u /* distinct messages */
 #define BAD_FROM 36u
 #define OPS_MAX  400u
+#define D_HIGH   6u
+#define D_OUT    2u
 
 struct run {
     struct gossipsub *g;
@@ -24,12 +29,14 @@ struct run {
     struct play_open open;
     struct now now;
     const uint8_t *p, *end;
-    bool here[PEERS];
+    bool here[PEERS], spoke[PEERS], extended[PEERS];
+    enum gossip_version version[PEERS];
     uint8_t given[TOPICS][DATA];
     uint64_t backoff_ns[TOPICS][PEERS]; /* that the peer named */
     uint64_t named_ns[TOPICS];          /* backoffs in the RPC under way */
     uint64_t owed[8];                   /* messages without a verdict */
     uint32_t n_owed;
+    bool sour;   /* P1 and P2 are off */
     bool denies; /* a charge is refused on the way */
     uint8_t data[3];
 };
@@ -97,6 +104,14 @@ static void drain(struct run *r)
             assert(gossipsub_joined(r->g, ev.topic) && number < BAD_FROM);
             give(r, ev.topic, number);
             r->owed[r->n_owed++ % 8] = ev.message;
+        } else if (ev.kind == GOSSIP_PARTIAL) {
+            struct gossip_partial_wish wish;
+
+            assert(r->version[ev.peer] == GOSSIP_1_3 && r->extended[ev.peer]);
+            assert(ev.partial.group.n != 0 && ev.partial.group.n <= 64);
+            (void)gossipsub_partial_wish(r->g, ev.peer, ev.topic, &wish);
+        } else if (ev.kind == GOSSIP_PX) {
+            assert(ev.name.n != 0 && ev.raw.n != 0 && ev.raw.n <= GOSSIP_RECORD_MAX);
         }
     }
 }
@@ -117,6 +132,40 @@ static void feed(struct run *r, uint32_t peer, struct view v)
     }
 }
 
+static void act_sub(struct rpc_text *text, uint8_t topic, uint8_t number)
+{
+    const struct gossip_partial_wish wish = {.requests = (number & 8) != 0,
+                                             .sends = (number & 16) != 0};
+    enum err e = gossip_put_sub(&text->body, view_str(names[topic]), number % 4 != 0, &wish);
+
+    assert(e == E_OK);
+}
+
+static void put_px_prune(struct rpc_text *text, uint8_t topic, uint64_t backoff_s)
+{
+    struct buf peers;
+
+    buf_init(&peers, SIZE_MAX);
+    for (unsigned i = 0; i < 20; i++) {
+        enum err e = gossip_put_px(&peers, view_str("id"), view_str("record"));
+        assert(e == E_OK);
+    }
+    enum err e =
+        gossip_put_prune(&text->control, view_str(names[topic]), backoff_s, buf_view(&peers));
+    assert(e == E_OK);
+    buf_done(&peers);
+}
+
+static void act_partial(struct rpc_text *text, uint8_t topic, uint8_t number)
+{
+    static const uint8_t bytes[80];
+    const struct gossip_partial p = {.group = view_of(bytes, (number - 20u) * 4),
+                                     .message = view_of(bytes, number & 3)};
+    enum err e = gossip_put_partial(&text->body, view_str(names[topic]), &p);
+
+    assert(e == E_OK);
+}
+
 static void act_entry(struct run *r, struct rpc_text *text)
 {
     uint8_t kind = next(r) % 8, topic = next(r) % TOPICS, number = next(r) % DATA;
@@ -124,9 +173,13 @@ static void act_entry(struct run *r, struct rpc_text *text)
     uint8_t id[GOSSIP_ID_MAX];
 
     play_id(view_str(names[topic]), data, id);
+    if (kind == 7 && number >= 20) {
+        act_partial(text, topic, number);
+        return;
+    }
     switch (kind) {
     case 0:
-        rpc_sub(text, names[topic], number % 4 != 0);
+        act_sub(text, topic, number);
         break;
     case 1:
     case 2:
@@ -139,7 +192,11 @@ static void act_entry(struct run *r, struct rpc_text *text)
         uint64_t s = number;
         uint64_t until = r->now.mono_ns + SECONDS(s == 0 ? 60 : s);
 
-        rpc_prune(text, names[topic], s);
+        if (number >= 20) {
+            put_px_prune(text, topic, s);
+        } else {
+            rpc_prune(text, names[topic], s);
+        }
         if (gossipsub_joined(r->g, topic) && until > r->named_ns[topic]) {
             r->named_ns[topic] = until;
         }
@@ -161,12 +218,20 @@ static void act_rpc(struct run *r, uint32_t peer)
 
     memset(r->named_ns, 0, sizeof r->named_ns);
     rpc_begin(&text);
+    if (!r->spoke[peer] && peer % 2 == 0) {
+        enum err e = gossip_put_extensions(&text.control);
+        assert(e == E_OK);
+        r->extended[peer] = true;
+    }
+    r->spoke[peer] = true;
+    double before = gossipsub_score(r->g, peer);
     for (unsigned n = next(r) % 6; n > 0; n--) {
         act_entry(r, &text);
     }
     struct blob *rpc = rpc_end(&text);
     feed(r, peer, blob_view(rpc));
     blob_unref(rpc);
+    assert(!r->sour || !r->here[peer] || gossipsub_score(r->g, peer) <= before);
     for (uint32_t t = 0; t < TOPICS; t++) {
         /* Heard, unless its RPC was refused or it is graylisted. */
         if (r->here[peer] && gossipsub_score(r->g, peer) >= -16000 &&
@@ -188,8 +253,11 @@ static void act_connect(struct run *r, uint32_t peer)
     uint8_t how = next(r);
 
     play_peer_id(peer % (PEERS - 2), &id); /* two of them are second connections */
-    gossipsub_add_peer(r->g, peer, &id, &from, (enum gossip_version)(how % 4), (how & 16) != 0,
+    r->version[peer] = (enum gossip_version)(how % 5);
+    r->spoke[peer] = r->extended[peer] = false;
+    gossipsub_add_peer(r->g, peer, &id, &from, r->version[peer], (how & 16) != 0,
                        (how & 0xe0) == 0xe0, r->now);
+    gossipsub_set_record(r->g, peer, view_str("a record"));
     r->here[peer] = true;
 }
 
@@ -212,6 +280,14 @@ static void act_topic(struct run *r)
     }
 }
 
+/* What a heartbeat leaves: at most d_high, and who makes up for what lacks among them. */
+static void check_meshes(const struct run *r)
+{
+    for (uint32_t t = 0; t < TOPICS; t++) {
+        assert(gossipsub_mesh_size(r->g, t) <= D_HIGH + D_OUT + 2); /* 2: opportunistic */
+    }
+}
+
 static void act(struct run *r)
 {
     uint8_t op = next(r);
@@ -228,6 +304,7 @@ static void act(struct run *r)
         r->now.mono_ns += MILLIS(next(r)) * 40;
         if (r->now.mono_ns >= gossipsub_deadline(r->g)) {
             gossipsub_tick(r->g, r->now);
+            check_meshes(r);
         }
         break;
     case 3:
@@ -265,21 +342,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     cfg.seen_ttl_ns = SECONDS(1000000); /* nothing that was seen is forgotten in one run */
     cfg.d = 4;
     cfg.d_low = 3;
-    cfg.d_high = 6;
-    cfg.d_score = cfg.d_out = 2;
+    cfg.d_high = D_HIGH;
+    cfg.d_score = cfg.d_out = D_OUT;
+    cfg.px_peers = 3;
+    cfg.accept_px_threshold = 0;
+    cfg.partial = true;
     budget_init(&r->mem, NULL, "fuzz", 1 * MIB);
     r->mem.deny_in = next(r); /* 0: none is refused */
     r->denies = r->mem.deny_in != 0;
+    r->sour = (r->mem.deny_in & 64) != 0;
     rng_seeded_init(&r->rng, 1);
     r->g = gossipsub_new(&cfg, &r->mem, &r->rng.base, r->now);
     for (uint32_t t = 0; t < TOPICS; t++) {
         const struct gossip_topic_config topic = {
             .name = view_str(names[t]),
             .data_max = 100,
+            .partial = {.requests = t == 0, .sends = t <= 1},
             .score = {.weight = 1,
                       .invalid_weight = -10,
                       .invalid_decay = 0.9,
-                      .first_weight = 1,
+                      .first_weight = r->sour ? 0 : 1,
                       .first_cap = 5,
                       .first_decay = 0.9},
         };
