@@ -48,7 +48,11 @@ static const char *begin_range(struct node *n, struct serving *s, struct view re
     count = count < max ? count : max;
     s->slot = from;
     s->end_slot = from > UINT64_MAX - count ? UINT64_MAX : from + count;
-    return n->chain.by_slot.n != 0 && s->end_slot <= chain_earliest_slot(n) ? too_old(s) : NULL;
+    /* Blocks may be whole further down than what belongs to them. */
+    uint64_t earliest = s->server->kind == STORE_BLOB || s->server->kind == STORE_COLUMN
+                            ? chain_earliest_slot(n)
+                            : chain_earliest_block(n);
+    return n->chain.by_slot.n != 0 && s->end_slot <= earliest ? too_old(s) : NULL;
 }
 
 static const char *begin_roots(struct node *n, struct serving *s, struct view request)
