@@ -18,7 +18,10 @@ struct side {
     struct play_node *node;
     struct pubsub *pubsub;
     uint32_t topic;
-    size_t messages, bytes, grafted, refused;
+    size_t messages, bytes, grafted, refused, n_px;
+    struct peer_id px; /* the last that it was told of */
+    struct multiaddr px_addr;
+    enum err error; /* of the last refusal */
     uint8_t last_first_byte;
 };
 
@@ -58,7 +61,15 @@ static void pull(struct play_node *n, struct now now)
             gossipsub_verdict(pubsub_engine(s->pubsub), ev.g.message, GOSSIP_ACCEPT, now);
         }
         s->grafted += ev.g.kind == GOSSIP_GRAFTED ? 1 : 0;
-        s->refused += ev.g.kind == GOSSIP_REFUSED ? 1 : 0;
+        if (ev.g.kind == GOSSIP_REFUSED) {
+            s->refused++;
+            s->error = ev.g.error;
+        } else if (ev.g.kind == GOSSIP_PX) {
+            s->n_px++;
+            s->px = *ev.px_peer;
+            assert_int_equal(ev.n_px_addrs, 1);
+            s->px_addr = ev.px_addrs[0];
+        }
     }
     pubsub_pump(s->pubsub, now);
     n->more_ns = pubsub_deadline(s->pubsub);
@@ -96,6 +107,8 @@ static struct net *net_up(uint64_t seed, size_t cut_max)
     gossip_config_eth2(&gossip);
     gossip.open = open_message;
     gossip.scoring = false;
+    gossip.px_peers = 4;
+    gossip.accept_px_threshold = 0;
     play_init(&n->play, seed);
     n->play.cut_max = cut_max;
     for (unsigned i = 0; i < NODES; i++) {
@@ -222,11 +235,69 @@ static void a_connection_that_ends_leaves_the_router(void **state)
     net_free(n);
 }
 
+/* The hub knows `of`'s signed record; `forged`: not as it was signed. */
+static void know_record(struct net *n, unsigned of, conn_id c, bool forged)
+{
+    struct multiaddr addr;
+    struct addr at = play_addr(of);
+    struct buf record;
+
+    multiaddr_of(TRANSPORT_TCP, &at, NULL, &addr);
+    const struct identify_own own = {
+        .ident = &n->side[of].node->ident, .addrs = &addr, .n_addrs = 1, .record_seq = 1};
+    buf_init(&record, IDENTIFY_OWN_MAX);
+    assert_int_equal(identify_seal(&own, &record), E_OK);
+    record.p[record.n - 1] ^= forged;
+    struct blob *b = blob_copy(buf_view(&record));
+    pubsub_set_record(n->side[0].pubsub, c, b);
+    blob_unref(b);
+    buf_done(&record);
+}
+
+static void pruned_peers_are_told_of_others_by_what_those_have_signed(void **state)
+{
+    static const bool forgeries[] = {false, true};
+    (void)state;
+
+    for (size_t k = 0; k < ARRAY_LEN(forgeries); k++) {
+        struct net *n = net_up(7, 0);
+        struct side *hub = &n->side[0], *told = &n->side[2];
+        struct peer_id first;
+        struct multiaddr want;
+        struct addr at = play_addr(1);
+
+        connect_nodes(n, 0, 1);
+        connect_nodes(n, 0, 2);
+        play_wait(&n->play, SECONDS(2));
+        for (uint32_t p = 0; p < 2; p++) {
+            struct host_conn_info info;
+            conn_id c = pubsub_conn(hub->pubsub, p);
+            peer_id_from_secp(n->side[1].node->ident.public, &first);
+            if (host_conn_info(hub->node->host, c, &info) && peer_id_eq(&info.peer, &first)) {
+                know_record(n, 1, c, forgeries[k]);
+            }
+        }
+        gossipsub_leave(pubsub_engine(hub->pubsub), hub->topic, n->play.now);
+        play_wait(&n->play, SECONDS(2));
+        assert_int_equal(n->side[1].n_px, 0); /* of itself nobody is told */
+        assert_int_equal(told->n_px, forgeries[k] ? 0 : 1);
+        if (forgeries[k]) {
+            assert_int_equal(told->error, E_GOSSIP_PX);
+        } else {
+            multiaddr_of(TRANSPORT_TCP, &at, NULL, &want);
+            assert_true(peer_id_eq(&told->px, &first));
+            assert_memory_equal(told->px_addr.b, want.b, want.n);
+        }
+        net_free(n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_reaches_every_node_of_a_line_once),
         cmocka_unit_test(each_pair_meshes_in_a_full_graph),
+        cmocka_unit_test(pruned_peers_are_told_of_others_by_what_those_have_signed),
         cmocka_unit_test(a_connection_that_ends_leaves_the_router),
     };
 
