@@ -195,9 +195,8 @@ static enum err take_handshake(struct discv5 *d, const struct addr *from, struct
     struct view plain;
     enum err e;
 
-    if (!strangers_may(d, now.mono_ns)) {
-        return E_RATE;
-    }
+    /* No limit here: a challenge of ours is answered once, and those are limited. Who got one in a
+     * flood gets in. */
     TRY(d5_handshake_finish(d, &d->packet, from, now, &s, &plain));
     e = d5_answer_message(d, s, plain, now);
     d5_requests_release(d, &p, now);
