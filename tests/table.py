@@ -90,6 +90,7 @@ INTEROP = [
     Row("interop/nat", "interop", [PY, "tests/interop/nat.py"], ["build/release"], 5, 60),
     Row("interop/go", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/gopeer"],
         ["build/dev", "peer/go"], 10, 60),
+    Row("interop/starved", "interop", [PY, "tests/net/starved.py", "build/dev/tests/net/net_peer"], ["build/dev"], 5, 60),
     Row("interop/rust", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/bin/rustpeer"],
         ["build/dev", "peer/rust"], 10, 60),
     Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],

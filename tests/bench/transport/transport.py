@@ -14,8 +14,9 @@ from matrix import Go, Peer, Rust
 
 TICK = os.sysconf("SC_CLK_TCK")
 QUICK = 10 if "--quick" in sys.argv else 1
-CHURN, STREAM, SMALL, SWARM, PINGS = 3000 // QUICK, (1 << 29) // QUICK, (1000, 20000 // QUICK), 2000 // QUICK, 200
+CHURN, STREAM, SMALL, SWARM, PINGS = 3000 // QUICK, (1 << 28) // QUICK, (1000, 20000 // QUICK), 2000 // QUICK, 200
 DELAY = 0.03  # seconds one way
+TIMES = 3  # streams are moved so often, and the least counts: what others do on the machine only adds
 
 
 def cpu(peer):
@@ -69,9 +70,13 @@ def roles(kind, programs):
         out["accepted"] = (cpu(test.peer) - before, CHURN)
         partner.connect(test.addr)
         for name, (n, streams) in (("stream", (STREAM, 1)), ("streams", (STREAM // 8, 8)), ("small", SMALL)):
-            before = cpu(test.peer)
-            partner.echo(test, n, streams)
-            out[name] = (cpu(test.peer) - before, streams if name == "small" else 2 * n * streams)
+            least = None
+            for _ in range(TIMES):
+                before = cpu(test.peer)
+                partner.echo(test, n, streams)
+                took = cpu(test.peer) - before
+                least = took if least is None else min(least, took)
+            out[name] = (least, streams if name == "small" else 2 * n * streams)
         rtt = []
         for _ in range(PINGS):
             partner.peer.say(f"ping {test.id}")
@@ -174,8 +179,8 @@ def rate(side, name):
 
 
 def measure(build, programs):
-    limit = json.loads(subprocess.run([build / "tests/net/net_limit"], capture_output=True, check=True).stdout)
-    both_ways = limit["bytes"] * 2 / (limit["send"] + limit["receive"] + limit["seal"] + limit["open"])
+    limits = [json.loads(subprocess.run([build / "tests/net/net_limit"], capture_output=True, check=True).stdout) for _ in range(TIMES)]
+    both_ways = limits[0]["bytes"] * 2 / sum(min(each[part] for each in limits) for part in ("send", "receive", "seal", "open"))
     got = {}
     for kind in ("ours", "go", "rust"):
         got[kind] = roles(kind, programs)
@@ -209,7 +214,7 @@ Written by `tests/bench/transport/transport.py BUILD build/peers/gopeer build/pe
 and a rust-libp2p 0.57 one in the same roles against the same go-libp2p partner, yamux, the muxer agreed in the handshake
 where the peer can (Rust cannot), CPU time of the process under test. Connections are one after the other, memory is at {SWARM:,} of them.
 The last column is against the better of the two. At 60 ms the relay of the benchmark holds each byte for 30 ms, without
-TCP's own handshake; times in µs, ms and MB/s are of the wall clock, on a machine that others use too.
+TCP's own handshake. Streams and the limit are the least CPU time of three; times in µs, ms and MB/s are of the wall clock, on a machine that others use too.
 
 """ + "\n".join(lines) + "\n"
 
