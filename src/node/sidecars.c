@@ -153,12 +153,21 @@ static struct sidecar_ask *ask_of(struct node *n, uint64_t id)
     return NULL;
 }
 
+static uint64_t backed_off(unsigned times)
+{
+    uint64_t wait_ns = AGAIN_NS;
+
+    for (unsigned k = 0; k < times && wait_ns < AGAIN_MAX_NS; k++) {
+        wait_ns *= 2;
+    }
+    return wait_ns;
+}
+
 /* Not what this request brought: again, later and of another peer if there is one. */
 static void end(struct node *n, struct sidecar_ask *a, struct now now)
 {
     for (size_t i = 0; i < a->n; i++) {
         struct sidecar_want *w = map_get(&n->sidecars.wanted, a->items[i].root);
-        uint64_t wait_ns = AGAIN_NS;
 
         if (w == NULL) {
             continue;
@@ -168,12 +177,10 @@ static void end(struct node *n, struct sidecar_ask *a, struct now now)
             map_remove(&n->sidecars.wanted, a->items[i].root);
             continue;
         }
-        for (unsigned k = 0; k < w->tries && wait_ns < AGAIN_MAX_NS; k++) {
-            wait_ns *= 2;
-        }
-        w->again_ns = now.mono_ns + wait_ns;
+        w->again_ns = now.mono_ns + backed_off(w->tries);
         w->tries++;
-        w->looked = false;
+        w->looks = 0;
+        w->look_ns = 0;
         w->last = a->conn;
     }
     a->id = 0;
@@ -382,8 +389,8 @@ static void drop_finished(struct node *n, struct now now)
         if (w->again_ns > now.mono_ns || column_set_count(&w->asked) != 0) {
             continue;
         }
-        if (!w->looked) {
-            w->looked = true;
+        if (w->look_ns <= now.mono_ns) { /* gossip may have brought it late */
+            w->look_ns = now.mono_ns + backed_off(w->looks++);
             forget_what_is_here(n, root, w);
         }
         if (column_set_count(&w->missing) == 0 || w->slot < keep_floor(n, kind_at(n, w->slot)) ||

@@ -68,7 +68,8 @@ struct sidecar_want { /* of one block */
     uint64_t slot, again_ns;
     uint16_t n_blobs;
     uint16_t tries;
-    bool looked;                      /* since the last request, whether the store has some of it */
+    uint16_t looks;
+    uint64_t look_ns;                 /* when the store is looked through for it again */
     conn_id last;                     /* who did not give all of it */
     struct column_set missing, asked; /* columns; before fulu numbers of blobs */
 };

@@ -104,21 +104,30 @@ def serve_columns(listener, digest_of):
     return len(chunks)
 
 
-def fetch_columns(daemon, network, work, clock, chain):
-    """A daemon that comes when gossip is over begins at a checkpoint and asks the first one, a custodian of all by its node id, for
-    all columns of the blocks behind it; then it has them as they were, also after a restart."""
-    trusted = max((b for b in chain if b["slot"] <= 33), key=lambda b: b["slot"])
+LAST_WITHOUT_BLOBS = 31  # the corpus has the block of this slot, not its two blobs
+
+
+def fetch_sidecars(daemon, network, work, clock, chain):
+    """The first daemon has asked the holder for the blobs of the blocks before fulu; of one block the holder has none, so nothing
+    up to its slot is claimed. A daemon that comes when gossip is over begins behind it, at a checkpoint, and asks the first one, a
+    custodian of all columns by its node id."""
+    rows = json.loads((CORPUS / "manifest.json").read_text())
+    blobs = sum(m["kind"] == "BlobSidecar" for m in rows)
+    columns = sum(m["count"] for m in rows if m["kind"] == "DataColumnSidecars")
+
+    def fetched(node):
+        return node.metrics()["p2pd_sidecars_fetched_total"]
+
+    until(lambda: daemon.metrics()["p2pd_earliest_available_slot"] == LAST_WITHOUT_BLOBS + 1, 30,
+          lambda: f"the daemon claims all from slot {LAST_WITHOUT_BLOBS + 1} on: {daemon.get('/eth/v1/node/syncing')}")
+    check(fetched(daemon) >= blobs, f"the daemon has fetched {fetched(daemon):.0f} sidecars, gossip brought no blob")
+    trusted = max((b for b in chain if b["slot"] <= LAST_WITHOUT_BLOBS + 2), key=lambda b: b["slot"])
     flags = ["--disable-discovery", "--libp2p-addresses", daemon.multiaddr, "--local-network", "--supernode",
              "--checkpoint-root", trusted["root"]]
     late = Daemon("late", network, work / "late", [*flags, "--test-wall-time", clock.whole_second()])
-    total = sum(m["count"] for m in json.loads((CORPUS / "manifest.json").read_text()) if m["kind"] == "DataColumnSidecars")
     until(lambda: late.header(chain[-1]["root"]), 30, "the late daemon is at the head")
-    until(
-        lambda: late.metrics()["p2pd_sidecars_fetched_total"] == total,
-        40,
-        lambda: f"it has fetched {total} columns; {late.metrics()['p2pd_sidecars_fetched_total']:.0f} so far",
-    )
-    return late, total
+    until(lambda: fetched(late) == columns, 60, lambda: f"it has fetched {columns} columns; {fetched(late):.0f} so far")
+    return late, blobs, columns
 
 
 def digest_function():
@@ -214,7 +223,7 @@ def run():
         "blocks by root: other blocks",
     )
     columns = serve_columns(listener, digest_of)
-    late, fetched = fetch_columns(daemon, network, work, clock, chain)
+    late, blobs, fetched = fetch_sidecars(daemon, network, work, clock, chain)
     said = len(listener.events)
     listener.command("dial", to=late.multiaddr)  # its requests go there from now on
     listener.wait("dialled", 15, said, peer=late.peer_id)
@@ -232,7 +241,7 @@ def run():
         f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
         + ", ".join(f"{n} {kind}s" for kind, n in counts.items())
         + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing; "
-        + f"{fetched} columns fetched by root from their custodian and served again"
+        + f"{blobs} blobs fetched by root; {fetched} columns fetched by a late daemon and served again"
     )
 
 

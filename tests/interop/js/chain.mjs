@@ -14,10 +14,12 @@ export class Chain {
       .map(([epoch, d]) => ({epoch: Number(epoch), digest: from0x(d.digest), fork: d.fork}))
       .sort((a, b) => a.epoch - b.epoch);
     this.blocks = new Map(); // slot -> {slot, root, ssz}
+    this.blobs = []; // {slot, block, index, ssz}
     this.columns = new Map(); // slot -> [ssz of column 0, 1, ...]
     for (const m of JSON.parse(fs.readFileSync(path.join(dir, "manifest.json")))) {
       const ssz = () => fs.readFileSync(path.join(dir, m.file));
       if (m.kind === "SignedBeaconBlock") this.blocks.set(m.slot, {slot: m.slot, root: from0x(m.root), ssz: ssz()});
+      if (m.kind === "BlobSidecar") this.blobs.push({slot: m.slot, block: from0x(m.block_root), index: m.index, ssz: ssz()});
       if (m.kind === "DataColumnSidecars") {
         const all = ssz();
         const roots = m.roots.map(from0x);

@@ -107,6 +107,12 @@ await handle("beacon_blocks_by_root", 2, (request) => {
   for (let i = 0; i + 32 <= request.length; i += 32) roots.push(hex(request.subarray(i, i + 32)));
   return [...chain.blocks.values()].filter((b) => b.slot <= visible() && roots.includes(hex(b.root))).map(blockChunk);
 });
+await handle("blob_sidecars_by_root", 1, (request) => {
+  const wanted = [];
+  for (let i = 0; i + 40 <= request.length; i += 40) wanted.push(hex(request.subarray(i, i + 40)));
+  return chain.blobs.filter((b) => b.slot <= visible() && wanted.includes(hex(Buffer.concat([b.block, u64(b.index)]))))
+    .map((b) => encodeChunk(b.ssz, contextOf(b.slot)));
+});
 await handle("data_column_sidecars_by_range", 1, (request) => {
   const wanted = inRange(request);
   const offset = request.readUInt32LE(16);
