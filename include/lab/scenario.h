@@ -91,8 +91,10 @@ struct scenario {
     uint32_t learn_first, learn_last;       /* not told their address: first > last, nobody */
     uint32_t nat_ppm;                       /* of honest nodes cannot be dialled */
     uint32_t target_peers;
-    uint32_t subnets, custody;                  /* of a node: attestation subnets, custody groups */
-    uint32_t columns, blobs;                    /* a slot, each a cell of so many blobs; 0: none */
+    uint32_t graph;            /* each honest node dials so many others, drawn by the seed, and has
+                                  no discovery; 0: they find each other */
+    uint32_t subnets, custody; /* of a node: attestation subnets, custody groups */
+    uint32_t columns, blobs;   /* a slot, each a cell of so many blobs; 0: none */
     uint32_t attestations, attestation_subnets; /* a slot, over so many subnets */
     bool bare;                                  /* nodes from streams upward: no Noise, no muxer */
     bool brief;                                 /* no result lines of single nodes */

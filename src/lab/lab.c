@@ -216,6 +216,9 @@ static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg
     cfg->tap = &n->tap;
     if (is_honest(n)) {
         apply_classes(l, n->number, cfg);
+        if (l->sc.graph != 0) {
+            population_graph(n, cfg);
+        }
     } else {
         villain_configure(n, cfg);
     }
@@ -278,7 +281,9 @@ static void gone(struct sim_maker *self, uint32_t number)
     metrics_free(n->metrics);
     log_free(n->log);
     n->node = NULL;
-    villain_gone(n);
+    mem_free(n->targets);
+    n->targets = NULL;
+    n->heard_n = 0;
     result_life(l, number, "end");
 }
 

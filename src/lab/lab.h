@@ -31,7 +31,7 @@ struct lab_node {
     uint64_t born_ns;
     uint64_t head_slot, blocks; /* blocks: had in this life, as its metrics say */
     uint8_t head_root[32];
-    struct multiaddr *targets; /* VILLAIN_ECLIPSE: whom it dials */
+    struct multiaddr *targets; /* whom it dials: of a graph, or VILLAIN_ECLIPSE */
     uint8_t *heard;            /* VILLAIN_IWANT: ids of messages, a ring */
     uint64_t heard_n;
 };
@@ -100,11 +100,12 @@ uint32_t lab_block_topic(const struct lab *l, const struct gossipsub *g); /* UIN
 
 /* population.c */
 void population_add(struct lab *l);
+/* Whom a node of a graph dials: the same in each of its lives. */
+void population_graph(struct lab_node *n, struct node_config *cfg);
 
 /* villain.c */
 void villain_configure(struct lab_node *n, struct node_config *cfg);
 void villain_node(enum villain_kind k, struct sim_node_config *cfg);
-void villain_gone(struct lab_node *n);
 void villains_begin(struct lab *l); /* their ticks */
 enum gossip_verdict villain_verdict(struct lab_node *n, const struct pubsub_event *ev,
                                     enum gossip_verdict v);
@@ -146,6 +147,7 @@ void result_raw(struct lab *l, struct view a, struct view b);
 void result_life(struct lab *l, uint32_t node, const char *what);
 void result_step(struct lab *l, const struct scenario_step *st);
 void result_head(struct lab *l, const struct lab_node *n);
+void result_unsent(struct lab *l, enum lab_topic t, uint32_t node, enum err why);
 void result_scale(struct lab *l);
 void result_census(struct lab *l, const struct census *c);
 void result_summary(struct lab *l);

@@ -17,7 +17,8 @@
 
 static const char *const style =
     "text{font:13px sans-serif;fill:#333}.g{stroke:#ddd}.c{fill:none;stroke:#1565c0;"
-    "stroke-opacity:.45;stroke-width:1.5}.a{stroke:#333}";
+    "stroke-opacity:.45;stroke-width:1.5}.k1{fill:none;stroke:#c62828;stroke-width:2.5}"
+    ".k2{fill:none;stroke:#2e7d32;stroke-width:2.5}";
 
 PRINTF_LIKE(2, 3) static enum err put(struct buf *out, const char *format, ...)
 {
@@ -37,6 +38,11 @@ static uint64_t span_ms(const struct lab *l)
 
     MAP_EACH(&l->blocks, struct block_seen, b) {
         uint64_t last = b->reached == 0 ? 0 : b->delays[b->reached - 1] / MILLIS(1);
+
+        slowest = last > slowest ? last : slowest;
+    }
+    for (unsigned t = 0; t < LAB_TOPICS; t++) {
+        uint64_t last = l->spreads[t].reached == 0 ? 0 : spread_share_ms(&l->spreads[t], 100);
 
         slowest = last > slowest ? last : slowest;
     }
@@ -84,16 +90,47 @@ static enum err put_curve(struct buf *out, const struct block_seen *b, uint64_t 
     return put(out, "\"/>\n");
 }
 
+/* All messages of a kind in one curve: of those wanted, how many had arrived. */
+static enum err put_spread(struct buf *out, const struct lab *l, unsigned t, uint64_t span,
+                           unsigned *y_legend)
+{
+    const struct spread *s = &l->spreads[t];
+    uint64_t sum = 0, at_y = TOP + PLOT_H;
+
+    if (s->wanted == 0) {
+        return E_OK;
+    }
+    *y_legend += 18;
+    TRY(put(out, "<text x=\"%u\" y=\"%u\" text-anchor=\"end\">%" PRIu64 " of %s</text>",
+            LEFT + PLOT_W - 40, *y_legend, s->messages, lab_topic_name((enum lab_topic)t)));
+    TRY(put(out, "<path class=\"k%u\" d=\"M%u %uh30M%u %u", t, LEFT + PLOT_W - 32, *y_legend - 4,
+            LEFT, TOP + PLOT_H));
+    for (uint64_t ms = 0; ms < DELAY_MS_MAX && ms <= span; ms++) {
+        sum += s->by_ms[ms];
+        uint64_t y = TOP + PLOT_H - PLOT_H * sum / s->wanted;
+
+        if (y != at_y) {
+            TRY(put(out, "H%" PRIu64 "V%" PRIu64, LEFT + PLOT_W * ms / span, y));
+            at_y = y;
+        }
+    }
+    return put(out, "\"/>\n");
+}
+
 enum err lab_picture(const struct lab *l, struct buf *out)
 {
     uint64_t span = span_ms(l);
     uint32_t curves = 0;
+    unsigned y_legend = TOP + PLOT_H / 2;
 
     TRY(put_frame(out, l, span));
     MAP_EACH(&l->blocks, struct block_seen, b) {
         if (curves++ < CURVES_MAX) {
             TRY(put_curve(out, b, span));
         }
+    }
+    for (unsigned t = 0; t < LAB_TOPICS; t++) {
+        TRY(put_spread(out, l, t, span, &y_legend));
     }
     return put(out, "</svg>\n");
 }

@@ -2,6 +2,7 @@
 #include "lab.h"
 
 #include <assert.h>
+#include <base/mem.h>
 
 static void open_store(struct lab_node *n)
 {
@@ -94,4 +95,23 @@ void population_add(struct lab *l)
     add_honest(l, &keys.base);
     add_villains(l, &keys.base);
     add_adversaries(l);
+}
+
+void population_graph(struct lab_node *n, struct node_config *cfg)
+{
+    const struct lab *l = n->lab;
+    uint32_t others = l->sc.nodes - 1, count = l->sc.graph < others ? l->sc.graph : others;
+    struct rng_seeded draw;
+
+    rng_seeded_init(&draw, l->sc.sim.seed ^ 0x6772617068 ^ (uint64_t)n->number << 40);
+    n->targets = mem_zalloc_array(count, sizeof *n->targets);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t to = (n->number + 1 + (uint32_t)rng_below(&draw.base, others)) % l->sc.nodes;
+        struct addr addr = sim_addr(l->sim, to);
+
+        multiaddr_of(TRANSPORT_TCP, &addr, &l->nodes[to].id, &n->targets[i]);
+    }
+    cfg->static_peers = n->targets;
+    cfg->n_static = count;
+    cfg->discovery = false;
 }

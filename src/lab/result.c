@@ -291,6 +291,12 @@ static uint64_t scale_ppm(const struct lab *l, uint64_t ours, uint64_t theirs)
     return ours * 1000000 / theirs * MAINNET_SLOT_NS / l->sc.slot_ns;
 }
 
+void result_unsent(struct lab *l, enum lab_topic t, uint32_t node, enum err why)
+{
+    tell(l, "\"event\":\"unsent\",\"topic\":\"%s\",\"node\":%" PRIu32 ",\"why\":\"%s\"}",
+         lab_topic_name(t), node, err_table[why].name);
+}
+
 void result_scale(struct lab *l)
 {
     const struct scenario *sc = &l->sc;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define PEERS_MAX  1000u
+#define GRAPH_MAX  100u
 #define COUNTS_MAX 1000000u
 #define SLOT_MIN   SECONDS(1)
 
@@ -74,6 +75,7 @@ static const struct value {
     {"nodes", COUNT, AT(nodes), 1, SCENARIO_NODES_MAX},
     {"boot", COUNT, AT(boot), 1, SCENARIO_NODES_MAX},
     {"peers", COUNT, AT(target_peers), 1, PEERS_MAX},
+    {"graph", COUNT, AT(graph), 1, GRAPH_MAX},
     {"subnets", COUNT, AT(subnets), 0, 64},
     {"custody", COUNT, AT(custody), 1, 128},
     {"villain-groups", COUNT, AT(villain_groups), 1, SCENARIO_GROUPS_MAX},

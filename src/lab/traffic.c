@@ -56,8 +56,10 @@ static void publish(struct lab *l, enum lab_topic t, enum topic_kind kind, uint3
         return;
     }
     spread_publish(l, t, &topic, node, ssz);
-    IGNORE(node_publish(l->nodes[node].node, kind, subnet, ssz, sim_now(l->sim)),
-           "nobody takes it: then it reaches nobody, and the result says so");
+    enum err e = node_publish(l->nodes[node].node, kind, subnet, ssz, sim_now(l->sim));
+    if (e != E_OK) { /* it reaches nobody, which is a result too */
+        result_unsent(l, t, node, e);
+    }
     sim_turn(l->sim, node);
 }
 

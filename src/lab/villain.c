@@ -36,9 +36,7 @@ static void dial_targets(struct lab_node *n, struct node_config *cfg)
     const struct scenario *sc = &n->lab->sc;
     size_t n_targets = sc->target_last - sc->target_first + 1;
 
-    if (n->targets == NULL) {
-        n->targets = mem_zalloc_array(n_targets, sizeof *n->targets);
-    }
+    n->targets = mem_zalloc_array(n_targets, sizeof *n->targets);
     for (size_t i = 0; i < n_targets; i++) {
         uint32_t number = sc->target_first + (uint32_t)i;
         struct addr addr = sim_addr(n->lab->sim, number);
@@ -61,13 +59,6 @@ void villain_node(enum villain_kind k, struct sim_node_config *cfg)
     if (k == VILLAIN_SLOW) {
         cfg->down_bps = SLOW_BPS;
     }
-}
-
-void villain_gone(struct lab_node *n)
-{
-    mem_free(n->targets);
-    n->targets = NULL;
-    n->heard_n = 0;
 }
 
 /* ---- what they do not say ---- */
