@@ -143,7 +143,7 @@ static void greet(struct session *s, struct now now)
 }
 
 /* What the peer asks of us: its own status back, no metadata worth the name, its number. */
-static void answer(struct session *s, const struct rpc_event *ev, struct now now)
+static void answer(struct session *s, const struct rpc_event *ev)
 {
     const struct method_info *m = &s->methods[ev->method];
     uint8_t zeros[64] = {0};
@@ -157,7 +157,6 @@ static void answer(struct session *s, const struct rpc_event *ev, struct now now
     }
     IGNORE(rpc_reply_chunk(s->rpc, ev->call, NULL, ssz), "it asks again");
     rpc_reply_end(s->rpc, ev->call);
-    (void)now;
 }
 
 static void on_failed(struct session *s, const struct rpc_event *ev)
@@ -188,7 +187,7 @@ static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now
 
     switch (ev->kind) {
     case RPC_CALLED:
-        answer(s, ev, now);
+        answer(s, ev);
         break;
     case RPC_CHUNK:
         if (!s->asked) {
@@ -317,7 +316,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
                       earlier(earlier(host_deadline(s->host), rpc_deadline(s->rpc)), s->end_ns));
 }
 
-static bool make_rpc(struct session *s)
+static void make_rpc(struct session *s)
 {
     for (enum method i = 0; i < METHOD_COUNT; i++) {
         struct method_info *m = &s->methods[i];
@@ -338,7 +337,6 @@ static bool make_rpc(struct session *s)
         };
     }
     s->rpc = rpc_new(s->host, s->rows, METHOD_COUNT, random_system());
-    return true;
 }
 
 static int run(struct session *s)
@@ -360,7 +358,8 @@ static int run(struct session *s)
     s->port = io_port(s->io);
     s->port->sink = &s->sink;
     s->host = host_new(&cfg, s->port, random_system(), NULL, NULL, io_now(s->io));
-    bool calm = make_rpc(s) && io_run(s->io);
+    make_rpc(s);
+    bool calm = io_run(s->io);
     rpc_free(s->rpc);
     host_free(s->host);
     peer_arg_done(&s->peer);

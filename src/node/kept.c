@@ -89,7 +89,6 @@ void kept_inclusion_list(struct node *n, const struct ssz_type *t, struct view s
     blob_unref(l->packed);
     l->packed = reqresp_pack(ssz);
     l->slot = ssz_u64(t, ssz, "message.slot");
-    l->validator = ssz_u64(t, ssz, "message.validator_index");
     memcpy(l->dependent_root, ssz_bytes(t, ssz, "message.dependent_root").p, 32);
 }
 

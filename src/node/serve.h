@@ -101,7 +101,7 @@ bool serve_limit_take(struct node *n, conn_id c, enum method m, struct now now);
     128u /* inclusion lists: of two slots, 16 members, two lists each, and a few */
 
 struct kept_list {
-    uint64_t slot, validator;
+    uint64_t slot;
     uint8_t dependent_root[32];
     struct blob *packed; /* NULL: free */
 };
