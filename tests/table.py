@@ -80,6 +80,7 @@ INTEROP = [
     Row("interop/kill9", "interop", [PY, "tests/interop/kill9.py"], ["build/release"], 5, 60),
     Row("interop/badpeer", "interop", [PY, "tests/interop/badpeer.py"], ["build/release"], 5, 60),
     Row("interop/cli", "interop", [PY, "tests/interop/cli.py"], ["build/release"], 5, 60),
+    Row("interop/lodestar-reqresp", "interop", [PY, "tests/interop/lodestar_reqresp.py"], ["build/release", "peer/lodestar"], 12, 60),
     Row("interop/reqresp-rust", "interop", [PY, "tests/interop/reqresp.py", "rust"], ["build/release", "build/dev", "peer/rust"], 5, 60),
     Row("interop/reqresp-js", "interop", [PY, "tests/interop/reqresp.py", "js"], ["build/release", "build/dev", "peer/js"], 5, 60),
     Row("interop/request", "interop", [PY, "tests/interop/request.py"], ["build/release"], 5, 60),
