@@ -255,6 +255,46 @@ static unsigned held(struct store *s, uint64_t batch)
     return n;
 }
 
+/* Beside its objects each batch has a branch's block, and removes that of the batch before. */
+#define BRANCH 100000u
+
+static void branch_batch(struct store *s, uint64_t batch)
+{
+    struct store_object o = object(BRANCH + batch), old = object(BRANCH + batch - 1);
+
+    assert_int_equal(store_put(s, &o), E_OK);
+    if (batch > 0) {
+        assert_int_equal(store_remove(s, old.slot, old.root), E_OK);
+    }
+    blob_unref(o.data);
+    blob_unref(old.data);
+}
+
+static bool holds_branch(struct store *s, uint64_t batch)
+{
+    struct store_object o = object(BRANCH + batch);
+
+    blob_unref(o.data);
+    return store_has(s, STORE_BLOCK, o.root, 0);
+}
+
+/* What a batch that failed was made of can be asked for. */
+static void lost_is_told(struct store *s, uint64_t batch)
+{
+    struct store_object lost;
+    size_t at = 0;
+    unsigned n = 0;
+
+    while (store_next_lost(s, &at, &lost)) {
+        struct store_object o = object(n < BATCH_SIZE ? batch * BATCH_SIZE + n : BRANCH + batch);
+
+        assert_true(lost.slot == o.slot && memcmp(lost.root, o.root, 32) == 0);
+        blob_unref(o.data);
+        n++;
+    }
+    assert_int_equal(n, BATCH_SIZE + 1);
+}
+
 /* ---- each call fails once ---- */
 /* Write the batches with the n-th call failing; true when no call had that number. */
 static bool run_with_fault(uint64_t nth, int with, bool short_first)
@@ -275,9 +315,13 @@ static bool run_with_fault(uint64_t nth, int with, bool short_first)
         enum err e;
 
         put_batch(s, b);
+        branch_batch(s, b);
         e = store_flush(s);
         acknowledged[b] = e == E_OK;
         assert_true(e == E_OK || e == E_STORE || e == E_STORE_FULL);
+        if (e != E_OK) {
+            lost_is_told(s, b);
+        }
         for (uint64_t before = 0; before <= b; before++) { /* the store goes on reading */
             if (acknowledged[before] && held(s, before) != BATCH_SIZE) {
                 fail_msg("call %u fails with %s: batch %u of %u is gone", (unsigned)nth,
@@ -294,6 +338,8 @@ static bool run_with_fault(uint64_t nth, int with, bool short_first)
         unsigned n = held(s, b);
 
         assert_true(n == BATCH_SIZE || (n == 0 && !acknowledged[b])); /* whole batches */
+        bool removed = b + 1 < BATCHES && held(s, b + 1) == BATCH_SIZE;
+        assert_int_equal(holds_branch(s, b), n == BATCH_SIZE && !removed);
     }
     assert_int_equal(store_close(s), E_OK);
     place_remove(&p);
