@@ -71,15 +71,15 @@ struct port_job {
 enum port_nat_by { NAT_NONE, NAT_ANY, NAT_UPNP, NAT_PMP };
 
 struct port_nat {
-    struct port_job job; /* first */
-    enum port_nat_by by; /* in: what to speak; out: what the router has answered to */
-    bool remove;         /* give external_tcp and external_udp back */
-    struct addr local;   /* where we listen */
-    uint16_t tcp, udp;   /* our ports; 0: none */
-    uint32_t lease_s;    /* in: wanted; out: granted */
+    struct port_job job;     /* first */
+    enum port_nat_by by;     /* in: what to speak; out: what the router has answered to */
+    bool remove;             /* give the external ports back */
+    struct addr local;       /* where we listen */
+    uint16_t tcp, udp, quic; /* our ports; 0: none */
+    uint32_t lease_s;        /* in: wanted; out: granted */
     /* out; in for UPnP: the ports had before */
     struct addr external; /* IPv4 */
-    uint16_t external_tcp, external_udp;
+    uint16_t external_tcp, external_udp, external_quic;
     enum err error;
     char text[160]; /* why not */
 };

@@ -108,6 +108,7 @@ static void run_pmp(struct port_nat *j)
     if (r >= 0) {
         r = j->remove ? 0 : pmp_address(&p, j);
         r = r < 0 ? r : pmp_map(&p, j, NATPMP_PROTOCOL_UDP, j->udp, &j->external_udp);
+        r = r < 0 ? r : pmp_map(&p, j, NATPMP_PROTOCOL_UDP, j->quic, &j->external_quic);
         r = r < 0 ? r : pmp_map(&p, j, NATPMP_PROTOCOL_TCP, j->tcp, &j->external_tcp);
     }
     closenatpmp(&p);
@@ -160,8 +161,10 @@ static int upnp_add(const struct igd *g, const char *protocol, uint16_t port, ui
                                DESCRIPTION, protocol, NULL, lease);
 }
 
+/* `other`: an external port of ours for the same protocol. A router overwrites what the same host
+ * has, without a word. */
 static int upnp_map(struct port_nat *j, const struct igd *g, const char *protocol, uint16_t port,
-                    uint16_t *ret)
+                    uint16_t other, uint16_t *ret)
 {
     uint16_t external = *ret != 0 ? *ret : port;
     int r = UPNP_CONFLICT;
@@ -171,6 +174,9 @@ static int upnp_map(struct port_nat *j, const struct igd *g, const char *protoco
     }
     for (unsigned i = 0; i < UPNP_PORTS && r == UPNP_CONFLICT; i++, external++) {
         external = external < 1024 ? 1024 : external; /* it went round */
+        if (external == other) {
+            continue;
+        }
         r = upnp_add(g, protocol, port, external, j->lease_s);
         r = r == UPNP_PERMANENT ? upnp_add(g, protocol, port, external, 0) : r;
         if (r == UPNPCOMMAND_SUCCESS) {
@@ -197,6 +203,7 @@ static void upnp_use(struct port_nat *j, const struct igd *g)
 
     if (j->remove) {
         upnp_unmap(g, "UDP", j->external_udp);
+        upnp_unmap(g, "UDP", j->external_quic);
         upnp_unmap(g, "TCP", j->external_tcp);
         return;
     }
@@ -205,8 +212,11 @@ static void upnp_use(struct port_nat *j, const struct igd *g)
         fail(j, "UPnP", "the router does not know its own address");
         return;
     }
-    r = r != UPNPCOMMAND_SUCCESS ? r : upnp_map(j, g, "UDP", j->udp, &j->external_udp);
-    r = r != UPNPCOMMAND_SUCCESS ? r : upnp_map(j, g, "TCP", j->tcp, &j->external_tcp);
+    r = r != UPNPCOMMAND_SUCCESS ? r : upnp_map(j, g, "UDP", j->udp, 0, &j->external_udp);
+    r = r != UPNPCOMMAND_SUCCESS
+            ? r
+            : upnp_map(j, g, "UDP", j->quic, j->external_udp, &j->external_quic);
+    r = r != UPNPCOMMAND_SUCCESS ? r : upnp_map(j, g, "TCP", j->tcp, 0, &j->external_tcp);
     if (r != UPNPCOMMAND_SUCCESS) {
         const char *why = strupnperror(r);
 

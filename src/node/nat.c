@@ -9,6 +9,11 @@
 #define RETRY_MAX_NS   SECONDS(1800)
 #define GIVE_BACK_NS   SECONDS(5) /* at the end; the lease ends by itself otherwise */
 
+static struct addr bound_at(const struct node *n)
+{
+    return n->port->tcp4.family != 0 ? n->port->tcp4 : n->port->quic4;
+}
+
 static void ask(struct node *n, bool remove)
 {
     struct router *r = &n->router;
@@ -17,9 +22,10 @@ static void ask(struct node *n, bool remove)
     j->job.run = n->cfg.nat_run;
     j->by = r->mapped ? j->by : n->cfg.nat;
     j->remove = remove;
-    j->local = n->port->tcp4;
+    j->local = bound_at(n);
     j->tcp = n->port->tcp4.port;
     j->udp = n->port->udp4.port;
+    j->quic = n->port->quic4.port;
     j->lease_s = LEASE_S;
     r->busy = true;
     r->at_ns = NEVER;
@@ -28,9 +34,9 @@ static void ask(struct node *n, bool remove)
 
 void nat_init(struct node *n, struct now now)
 {
-    const struct addr *bound = &n->port->tcp4;
-    bool wanted = n->cfg.nat != NAT_NONE && n->cfg.nat_run != NULL && bound->family == 4 &&
-                  !addr_is_loopback(bound);
+    struct addr bound = bound_at(n);
+    bool wanted = n->cfg.nat != NAT_NONE && n->cfg.nat_run != NULL && bound.family == 4 &&
+                  !addr_is_loopback(&bound);
 
     n->router.at_ns = wanted ? now.mono_ns : NEVER;
     n->router.wait_ns = RETRY_FIRST_NS;
@@ -40,7 +46,7 @@ static void gone(struct node *n, struct now now)
 {
     if (n->router.address.family != 0) {
         n->router.address = (struct addr){.family = 0};
-        n->router.tcp = 0;
+        n->router.tcp = n->router.quic = 0;
         discovery_refresh(n, now);
     }
 }
@@ -70,7 +76,8 @@ static void granted(struct node *n, struct now now)
     char text[ADDR_TEXT_MAX];
 
     is.port = j->external_udp;
-    bool same = r->mapped && addr_eq(&is, &r->address) && r->tcp == j->external_tcp;
+    bool same = r->mapped && addr_eq(&is, &r->address) && r->tcp == j->external_tcp &&
+                r->quic == j->external_quic;
     r->mapped = true;
     r->told = false;
     r->wait_ns = RETRY_FIRST_NS;
@@ -90,9 +97,11 @@ static void granted(struct node *n, struct now now)
     }
     r->address = is;
     r->tcp = j->external_tcp;
+    r->quic = j->external_quic;
     LOG(n->log, LOG_INFO, "nat", "the router forwards to us",
         L_STR("by", j->by == NAT_PMP ? "pmp" : "upnp"), L_STR("address", addr_ip_text(&is, text)),
-        L_U64("tcp", r->tcp), L_U64("udp", is.port), L_U64("lease_s", j->lease_s));
+        L_U64("tcp", r->tcp), L_U64("udp", is.port), L_U64("quic", r->quic),
+        L_U64("lease_s", j->lease_s));
     discovery_refresh(n, now);
 }
 

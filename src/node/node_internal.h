@@ -142,7 +142,7 @@ struct router {
     bool busy, mapped;   /* the job is in the pool; the router has granted something */
     bool told;           /* that it does not */
     struct addr address; /* its own, with the UDP port; family 0: not to be advertised */
-    uint16_t tcp;
+    uint16_t tcp, quic;
     uint64_t at_ns, wait_ns, until_ns; /* asked next; after a failure; end of the lease */
 };
 

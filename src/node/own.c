@@ -30,7 +30,7 @@ struct own_address own_address(const struct node *n, uint8_t family)
     } else if (family == 4 && n->router.address.family != 0) {
         ret.addr = n->router.address;
         ret.tcp = n->router.tcp;
-        ret.quic = 0; /* the router was not asked for it */
+        ret.quic = n->router.quic;
         ret.by = "router";
     } else if (voted->family != 0) {
         ret.addr = *voted;

@@ -92,10 +92,11 @@ class World:
         return router
 
     def forwarded(self):
-        """The router's mappings: {protocol: external port}."""
+        """The router's mappings to the host: {(protocol, external port, port)}."""
         rules = self.router.run("nft", "list", "chain", "inet", "filter", "prerouting_miniupnpd")
         names = {"0x11": "udp", "0x6": "tcp"}  # nft shows these rules as bytes
-        return {names[what]: int(port) for what, port in re.findall(r"(0x11|0x6) th dport (\d+) dnat ip to " + HOME, rules)}
+        found = re.findall(r"(0x11|0x6) th dport (\d+) dnat ip to " + HOME + r":(\d+)", rules)
+        return {(names[what], int(port), int(to)) for what, port, to in found}
 
 
 class Behind:
@@ -158,7 +159,9 @@ def by_router(world, way, taken=False):
     daemon.process.wait_line("the router forwards to us", 60)
     tcp, udp = daemon.advertises(PUBLIC)
     check((tcp != PORT and udp != PORT) == taken, f"the record has {tcp}, {udp}")
-    check(world.forwarded() == {"tcp": tcp, "udp": udp}, f"the record has {tcp}, {udp}, the router {world.forwarded()}")
+    quic = int(daemon.record()[1]["key.quic"], 16)
+    wanted = {("tcp", tcp, PORT), ("udp", udp, PORT), ("udp", quic, PORT + 1)}
+    check(world.forwarded() == wanted, f"the record has {wanted}, the router {world.forwarded()}")
     daemon.lets_strangers_in(tcp)
     granted = next(e for e in daemon.events if e["msg"] == "the router forwards to us")
     daemon.stop()
@@ -166,7 +169,7 @@ def by_router(world, way, taken=False):
     if neighbour:
         neighbour.stop()
     router.stop()
-    note(f"--nat {way}: by {granted['by']}, TCP {tcp}, UDP {udp}; strangers get in; given back at the end")
+    note(f"--nat {way}: by {granted['by']}, TCP {tcp}, UDP {udp}, QUIC {quic}; strangers get in; given back at the end")
 
 
 def by_flags(world):
