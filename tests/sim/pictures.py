@@ -7,7 +7,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
-KEPT = ["traffic/block", "traffic/columns", "traffic/attestations", "attacks/degrade"]
+KEPT = ["traffic/block", "traffic/columns", "traffic/attestations", "attacks/degrade", "attacks/flash"]
 
 
 def main():
