@@ -325,7 +325,6 @@ static void init_buffers(struct gossipsub *g, struct peer *p)
     buf_init(&p->dont, ids_max);
 }
 
-/* Eight parameters: all of them are the connection's, known at once, and read here only. */
 /* Rule zero: eight parameters, all that the router ever learns of a peer, given once. */
 void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id *id,
                         const struct addr *from, enum gossip_version version, bool outbound,

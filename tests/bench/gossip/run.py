@@ -4,7 +4,7 @@
 Our router (tests/net/gossip.c), rust-libp2p's and js-libp2p's, each a process of its own, are loaded over loopback by the same
 scripted peers (load.c) with the same topic, mesh and messages. CPU time is the router's process' (/proc/PID/stat), so that a busy
 machine blurs but does not bend it; the three take turns, and medians are told. Then mainnet's traffic (profile.txt) from 200 peers for
-ours, and an hour of it on virtual time for its memory. --write puts the tables into docs/benchmarks/gossip.md.
+ours, and an hour of it on virtual time for its memory. --write puts the tables into docs/benchmarks.md.
 """
 
 import argparse
@@ -35,6 +35,7 @@ ROWS = [
     ("the same with 8 duplicates each", 31_000, 9),
 ]
 TARGET = 3.0
+BEGIN, END = "<!-- gossip: begin -->", "<!-- gossip: end -->"
 PEERS = 200
 
 
@@ -176,8 +177,9 @@ def main():
     worst = min(best[r, "ours"] / max(best[r, "rust"], best[r, "js"]) for r in range(len(ROWS)))
     print(f"worst ratio {worst:.1f} (goal {TARGET}), {net['cpu']:.2f} CPU s a slot (8), {virtual['charged_mib']:.1f} MiB (64)")
     if a.write:
-        head = "# Gossip beside rust-libp2p and js-libp2p\n\nWritten by `tests/bench/gossip/run.py --write`; what is compared is said there.\n\n"
-        (TOP / "docs/benchmarks/gossip.md").write_text(head + text)
+        page = TOP / "docs/benchmarks.md"
+        before, rest = page.read_text().split(BEGIN)
+        page.write_text(before + BEGIN + "\n" + text + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":
