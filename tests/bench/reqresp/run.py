@@ -193,7 +193,7 @@ def beside_lodestar():
     ours = Daemon("daemon", network, work / "d", ["--boot-nodes", lodestar.enr, "--inbound-rate-limiter-protocols", UNLIMITED])
     until(lambda: ours.head_slot() >= 40, 200, "forty blocks")
     count, rows = 40, []
-    for name, pid, port, rounds in (("ours", ours.process.child.pid, ours.port, 100), ("Lodestar", lodestar.process.child.pid, lodestar.port, 5)):
+    for name, pid, port, rounds in (("ours", ours.process.child.pid, ours.port, 2000), ("Lodestar", lodestar.process.child.pid, lodestar.port, 5)):
         begun, before = time.monotonic(), cpu(pid)
         time.sleep(8)
         idle = (cpu(pid) - before) / (time.monotonic() - begun)
