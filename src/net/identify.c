@@ -9,6 +9,7 @@
 #include <codec/varint.h>
 
 #define TIMEOUT_NS  SECONDS(10) /* for one exchange; go waits 5 s, a slow link twice that */
+#define ASKED_MAX   3u          /* of a connection whose remote is too slow to answer */
 #define INBOUND_MAX 4u          /* at once: remotes ask once, and push rarely */
 #define QUEUE_MAX   (16 * KIB)
 
@@ -182,12 +183,17 @@ static enum err on_ended(void *self, stream_id id, struct now now)
 
 static void on_gone(void *self, stream_id id, enum err why, struct now now)
 {
-    struct stream *s = slots_get(&((struct host *)self)->streams, id);
+    struct host *h = self;
+    struct stream *s = slots_get(&h->streams, id);
+    bool asked = !s->inbound && s->protocol == &h->identify_protocol;
 
-    (void)why;
     (void)now;
     reader_free(s->conn, s->user);
     s->user = NULL;
+    if (asked && (why == E_TIMEOUT || why == E_NEGOTIATION_TIMEOUT) && s->conn->state == CONN_UP &&
+        s->conn->n_asked < ASKED_MAX) {
+        identify_ask(s->conn); /* a busy remote: a Lodestar that starts needs more than 10 s */
+    }
 }
 
 static const struct stream_ops id_ops = {id_opened, on_data, on_ended, on_gone, NULL};
@@ -216,6 +222,7 @@ void identify_ask(struct conn *c)
 {
     struct stream *s;
 
+    c->n_asked++;
     IGNORE(stream_open(c, &c->host->identify_protocol, &s),
            "a connection without identify is still one");
 }

@@ -141,6 +141,7 @@ struct conn {
     uint64_t since_ns, blocked_ns, bytes_in, bytes_out, rtt_ns;
     uint64_t heard, heard_checked; /* whole records: trickling bytes are no sign of life */
     unsigned n_opened_by_us, n_faults_told;
+    unsigned n_asked;   /* by identify_ask() */
     unsigned n_stuffed; /* streams for which reading has stopped */
 };
 
