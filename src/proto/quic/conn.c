@@ -149,6 +149,7 @@ static struct quic_conn *conn_new(struct quic *q, const struct addr *remote, boo
         .outbound = outbound,
         .remote = *remote,
     };
+    quic_heap_init(&c->heap);
     map_init(&c->streams, sizeof(uint32_t), sizeof(struct quic_stream *),
              (size_t)q->cfg.streams_max + MUX_OWN_MAX, q->conns.key);
     buf_init(&c->mux.control, 0);
@@ -187,7 +188,7 @@ enum err quic_conn_dial(struct quic *q, const struct addr *to, const struct peer
     quic_path_fill(q, to, &path);
     if (!quic_cid_add(c, &scid) ||
         ngtcp2_conn_client_new(&c->conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &cb, &s, &p,
-                               NULL, c) != 0) {
+                               &c->heap.ops, c) != 0) {
         quic_conn_free(c);
         return E_BUDGET;
     }
@@ -230,7 +231,7 @@ enum err quic_conn_accept(struct quic *q, const struct addr *from, const ngtcp2_
                                                      sizeof q->secret, &scid) != 0 ||
         !quic_cid_add(c, &scid) || !quic_cid_add(c, &hd->dcid) ||
         ngtcp2_conn_server_new(&c->conn, &hd->scid, &scid, &path.path, hd->version, &cb, &s, &p,
-                               NULL, c) != 0) {
+                               &c->heap.ops, c) != 0) {
         quic_conn_free(c);
         return E_BUDGET;
     }
@@ -427,6 +428,7 @@ void quic_conn_free(struct quic_conn *c)
     }
     quic_streams_free(c);
     ngtcp2_conn_del(c->conn);
+    quic_heap_done(&c->heap);
     if (c->tls != NULL) {
         gnutls_deinit(c->tls);
     }

@@ -56,11 +56,18 @@ enum conn_step {
     STEP_GONE,
 };
 
+struct quic_heap {
+    ngtcp2_mem ops;
+    struct heap_block *first;
+    size_t bytes;
+};
+
 struct quic_conn {
     struct mux mux; /* first: what quic_mux() gives out */
     struct quic *q;
     uint64_t id;
     ngtcp2_conn *conn;
+    struct quic_heap heap; /* conn's */
     ngtcp2_crypto_conn_ref ref;
     gnutls_session_t tls;
     enum conn_step step;
@@ -152,6 +159,10 @@ void quic_conn_say_close(struct quic_conn *c, const ngtcp2_connection_close_erro
 /* Leaving, and nothing is left to send or the time is over: says so and frees it. */
 bool quic_conn_left(struct quic_conn *c);
 void quic_conn_free(struct quic_conn *c);
+
+/* heap.c */
+void quic_heap_init(struct quic_heap *h);
+void quic_heap_done(struct quic_heap *h); /* and what was not given back */
 
 /* tls_session.c */
 CHECKED enum err quic_tls_new(struct quic_conn *c);
