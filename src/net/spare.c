@@ -6,7 +6,8 @@
  *
  * Of two that were dialled at once each side may have seen another one first, and then uses that
  * one. Both must end up with the same: the one dialled by the smaller peer id. Who uses the other
- * changes over between two requests; only streams that last (gossip) are opened anew.
+ * changes over between two requests; only streams that last (gossip) are opened anew. A remote that
+ * dials once more has given its first connection up: there too both move, to the newer one.
  */
 #include "state.h"
 
@@ -48,6 +49,8 @@ static void become_spare(struct conn *c, struct conn *in_use)
     if (c->outbound) { /* who dialled waits for an answer: the peer is connected already */
         host_tell(h, HOST_DIAL_FAILED, c)->error = E_DUPLICATE;
     }
+    bool again = in_use->outbound == c->outbound; /* on both sides: both move */
+
     if (!at_once) { /* the remote may have lost the older one */
         conn_probe(in_use);
     }
@@ -55,7 +58,7 @@ static void become_spare(struct conn *c, struct conn *in_use)
     in_use->spare = c;
     c->silent = true;
     c->state = CONN_UP;
-    c->moves_left = at_once && dialled_by_smaller(c) ? MOVE_TRIES : 0;
+    c->moves_left = again || (at_once && dialled_by_smaller(c)) ? MOVE_TRIES : 0;
     set_timer(c, c->moves_left != 0 ? MOVE_NS : IDLE_NS);
 }
 
