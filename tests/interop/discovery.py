@@ -71,7 +71,8 @@ def run():
     told = discovery(again)
     check(again.enr == late.enr and int(told["seq"]) == seq, "the same record has another seq after a restart")
     check(int(told["kept_nodes"]) >= 3, f"kept: {told}")
-    check(again.said("nodes known from before")[0]["good"] >= 3, "the log does not tell of them")
+    known = until(lambda: again.said("nodes known from before"), 10, "the log tells of them")
+    check(known[0]["good"] >= 3, f"the log tells of {known}")
 
     # No peers: one line says why. Nobody is known; all are of another fork; what was known is gone.
     elsewhere = work / "elsewhere"
