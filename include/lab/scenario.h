@@ -111,7 +111,6 @@ struct scenario {
 
 void scenario_default(struct scenario *sc);            /* 16 nodes, one minute */
 uint32_t scenario_villains(const struct scenario *sc); /* of all kinds */
-const char *villain_name(enum villain_kind kind);
 const char *lab_topic_name(enum lab_topic t);
 /* Words over what `sc` has; false: fault names the line and what is wanted. */
 bool scenario_parse(struct scenario *sc, struct view text, char fault[static SCENARIO_FAULT_MAX]);

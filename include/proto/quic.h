@@ -80,7 +80,6 @@ struct mux *quic_mux(struct quic *q, uint64_t conn);
  * them are taken well; more would only wait here, where nothing can overtake them. */
 void quic_write(struct mux *m, uint32_t sid, struct blob *b, size_t offset, size_t n);
 size_t quic_held(const struct mux *m); /* bytes not yet acknowledged: what the blobs are held for */
-uint64_t quic_rtt(const struct mux *m);     /* smoothed, ns; 0: not measured */
 uint64_t quic_packets(const struct mux *m); /* received: a sign of life */
 /* Ends it: the code is told to the remote; no event follows, and its mux is gone. With `patience`
  * what was written goes out and is acknowledged before, for so long at most. */

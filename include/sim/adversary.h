@@ -20,6 +20,5 @@ struct adversary;
 struct adversary *adversary_new(struct sim *s, enum adversary_kind kind, uint32_t n_targets);
 void adversary_free(struct adversary *a);
 struct sim_maker *adversary_maker(struct adversary *a);
-const char *adversary_name(enum adversary_kind kind);
 
 #endif

@@ -7,8 +7,6 @@
 #include <jansson.h>
 #include <microhttpd.h>
 
-#define API_PARTS_MAX 8u /* "/eth/v2/beacon/blocks/{id}" has five */
-
 struct request {
     struct api *api;
     struct node *node;

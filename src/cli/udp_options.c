@@ -3,8 +3,6 @@
 #include <eth/network.h>
 #include <stdio.h>
 
-#define ENR_WORD_MAX 512u /* of a list: a record is 408 characters */
-
 void udp_options_init(struct udp_options *o, const char *command)
 {
     *o = (struct udp_options){.node = {.name = command}};

@@ -22,11 +22,6 @@ static const char *const topic_names[LAB_TOPICS] = {
     [LAB_ATTESTATION] = "attestation",
 };
 
-const char *villain_name(enum villain_kind kind)
-{
-    return villain_names[kind];
-}
-
 const char *lab_topic_name(enum lab_topic t)
 {
     return topic_names[t];

@@ -43,51 +43,17 @@ static const struct range *batch_of(const struct ranges *r, uint64_t end)
     return NULL;
 }
 
-static bool has_slots(const struct node *n, const struct peer *p, const struct range *b)
-{
-    return p->has_status && !p->goodbye_sent && sync_head_of(n, p) >= b->from &&
-           p->status.earliest_available_slot <= b->from;
-}
-
-static bool others(const struct node *n, const struct range *b)
-{
-    uint32_t at = 0;
-
-    for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (p->conn != b->conn && has_slots(n, p, b) && !range_doubts(b, p->conn)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool fits(const struct node *n, const struct peer *p, const void *user)
 {
-    const struct range *b = batch_of(&n->sync.down, (uint64_t)(uintptr_t)user);
-
-    return b != NULL && has_slots(n, p, b) && (!range_doubts(b, p->conn) || !others(n, b));
+    return sync_batch_fits(n, batch_of(&n->sync.down, (uint64_t)(uintptr_t)user), p);
 }
 
 static bool ask(struct node *n, struct range *b, struct now now)
 {
-    struct ask_want w = {.method = METHOD_beacon_blocks_by_range_2,
-                         .chunks_max = (uint32_t)(b->end - b->from),
-                         .told = told,
-                         .user = (void *)(uintptr_t)b->end,
-                         .fits = fits,
-                         .wait_ns = FIND_PEER_NS};
-    struct buf out;
-    uint64_t id;
+    struct ask_want w = {
+        .told = told, .user = (void *)(uintptr_t)b->end, .fits = fits, .wait_ns = FIND_PEER_NS};
 
-    buf_init(&out, 64);
-    enum err e = sync_range_request(n, b->from, b->end, &out);
-    w.ssz = buf_view(&out);
-    e = e == E_OK ? ask_begin(n, &w, now, &id) : e;
-    buf_done(&out);
-    if (e == E_OK) {
-        ranges_asked(b, id);
-    }
-    return e == E_OK;
+    return sync_ask_batch(n, b, &w, now);
 }
 
 /* One block of the past onto the disk; the gap ends below it now. */
@@ -149,7 +115,7 @@ static void take_ready(struct node *n, struct now now)
 
     for (struct range *b; n->chain.n_gaps != 0 && (b = ranges_ready(&s->down)) != NULL;) {
         if (!is_wanted(&n->chain.gaps[0], b)) {
-            if (!ranges_refused(&s->down, b, others(n, b), now.mono_ns)) {
+            if (!ranges_refused(&s->down, b, sync_batch_others(n, b), now.mono_ns)) {
                 stop(n, now); /* begin anew below what we have */
             }
         } else if (!put_batch(n, b, now)) {

@@ -56,6 +56,62 @@ uint64_t sync_target(const struct node *n)
     return best;
 }
 
+/* ---- asking, of both directions ---- */
+
+static bool has_slots(const struct node *n, const struct peer *p, const struct range *b)
+{
+    return p->has_status && !p->goodbye_sent && sync_head_of(n, p) >= b->from &&
+           p->status.earliest_available_slot <= b->from;
+}
+
+bool sync_batch_others(const struct node *n, const struct range *b)
+{
+    uint32_t at = 0;
+
+    for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        if (p->conn != b->conn && has_slots(n, p, b) && !range_doubts(b, p->conn)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool sync_batch_fits(const struct node *n, const struct range *b, const struct peer *p)
+{
+    return b != NULL && has_slots(n, p, b) &&
+           (!range_doubts(b, p->conn) || !sync_batch_others(n, b));
+}
+
+static enum err encode_request(const struct node *n, const struct range *range, struct buf *out)
+{
+    struct ssz_builder *b = ssz_build(n->methods[METHOD_beacon_blocks_by_range_2].request_type);
+    enum err e = ssz_set_u64(b, "start_slot", range->from);
+
+    e = e == E_OK ? ssz_set_u64(b, "count", range->end - range->from) : e;
+    e = e == E_OK ? ssz_set_u64(b, "step", 1) : e;
+    e = e == E_OK ? ssz_build_end(b, out) : e;
+    ssz_build_free(b);
+    return e;
+}
+
+bool sync_ask_batch(struct node *n, struct range *b, struct ask_want *w, struct now now)
+{
+    struct buf out;
+    uint64_t id;
+
+    buf_init(&out, 64);
+    enum err e = encode_request(n, b, &out);
+    w->method = METHOD_beacon_blocks_by_range_2;
+    w->chunks_max = (uint32_t)(b->end - b->from);
+    w->ssz = buf_view(&out);
+    e = e == E_OK ? ask_begin(n, w, now, &id) : e;
+    buf_done(&out);
+    if (e == E_OK) {
+        ranges_asked(b, id);
+    }
+    return e == E_OK;
+}
+
 /* ---- answers, of both directions ---- */
 
 void sync_read_block(const struct node *n, const struct ask_event *ev, struct block_in *ret)
@@ -127,18 +183,6 @@ void sync_blame(struct node *n, struct ranges *r, struct now now)
     }
 }
 
-enum err sync_range_request(const struct node *n, uint64_t from, uint64_t end, struct buf *out)
-{
-    struct ssz_builder *b = ssz_build(n->methods[METHOD_beacon_blocks_by_range_2].request_type);
-    enum err e = ssz_set_u64(b, "start_slot", from);
-
-    e = e == E_OK ? ssz_set_u64(b, "count", end - from) : e;
-    e = e == E_OK ? ssz_set_u64(b, "step", 1) : e;
-    e = e == E_OK ? ssz_build_end(b, out) : e;
-    ssz_build_free(b);
-    return e;
-}
-
 /* ---- up ---- */
 
 static void pump(struct node *n, struct now now);
@@ -180,52 +224,17 @@ static const struct range *batch_from(const struct ranges *r, uint64_t from)
     return NULL;
 }
 
-static bool has_slots(const struct node *n, const struct peer *p, const struct range *b)
-{
-    return p->has_status && !p->goodbye_sent && sync_head_of(n, p) >= b->from &&
-           p->status.earliest_available_slot <= b->from;
-}
-
-/* Somebody else has it whose answer is not in doubt. */
-static bool others(const struct node *n, const struct range *b)
-{
-    uint32_t at = 0;
-
-    for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (p->conn != b->conn && has_slots(n, p, b) && !range_doubts(b, p->conn)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool fits(const struct node *n, const struct peer *p, const void *user)
 {
-    const struct range *b = batch_from(&n->sync.up, (uint64_t)(uintptr_t)user);
-
-    return b != NULL && has_slots(n, p, b) && (!range_doubts(b, p->conn) || !others(n, b));
+    return sync_batch_fits(n, batch_from(&n->sync.up, (uint64_t)(uintptr_t)user), p);
 }
 
 static bool ask(struct node *n, struct range *b, struct now now)
 {
-    struct ask_want w = {.method = METHOD_beacon_blocks_by_range_2,
-                         .chunks_max = (uint32_t)(b->end - b->from),
-                         .told = told,
-                         .user = (void *)(uintptr_t)b->from,
-                         .fits = fits,
-                         .wait_ns = FIND_PEER_NS};
-    struct buf out;
-    uint64_t id;
+    struct ask_want w = {
+        .told = told, .user = (void *)(uintptr_t)b->from, .fits = fits, .wait_ns = FIND_PEER_NS};
 
-    buf_init(&out, 64);
-    enum err e = sync_range_request(n, b->from, b->end, &out);
-    w.ssz = buf_view(&out);
-    e = e == E_OK ? ask_begin(n, &w, now, &id) : e;
-    buf_done(&out);
-    if (e == E_OK) {
-        ranges_asked(b, id);
-    }
-    return e == E_OK;
+    return sync_ask_batch(n, b, &w, now);
 }
 
 /* Blocks of a batch whose first one links. False: the store is behind, later. */
@@ -285,7 +294,7 @@ static void take_ready(struct node *n, struct now now)
         if (!links) {
             conn_id from = b->conn;
 
-            if (!ranges_refused(&s->up, b, others(n, b), now.mono_ns)) {
+            if (!ranges_refused(&s->up, b, sync_batch_others(n, b), now.mono_ns)) {
                 step_back(n, from, now);
             }
             continue;

@@ -102,9 +102,12 @@ void sync_wake(struct node *n, struct now now); /* there may be something new to
 uint64_t sync_target(const struct node *n);     /* the highest slot that connected peers tell of */
 /* The block in a chunk of blocks by range or root. */
 void sync_read_block(const struct node *n, const struct ask_event *ev, struct block_in *ret);
-/* Request of blocks by range. */
-CHECKED enum err sync_range_request(const struct node *n, uint64_t from, uint64_t end,
-                                    struct buf *out);
+/* Somebody else has the batch's slots whose answer is not in doubt. */
+bool sync_batch_others(const struct node *n, const struct range *b);
+/* May this peer be asked for it? NULL: the batch is gone, nobody. */
+bool sync_batch_fits(const struct node *n, const struct range *b, const struct peer *p);
+/* Ask for the batch's blocks; `w` says who is told and who fits. False: not now. */
+bool sync_ask_batch(struct node *n, struct range *b, struct ask_want *w, struct now now);
 uint64_t sync_head_of(const struct node *n, const struct peer *p);
 /* An answer's chunk into its batch; refuses the answer when it is wrong. */
 void sync_on_batch_chunk(struct node *n, struct ranges *r, const struct ask_event *ev,

@@ -156,8 +156,3 @@ struct sim_maker *adversary_maker(struct adversary *a)
 {
     return &a->maker;
 }
-
-const char *adversary_name(enum adversary_kind kind)
-{
-    return habits[kind].name;
-}

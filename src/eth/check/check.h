@@ -70,9 +70,8 @@ uint64_t field_u64(const struct check *c, const char *path);
 struct view field_bytes(const struct check *c, const char *path);
 uint64_t field_count(const struct check *c, const char *path); /* elements or bits */
 struct ssz_value field(const struct check *c, const char *path);
-uint64_t bits_set(struct view bits);           /* of a bit vector's bytes */
-struct view bitlist_bits(struct view bitlist); /* its last byte still has the delimiter */
-uint64_t bitlist_set(struct view bitlist);     /* bits set, the delimiter not counted */
+uint64_t bits_set(struct view bits);       /* of a bit vector's bytes */
+uint64_t bitlist_set(struct view bitlist); /* bits set, the delimiter not counted */
 /* Every bit of `a` is in `b`; both of one length, else false. */
 bool bits_within(struct view a, struct view b);
 

@@ -468,14 +468,6 @@ size_t quic_held(const struct mux *m)
     return conn_of(m)->held;
 }
 
-uint64_t quic_rtt(const struct mux *m)
-{
-    ngtcp2_conn_stat stat;
-
-    ngtcp2_conn_get_conn_stat(conn_of(m)->conn, &stat);
-    return stat.first_rtt_sample_ts == UINT64_MAX ? 0 : stat.smoothed_rtt;
-}
-
 uint64_t quic_packets(const struct mux *m)
 {
     return conn_of(m)->packets_in;
