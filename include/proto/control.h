@@ -15,10 +15,10 @@
 #include <base/buf.h>
 
 #define CONTROL_VERSION 1u
-/* Of one frame, its size field left out: the largest gossip payload (MAX_PAYLOAD_SIZE) and names.
- */
-#define CONTROL_FRAME_MAX (10 * MIB + 4 * KIB)
-#define CONTROL_HEAD      4u /* bytes of the size field */
+/* MAX_PAYLOAD_SIZE of every known network; one that allows more has objects that fit no frame. */
+#define CONTROL_DATA_MAX  (10 * MIB)
+#define CONTROL_FRAME_MAX (CONTROL_DATA_MAX + 4 * KIB) /* without its size field: and names */
+#define CONTROL_HEAD      4u                           /* bytes of the size field */
 #define CONTROL_HASH      20u
 #define CONTROL_CONTEXT   4u
 

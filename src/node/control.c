@@ -82,7 +82,8 @@ bool control_put(struct node *n, uint32_t client, const struct control_frame *f)
 {
     struct client *c = n->control.clients[client];
 
-    if (c->over || c->out.n + f->data.n + ROOM_MIN > CONTROL_QUEUE_MAX) {
+    if (c->over || f->data.n > CONTROL_DATA_MAX ||
+        c->out.n + f->data.n + ROOM_MIN > CONTROL_QUEUE_MAX) {
         return false;
     }
     send_frame(n, c, f);
@@ -94,7 +95,7 @@ static bool put_message(struct node *n, struct client *c, const struct control_f
 {
     size_t need = f->data.n + f->topic.n + f->peer.n + 64 + ROOM_MIN;
 
-    if (c->over || c->out.n + need > CONTROL_QUEUE_MAX) {
+    if (c->over || f->data.n > CONTROL_DATA_MAX || c->out.n + need > CONTROL_QUEUE_MAX) {
         c->lost++;
         metric_add(n->metrics, M_CONTROL_LOST, 0, 1);
         return false;

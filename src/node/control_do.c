@@ -100,15 +100,14 @@ enum err control_join(struct node *n, uint32_t client, const struct control_fram
 enum err control_peer(struct node *n, const struct control_frame *f, struct now now)
 {
     struct multiaddr_parts parts;
+    struct host_addr at;
     struct multiaddr a;
     struct peer_id id;
 
     if (f->kind == CONTROL_ADD_PEER) {
         TRY(multiaddr_parse(f->text, &a));
         TRY(multiaddr_split(&a, &parts));
-        const struct host_addr at = {.addr = parts.addr};
-        if (!parts.has_peer || parts.transport != TRANSPORT_TCP || parts.relayed ||
-            parts.addr.family == 0) {
+        if (!parts.has_peer || !host_addr_of(&parts, &at)) {
             return E_MULTIADDR;
         }
         return peers_add_named(n, &parts.peer, &at, 1, SOURCE_STATIC, now) ? E_OK : E_INVALID;

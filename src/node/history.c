@@ -74,17 +74,23 @@ static bool is_stale(const struct history *k, struct now now)
            (k->failures > 0 && now_s > k->last_s && now_s - k->last_s > HISTORY_OLD_S);
 }
 
-static void remember(struct node *n, const struct history *k, struct now now)
+/* False: it is of another fork, or not to be dialled any more, and leaves the disk, where it would
+ * take the place of others for ever. If it has a newer record, it is found again. */
+static bool remember(struct node *n, const struct history *k, struct now now)
 {
     struct peer *p = peers_found(n, &k->enr, SOURCE_KEPT, now);
+    struct peer_id id;
 
-    if (p == NULL) { /* of another fork, or not to be dialled any more */
-        return;
+    if (p == NULL) {
+        peer_id_from_secp(k->enr.public, &id);
+        put(n, &id, view_of(NULL, 0));
+        return false;
     }
     p->last_s = k->last_s;
     p->successes = k->successes;
     p->failures = k->failures;
     p->on_disk = true;
+    return true;
 }
 
 /* The good ones into all[]; those that are damaged or stale are removed from the disk. */
@@ -114,20 +120,20 @@ static size_t read_good(struct node *n, struct history *all, size_t *ret_bad, st
 void history_load(struct node *n, struct now now)
 {
     struct history *all = mem_zalloc_array(HISTORY_MAX, sizeof *all);
-    size_t bad, count = read_good(n, all, &bad, now);
+    size_t bad, kept = 0, count = read_good(n, all, &bad, now);
 
     qsort(all, count, sizeof *all, by_worth);
     for (size_t i = 0; i < count; i++) {
-        remember(n, &all[i], now);
+        kept += remember(n, &all[i], now);
         if (n->discovery.engine != NULL && count - i <= HISTORY_HINTS) {
             discv5_add_node(n->discovery.engine, &all[i].enr, now);
         }
     }
     if (count + bad != 0) {
-        LOG(n->log, LOG_INFO, "peers", "nodes known from before", L_U64("good", count),
-            L_U64("stale_or_damaged", bad), L_U64("candidates", n->peers.by_id.n));
+        LOG(n->log, LOG_INFO, "peers", "nodes known from before", L_U64("good", kept),
+            L_U64("of_no_use", bad + count - kept), L_U64("candidates", n->peers.by_id.n));
     }
-    n->discovery.kept_n = count;
+    n->discovery.kept_n = kept;
     mem_free(all);
 }
 

@@ -84,8 +84,7 @@ static void resolved(struct node *n, struct named_peer *p, const struct names_ev
         taken += take_peer(n, ev->found, ev->n_found, i, p->source, now);
     }
     if (taken == 0) {
-        failed(n, p, ev->error != E_OK ? ev->text : "no TCP address of a peer that we may dial",
-               now);
+        failed(n, p, ev->error != E_OK ? ev->text : "no address of a peer that we may dial", now);
         return;
     }
     LOG(n->log, LOG_DEBUG, "peers", "name resolved", L_STR("name", p->of.name),

@@ -546,6 +546,12 @@ static void what_a_program_may_ask(void **state)
     f = (struct control_frame){.kind = CONTROL_ADD_PEER, .text = view_str(text)};
     assert_int_equal(ask(s, ONE, f), CONTROL_OK);
     assert_true(sim_run_until(s->sim, all_meshed, s, SECONDS(60)));
+    snprintf(text, sizeof text, "/ip4/%s/udp/9001/quic-v1/p2p/%s", addr_ip_text(&hub, ip), id);
+    f.text = view_str(text);
+    assert_int_equal(ask(s, ONE, f), CONTROL_OK);
+    snprintf(text, sizeof text, "/ip4/%s/udp/9001/p2p/%s", addr_ip_text(&hub, ip), id);
+    f.text = view_str(text);
+    assert_int_equal(ask(s, ONE, f), CONTROL_MALFORMED);
     star_free(s);
 }
 

@@ -111,6 +111,14 @@ static void a_node(struct world *w, uint8_t number, struct history *ret, struct 
     peer_id_from_secp(id.public, ret_id);
 }
 
+static void keep(struct store *store, const struct history *h, const struct peer_id *id)
+{
+    uint8_t bytes[HISTORY_SIZE_MAX];
+    size_t n = history_encode(h, bytes);
+
+    assert_int_equal(store_put_peer(store, view_of(id->b, id->n), view_of(bytes, n)), E_OK);
+}
+
 static size_t on_disk(struct store *store)
 {
     struct view id, value;
@@ -170,12 +178,41 @@ static void a_store_with_damage_is_loaded_and_cleaned(void **state)
     assert_int_equal(store_close(store), E_OK);
 }
 
+/* We were off over a fork: what is on the disk is of no use, and makes room. */
+static void records_of_another_fork_leave_the_disk(void **state)
+{
+    struct store_config in_memory = {.dir = NULL};
+    char fault[STORE_FAULT_MAX];
+    struct store *store;
+    struct peer_id old_id, id;
+    struct history old, h;
+    (void)state;
+
+    assert_int_equal(store_open(&in_memory, &store, fault), E_OK);
+    struct world *w = world(store);
+    w->now.wall_ns = slot_start_ns(w->net, 1000000); /* of phase0 */
+    a_node(w, 1, &old, &old_id);
+    w->now.wall_ns = slot_start_ns(w->net, 14000000);
+    a_node(w, 2, &h, &id);
+    keep(store, &old, &old_id);
+    keep(store, &h, &id);
+    assert_int_equal(on_disk(store), 2);
+    history_load(&w->n, w->now);
+    assert_int_equal(w->n.discovery.kept_n, 1);
+    assert_null(peer_by_id(&w->n, &old_id));
+    assert_non_null(peer_by_id(&w->n, &id));
+    assert_int_equal(on_disk(store), 1);
+    world_free(w);
+    assert_int_equal(store_close(store), E_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(damage_is_survived),
         cmocka_unit_test(a_store_with_damage_is_loaded_and_cleaned),
+        cmocka_unit_test(records_of_another_fork_leave_the_disk),
     };
 
     return crypto_start() == E_OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
