@@ -203,10 +203,22 @@ void lookup_tick(struct node *n, struct now now)
         }
         return;
     }
+    /* A range may have brought what waits here, or its parent: the chain's first block, say.
+     */
+    uint8_t linked[32];
+    bool links = false;
     MAP_EACH(&n->sync.pending, struct pending_block, p) {
-        if (p->block.slot <= c->head_slot + NEAR_SLOTS && p->block.slot > c->anchor_slot &&
-            map_get(&n->sync.pending, p->block.parent) == NULL) {
+        if (chain_has(n, p->block.root)) {
+            drop_pending(&n->sync, p);
+        } else if (chain_has(n, p->block.parent)) {
+            memcpy(linked, p->block.parent, 32);
+            links = true;
+        } else if (p->block.slot <= c->head_slot + NEAR_SLOTS && p->block.slot > c->anchor_slot &&
+                   map_get(&n->sync.pending, p->block.parent) == NULL) {
             lookup_root(n, p->block.parent, p->from, now);
         }
+    }
+    if (links) {
+        lookup_link(n, linked, now);
     }
 }
