@@ -90,6 +90,7 @@ static bool remember(struct node *n, const struct history *k, struct now now)
     p->successes = k->successes;
     p->failures = k->failures;
     p->on_disk = true;
+    n->discovery.kept_n++;
     return true;
 }
 
@@ -133,7 +134,6 @@ void history_load(struct node *n, struct now now)
         LOG(n->log, LOG_INFO, "peers", "nodes known from before", L_U64("good", kept),
             L_U64("of_no_use", bad + count - kept), L_U64("candidates", n->peers.by_id.n));
     }
-    n->discovery.kept_n = kept;
     mem_free(all);
 }
 
