@@ -34,6 +34,7 @@ const plainNoise = (components) => {
 const node = await createLibp2p({
   privateKey: await generateKeyPair(option("-key", "secp256k1")),
   addresses: {listen: [`/${ip.includes(":") ? "ip6" : "ip4"}/${ip}/${overQuic ? "udp/0/quic-v1" : "tcp/0"}`]},
+  connectionManager: {inboundConnectionThreshold: 1000}, // not five a second: tests dial often
   transports: [overQuic ? (await import("@chainsafe/libp2p-quic")).quic() : tcp()],
   connectionEncrypters: [args.includes("-noearly") ? plainNoise : noise()],
   streamMuxers: overQuic ? [] : option("-muxers", "yamux,mplex").split(",").map((name) => makers[name]({maxInboundStreams: 2000, maxOutboundStreams: 2000,

@@ -33,6 +33,7 @@ const slotNow = () => Math.max(0, Math.floor((nowMs() - chain.genesis * 1000) / 
 const node = await createLibp2p({
   privateKey: await generateKeyPair("secp256k1"), // as every consensus client has it
   addresses: {listen: ["/ip4/127.0.0.1/tcp/0"]},
+  connectionManager: {inboundConnectionThreshold: 1000}, // not five a second: tests dial often
   transports: [tcp()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],

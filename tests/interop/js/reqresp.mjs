@@ -17,6 +17,7 @@ const {multiaddr} = await import("@multiformats/multiaddr");
 const node = await createLibp2p({
   privateKey: await generateKeyPair("secp256k1"),
   addresses: {listen: ["/ip4/127.0.0.1/tcp/0"]},
+  connectionManager: {inboundConnectionThreshold: 1000}, // not five a second: tests dial often
   transports: [tcp()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
