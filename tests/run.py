@@ -8,7 +8,6 @@ A line "note: ..." that a test prints goes to its line in the report.
 
 import argparse
 import datetime
-import json
 import os
 import platform
 import re

@@ -234,7 +234,6 @@ static void on_goodbye(struct node *n, struct peer *p, struct view ssz, struct n
     if (!p->is_static && !n->cfg.local_network) {
         p->retry_ns = now.mono_ns + wait_ns;
         p->sent_away = true;
-        p->failures = 8; /* so that the end of the connection does not shorten it */
     }
 }
 

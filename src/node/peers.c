@@ -415,7 +415,9 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
     if (p->state == PEER_CONNECTING || ev->error == E_STATUS_FORK) {
         watch_end(n, watch_kind(ev->error, ev->text));
     }
-    p->retry_ns = now.mono_ns + retry_after(p);
+    if (p->state == PEER_CONNECTING || !p->sent_away) { /* its goodbye has said how long */
+        p->retry_ns = now.mono_ns + retry_after(p);
+    }
     if (p->why[0] == '\0') {
         snprintf(p->why, sizeof p->why, "%s%s%s", err_text(ev->error), ev->text[0] ? ": " : "",
                  ev->text);

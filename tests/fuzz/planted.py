@@ -8,7 +8,6 @@ else, so the answer is the same in every run. `--keep` fuzzes for the rows that 
 
 import hashlib
 import json
-import os
 import shlex
 import subprocess
 import sys
