@@ -451,7 +451,9 @@ void peers_on_host(struct node *n, const struct host_event *ev, struct now now)
     case HOST_IDENTIFIED:
         p = peer_by_conn(n, ev->conn);
         if (p != NULL) {
-            snprintf(p->agent, sizeof p->agent, "%s", ev->identify->agent);
+            if (ev->identify->agent[0] != '\0') { /* a push says only what has changed */
+                snprintf(p->agent, sizeof p->agent, "%s", ev->identify->agent);
+            }
             pubsub_set_record(n->gossip.pubsub, ev->conn, ev->identify->record);
         }
         break;
