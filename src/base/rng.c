@@ -78,8 +78,10 @@ void rng_shuffle(struct rng *r, void *base, size_t n, size_t size)
     for (size_t i = n; i > 1; i--) {
         size_t j = (size_t)rng_below(r, i);
 
-        memcpy(tmp, b + (i - 1) * size, size);
-        memmove(b + (i - 1) * size, b + j * size, size);
-        memcpy(b + j * size, tmp, size);
+        if (j != i - 1) {
+            memcpy(tmp, b + (i - 1) * size, size);
+            memcpy(b + (i - 1) * size, b + j * size, size);
+            memcpy(b + j * size, tmp, size);
+        }
     }
 }
