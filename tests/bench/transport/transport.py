@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The transport's cost beside go-libp2p's and rust-libp2p's: transport.py BUILD GO_PEER RUST_PEER [--write] [--quick]
+"""The transport's cost beside go-libp2p's and rust-libp2p's: transport.py BUILD GO_PEER RUST_PEER [--quic] [--write] [--quick]
 
 BUILD is a release build (its tests/net/net_peer and net_limit). Each row runs one process under test after
 the other, ours, Go's and Rust's, in the same role against the same go-libp2p partner, and counts the CPU
 time of the process under test (/proc/PID/stat), so that a busy machine blurs but does not bend the result.
---write puts the table into docs/benchmarks/transport.md; --quick counts a tenth."""
+--write puts the table into docs/benchmarks/transport.md, or quic.md beside it with --quic; --quick counts a tenth."""
 import json, os, resource, socket, statistics, subprocess, sys, threading, time
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from matrix import Go, Peer, Rust
 TICK = os.sysconf("SC_CLK_TCK")
 QUICK = 10 if "--quick" in sys.argv else 1
 CHURN, STREAM, SMALL, SWARM, PINGS = 3000 // QUICK, (1 << 28) // QUICK, (1000, 20000 // QUICK), 2000 // QUICK, 200
+MUXER = "quic" if "--quic" in sys.argv else "yamux"
 DELAY = 0.03  # seconds one way
 TIMES = 3  # streams are moved so often, and the least counts: what others do on the machine only adds
 
@@ -28,20 +29,23 @@ def rss(peer):
     return int(next(line for line in open(f"/proc/{peer.p.pid}/status") if line.startswith("VmRSS")).split()[1])
 
 
+def address(port, peer_id):
+    return f"/ip4/127.0.0.1/udp/{port}/quic-v1/p2p/{peer_id}" if MUXER == "quic" else f"/ip4/127.0.0.1/tcp/{port}/p2p/{peer_id}"
+
+
 class Side:
     """One process: ours, Go's or Rust's, with the same few verbs."""
 
     def __init__(self, kind, programs):
         self.kind = kind
-        argv = {"ours": lambda: [programs["ours"], "--muxers", "yamux"],
-                "go": lambda: Go(programs["go"]).argv("yamux", True, False),
-                "rust": lambda: Rust(programs["rust"]).argv("yamux", True, False)}[kind]()
+        argv = {"ours": lambda: [programs["ours"], "--muxers", MUXER],
+                "go": lambda: Go(programs["go"]).argv(MUXER, True, False),
+                "rust": lambda: Rust(programs["rust"]).argv(MUXER, True, False)}[kind]()
         self.peer = Peer(kind, argv)
         up = self.peer.wait("up")
         self.id = up["peer"]
-        self.addr = f"/ip4/127.0.0.1/tcp/{up['port']}" if kind == "ours" else up["addrs"][0].split("/p2p/")[0]
-        self.port = int(self.addr.split("/")[4])
-        self.addr += f"/p2p/{self.id}"
+        self.port = int(up["port"]) if kind == "ours" else int(up["addrs"][0].split("/")[4])
+        self.addr = address(self.port, self.id)
 
     def churn(self, n, other):
         self.peer.say(f"churn {n} 127.0.0.1 {other.port}" if self.kind == "ours" else f"churn {n} {other.addr}")
@@ -140,13 +144,47 @@ def delayed(port):
     return listener.getsockname()[1]
 
 
+def delayed_datagrams(port):
+    """The same for datagrams, of one who dials."""
+    front, back = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    for s in (front, back):
+        s.bind(("127.0.0.1", 0))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
+    dialler = []
+
+    def pump(source, sink, to):
+        held, more = [], threading.Condition()
+
+        def deliver():
+            while True:
+                with more:
+                    while not held:
+                        more.wait()
+                    due, data = held.pop(0)
+                time.sleep(max(0, due - time.monotonic()))
+                sink.sendto(data, to())
+
+        threading.Thread(target=deliver, daemon=True).start()
+        while True:
+            data, origin = source.recvfrom(2048)
+            if source is front:
+                dialler[:] = [origin]
+            with more:
+                held.append((time.monotonic() + DELAY, data))
+                more.notify()
+
+    threading.Thread(target=pump, args=(front, back, lambda: ("127.0.0.1", port)), daemon=True).start()
+    threading.Thread(target=pump, args=(back, front, lambda: dialler[0]), daemon=True).start()
+    return front.getsockname()[1]
+
+
 def far_away(kind, programs):
     """Milliseconds from the dial to one byte echoed, at a round trip of 60 ms; MB per second of one stream there."""
     test, partner = Side(kind, programs), Side("go", programs)
     try:
-        port = delayed(partner.port)
+        port = (delayed_datagrams if MUXER == "quic" else delayed)(partner.port)
         begin = time.monotonic()
-        test.connect(f"/ip4/127.0.0.1/tcp/{port}/p2p/{partner.id}")
+        test.connect(address(port, partner.id))
         test.echo(partner, 1, 1)
         ms = (time.monotonic() - begin) * 1000
         n = (1 << 26) // QUICK
@@ -208,13 +246,19 @@ def rows(got):
 
 
 def page(lines):
-    return f"""# The transport beside go-libp2p and rust-libp2p
+    if MUXER == "quic":
+        how = "over QUIC"
+        relay = "each datagram for 30 ms"
+    else:
+        how = "yamux, the muxer agreed in the handshake\nwhere the peer can (Rust cannot)"
+        relay = "each byte for 30 ms, without\nTCP's own handshake"
+    flag = " --quic" if MUXER == "quic" else ""
+    title = "QUIC" if MUXER == "quic" else "The transport"
+    return f"""# {title} beside go-libp2p and rust-libp2p
 
-Written by `tests/bench/transport/transport.py BUILD build/peers/gopeer build/peers/bin/rustpeer --write`: our process, a go-libp2p 0.51
-and a rust-libp2p 0.57 one in the same roles against the same go-libp2p partner, yamux, the muxer agreed in the handshake
-where the peer can (Rust cannot), CPU time of the process under test. Connections are one after the other, memory is at {SWARM:,} of them.
-The last column is against the better of the two. At 60 ms the relay of the benchmark holds each byte for 30 ms, without
-TCP's own handshake. Streams and the limit are the least CPU time of three; times in µs, ms and MB/s are of the wall clock, on a machine that others use too.
+Written by `tests/bench/transport/transport.py BUILD build/peers/gopeer build/peers/bin/rustpeer{flag} --write`: our process, a go-libp2p 0.51
+and a rust-libp2p 0.57 one in the same roles against the same go-libp2p partner, {how}, CPU time of the process under test. Connections are one after the other, memory is at {SWARM:,} of them.
+The last column is against the better of the two. At 60 ms the relay of the benchmark holds {relay}. Streams and the limit are the least CPU time of three; times in µs, ms and MB/s are of the wall clock, on a machine that others use too.
 
 """ + "\n".join(lines) + "\n"
 
@@ -228,12 +272,14 @@ def main():
     lines = ["| | unit | beacon-p2pd | go-libp2p | rust-libp2p | times |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(r) + " |" for r in rows(got)]
     share = rate(got["ours"], "stream") / limit * 100
-    lines += ["", f"AEAD and plain TCP alone, sent and received: {limit / 1e6:,.0f} MB per CPU second; one stream reaches {share:.0f} %."]
+    if MUXER != "quic":
+        lines += ["", f"AEAD and plain TCP alone, sent and received: {limit / 1e6:,.0f} MB per CPU second; one stream reaches {share:.0f} %."]
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines += ["", f"{model}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} meanwhile."]
     print("\n".join(lines))
     if "--write" in sys.argv:
-        (TOP / "docs/benchmarks/transport.md").write_text(page(lines))
+        name = "quic" if MUXER == "quic" else "transport"
+        (TOP / f"docs/benchmarks/{name}.md").write_text(page(lines))
 
 
 if __name__ == "__main__":

@@ -434,7 +434,11 @@ func main() {
 			up := 0
 			for ; err == nil && up < n; up++ {
 				var one host.Host
-				one, err = libp2p.New(libp2p.NoListenAddrs, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+				transport := libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport())
+				if *muxers == "quic" {
+					transport = libp2p.Transport(libp2pquic.NewTransport)
+				}
+				one, err = libp2p.New(libp2p.NoListenAddrs, transport,
 					libp2p.Security(noise.ID, noise.New), libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 					libp2p.Ping(false), libp2p.DisableRelay(), libp2p.ResourceManager(&network.NullResourceManager{}))
 				if err == nil {
