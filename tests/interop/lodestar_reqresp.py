@@ -96,21 +96,21 @@ def run():
         """Asked between two equal answers of the REST API, so that both speak of one moment."""
 
         def attempt():
-            before = newest(path)
-            found = objects(ask(peer, *words))
-            return (found, before) if before is not None and newest(path) == before else None
+            before = newest(path)  # the daemon's come by gossip: it may have none yet
+            found = objects(call(None, "request", "--json", "--testnet-dir", network, peer.multiaddr, *words)[0])
+            return (found, before) if found and before is not None and newest(path) == before else None
 
-        found, theirs = until(attempt, 30, f"{path} stands still for a moment")
+        found, theirs = until(attempt, 60, f"{who}'s {path} stands still for a moment")
         return found[0][1], theirs
 
     for who, peer in (("Lodestar", lodestar), ("daemon", daemon)):
         for path in ("finality_update", "optimistic_update"):
-            ours, theirs = until(
-                lambda p=path, w=who, r=peer: (lambda o, t: (o, t) if o["attested_header"] == o["attested_header"] and
-                                               o["attested_header"]["beacon"]["slot"] == t["attested_header"]["beacon"]["slot"] else None)(
-                    *unmoved(p, [f"light_client_{p}"], w, r)),
-                40, f"{who} has the newest {path}",
-            )  # fmt: skip
+            def newest_of(path=path, who=who, peer=peer):
+                ours, theirs = unmoved(path, [f"light_client_{path}"], who, peer)
+                slots = {o["attested_header"]["beacon"]["slot"] for o in (ours, theirs)}
+                return (ours, theirs) if len(slots) == 1 else None
+
+            ours, theirs = until(newest_of, 60, f"{who} has the newest {path}")
             same(f"{who}'s {path}", ours, theirs)
             counted[who, path] = 1
     root = lodestar.get("/eth/v1/beacon/states/head/finality_checkpoints")["data"]["finalized"]["root"]
