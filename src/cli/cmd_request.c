@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <io/io.h>
 #include <net/rpc.h>
+#include <node/method_row.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -321,20 +322,8 @@ static void make_rpc(struct session *s)
     for (enum method i = 0; i < METHOD_COUNT; i++) {
         struct method_info *m = &s->methods[i];
 
-        s->rows[i] = (struct rpc_method){
-            .id = view_str(m->id),
-            .has_context = m->has_context,
-            .empty_request = m->empty_request,
-            .request_min = m->request_min,
-            .request_max = m->request_max,
-            .chunk_min = m->chunk_min,
-            .chunk_max = m->chunk_max,
-            .bounds = m->has_context ? method_bounds : NULL,
-            .self = m,
-            .chunks_max = m->chunks_max,
-            .klass = SEND_CONTROL,
-            .accept = !m->has_context && m->chunks_max == 1,
-        };
+        s->rows[i] = method_row(m);
+        s->rows[i].accept = !m->has_context && m->chunks_max == 1;
     }
     s->rpc = rpc_new(s->host, s->rows, METHOD_COUNT, random_system());
 }

@@ -5,6 +5,7 @@
  */
 #include "node_internal.h"
 
+#include <node/method_row.h>
 #include <stdio.h>
 
 #define STOP_NS       SECONDS(2) /* goodbyes get this long */
@@ -48,20 +49,9 @@ static enum err make_rpc(struct node *n, struct now now)
         struct method_info *m = &n->methods[i];
 
         TRY(method_describe(n->cfg.network, (enum method)i, m));
-        n->rpc_methods[i] = (struct rpc_method){
-            .id = view_str(m->id),
-            .has_context = m->has_context,
-            .empty_request = m->empty_request,
-            .request_min = m->request_min,
-            .request_max = m->request_max,
-            .chunk_min = m->chunk_min,
-            .chunk_max = m->chunk_max,
-            .bounds = m->has_context ? method_bounds : NULL,
-            .self = m,
-            .chunks_max = m->chunks_max,
-            .klass = m->chunks_max > 1 ? SEND_BULK : SEND_CONTROL,
-            .accept = method_until(m->method) >= fork,
-        };
+        n->rpc_methods[i] = method_row(m);
+        n->rpc_methods[i].klass = m->chunks_max > 1 ? SEND_BULK : SEND_CONTROL;
+        n->rpc_methods[i].accept = method_until(m->method) >= fork;
     }
     n->rpc = rpc_new(n->host, n->rpc_methods, METHOD_COUNT, n->rng);
     return E_OK;

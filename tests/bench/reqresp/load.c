@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <io/io.h>
 #include <net/rpc.h>
+#include <node/method_row.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -264,20 +265,8 @@ static void make_rpc(struct load *l)
         if (method_describe(l->net, i, m) != E_OK) {
             exit(1);
         }
-        l->rows[i] = (struct rpc_method){
-            .id = view_str(m->id),
-            .has_context = m->has_context,
-            .empty_request = m->empty_request,
-            .request_min = m->request_min,
-            .request_max = m->request_max,
-            .chunk_min = m->chunk_min,
-            .chunk_max = m->chunk_max,
-            .bounds = m->has_context ? method_bounds : NULL,
-            .self = m,
-            .chunks_max = m->chunks_max,
-            .klass = SEND_CONTROL,
-            .accept = !m->has_context && m->chunks_max == 1,
-        };
+        l->rows[i] = method_row(m);
+        l->rows[i].accept = !m->has_context && m->chunks_max == 1;
     }
     l->rpc = rpc_new(l->host, l->rows, METHOD_COUNT, random_system());
 }
