@@ -176,9 +176,23 @@ static enum err on_ended(void *self, stream_id id, struct now now)
         }
         host_tell_identify(self, s->conn, r->identify);
         r->identify = NULL;
+        s->conn->identified = true;
     }
     host_end(self, id);
     return E_OK;
+}
+
+/* A busy remote is asked again: a Lodestar that starts needs more than 10 s. If it has dialled a
+   second time meanwhile, it may have given the first connection up without a word. */
+static void ask_again(struct conn *c, bool too_late)
+{
+    struct conn *other = c->spare != NULL ? c->spare : c->in_use;
+
+    if (other != NULL && !other->identified && other->n_asked < ASKED_MAX) {
+        identify_ask(other);
+    } else if (other == NULL && too_late && c->state == CONN_UP && c->n_asked < ASKED_MAX) {
+        identify_ask(c);
+    }
 }
 
 static void on_gone(void *self, stream_id id, enum err why, struct now now)
@@ -190,9 +204,8 @@ static void on_gone(void *self, stream_id id, enum err why, struct now now)
     (void)now;
     reader_free(s->conn, s->user);
     s->user = NULL;
-    if (asked && (why == E_TIMEOUT || why == E_NEGOTIATION_TIMEOUT) && s->conn->state == CONN_UP &&
-        s->conn->n_asked < ASKED_MAX) {
-        identify_ask(s->conn); /* a busy remote: a Lodestar that starts needs more than 10 s */
+    if (asked && why != E_OK && !s->conn->identified) {
+        ask_again(s->conn, why == E_TIMEOUT || why == E_NEGOTIATION_TIMEOUT);
     }
 }
 

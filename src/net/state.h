@@ -134,6 +134,7 @@ struct conn {
     struct conn *dirty_next, *dead_next;
     struct conn *in_use, *spare; /* of the same peer, the other one: spare.c; NULL: none */
     bool silent;                 /* a spare: no event is told of it */
+    bool identified;             /* the remote has told what identify tells */
     unsigned moves_left;   /* a spare that must be the one in use: looks until it is given up */
     uint32_t streams_seen; /* of a spare, at the last look */
     enum err why;

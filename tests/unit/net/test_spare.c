@@ -311,6 +311,29 @@ static void a_peer_that_lost_its_connection_is_served_on_its_new_one(void **stat
     world_free(w);
 }
 
+static void a_peer_that_comes_again_before_it_was_identified_is_asked_there(void **state)
+{
+    struct world *w = world_new(1);
+    struct side *x = &w->side[0];
+
+    (void)state;
+    dial(w, 1);
+    while (play_count(x->node, HOST_CONNECTED, NULL) == 0) {
+        play_half_trip(&w->play);
+    }
+    hold(w, 0, true); /* it is lost, and only side 1 knows */
+    host_close(w->side[1].node->host, w->side[1].conn, E_OK, w->play.now);
+    play_wait(&w->play, SECONDS(1));
+    assert_int_equal(play_count(x->node, HOST_IDENTIFIED, NULL), 0);
+    w->side[1].conn = 0;
+    w->side[1].node->n_events = 0;
+    dial(w, 1);
+    play_wait(&w->play, SECONDS(30));
+    assert_int_equal(play_count(x->node, HOST_IDENTIFIED, NULL), 1);
+    assert_int_equal(play_count(x->node, HOST_DISCONNECTED, NULL), 0);
+    world_free(w);
+}
+
 /* Two connections up, dialled by side 0 one after the other. */
 static struct world *with_spare(uint64_t seed)
 {
@@ -414,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dials_at_once_end_in_one_connection_and_break_no_request),
         cmocka_unit_test(a_peer_that_lost_its_connection_is_served_on_its_new_one),
+        cmocka_unit_test(a_peer_that_comes_again_before_it_was_identified_is_asked_there),
         cmocka_unit_test(a_spare_goes_when_it_is_idle_and_a_third_is_refused),
         cmocka_unit_test(a_spare_takes_over_when_the_one_in_use_ends),
         cmocka_unit_test(a_close_ends_both_and_is_told_once),
