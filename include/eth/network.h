@@ -65,6 +65,9 @@ struct network {
 CHECKED enum err network_builtin(const char *name, struct network **ret,
                                  char fault[static NETWORK_FAULT_MAX]);
 const char *network_builtin_name(size_t i); /* NULL at the end */
+/* "none": for a node that follows no chain. It has mainnet's tables, which nobody then reads from,
+ * and no boot nodes. */
+struct network *network_none(void);
 
 /*
  * Lighthouse's testnet directory: config.yaml; genesis.ssz (a BeaconState), or

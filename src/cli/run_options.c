@@ -38,6 +38,12 @@ static bool read_network(struct run *r)
     if (dir != NULL && option_given(&r->o, OPT_NETWORK)) {
         return run_fail(r, EXIT_USAGE, "--network and --testnet-dir exclude each other");
     }
+    if (dir == NULL && strcmp(option_text(&r->o, OPT_NETWORK), "none") == 0) {
+        r->network = network_none();
+        r->cfg.network = r->network;
+        r->cfg.no_chain = true;
+        return true;
+    }
     if (dir != NULL && access(dir, R_OK | X_OK) != 0) {
         return run_fail(r, EXIT_FAILED, "directory %s: %s; give another --testnet-dir", dir,
                         strerror(errno));
@@ -123,7 +129,8 @@ static bool read_listen(struct run *r)
                     &r->http)) {
         return false;
     }
-    if (!option_bool(&r->o, OPT_DISABLE_DISCOVERY)) {
+    /* Records are chosen by their fork: without a chain there is nobody for discv5 to find. */
+    if (!option_bool(&r->o, OPT_DISABLE_DISCOVERY) && !r->cfg.no_chain) {
         c->udp4 = c->tcp4;
         c->udp6 = c->tcp6;
         c->udp4.port = c->udp6.port = udp;
@@ -358,7 +365,7 @@ bool run_read_options(struct run *r)
         option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : "beacon-p2pd/" P2PD_VERSION;
     r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
     r->cfg.dial_rate = (unsigned)option_u64(o, OPT_DIAL_RATE);
-    r->cfg.discovery = !option_bool(o, OPT_DISABLE_DISCOVERY);
+    r->cfg.discovery = r->io_config.udp4.family + r->io_config.udp6.family != 0;
     r->cfg.private_discovery =
         option_bool(o, OPT_PRIVATE_DISCOVERY) ||
         (r->cfg.advertised4.family == 4 && !addr_is_public(&r->cfg.advertised4));

@@ -1,6 +1,7 @@
 /* Networks from the embedded files and from a testnet directory. */
 #include "network_private.h"
 
+#include <assert.h>
 #include <base/mem.h>
 #include <codec/base.h>
 #include <errno.h>
@@ -83,6 +84,20 @@ enum err network_builtin(const char *name, struct network **ret,
     schedule_build(n);
     *ret = n;
     return E_OK;
+}
+
+struct network *network_none(void)
+{
+    const struct embedded *config = embedded_find("mainnet", ".yaml");
+    struct network *n = mem_zalloc(sizeof *n);
+    struct config_extra extra = {0};
+    char fault[NETWORK_FAULT_MAX];
+
+    enum err e = config_parse(n, view_of(config->bytes, config->n), config->name, &extra, fault);
+    assert(e == E_OK); /* ours, and built in */
+    schedule_build(n);
+    (void)snprintf(n->name, sizeof n->name, "none");
+    return n;
 }
 
 enum err network_parse(struct view config, struct view boot_text, const char *file,

@@ -96,7 +96,8 @@ static enum err begin(struct node *n, uint32_t client, const struct control_fram
                          .wait_ns = MILLIS((uint64_t)f->wait)};
     struct peer_id peer = {.n = 0};
 
-    if (!find_method(n, f->text, now, &w.method) || w.method == METHOD_goodbye_1) {
+    if (n->cfg.no_chain || !find_method(n, f->text, now, &w.method) ||
+        w.method == METHOD_goodbye_1) {
         return E_NOT_FOUND; /* goodbye: DROP_PEER says it */
     }
     const struct method_info *m = &n->methods[w.method];

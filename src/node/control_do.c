@@ -38,7 +38,8 @@ enum err control_find_topic(const struct node *n, struct view name, struct topic
     const uint8_t *d = span->digest;
     char whole[TOPIC_TEXT_MAX];
 
-    if (name.n == 0 || name.n >= TOPIC_TEXT_MAX || memchr(name.p, 0, name.n) != NULL) {
+    if (n->cfg.no_chain || name.n == 0 || name.n >= TOPIC_TEXT_MAX ||
+        memchr(name.p, 0, name.n) != NULL) {
         return E_TOPIC;
     }
     if (name.p[0] == '/') {

@@ -22,27 +22,34 @@ static void set_port(struct enr_draft *draft, const char *key, uint16_t port)
     }
 }
 
+static void draft_chain(const struct node *n, uint64_t epoch, struct enr_draft *draft)
+{
+    const struct network *net = n->cfg.network;
+    uint8_t eth2[ENR_FORK_ID_SIZE], nfd[4];
+    struct enr_fork_id fork;
+
+    enr_fork_id_at(net, epoch, &fork);
+    enr_fork_id_encode(&fork, eth2);
+    enr_draft_set(draft, "eth2", view_of(eth2, sizeof eth2));
+    enr_draft_set(draft, "attnets", view_of(n->metadata.attnets, 8));
+    enr_draft_set(draft, "syncnets", view_of(&n->metadata.syncnets, 1));
+    if (net->forks[FULU].epoch != FAR_FUTURE_EPOCH) {
+        enr_nfd_at(net, epoch, nfd);
+        enr_draft_set(draft, "nfd", view_of(nfd, sizeof nfd));
+        enr_draft_set_u64(draft, "cgc", n->metadata.custody_group_count);
+    }
+}
+
 /* The record's pairs for now. Returns true when they differ from the signed record's. */
 static bool draft_record(struct node *n, struct now now)
 {
     struct discovery *d = &n->discovery;
-    const struct network *net = n->cfg.network;
-    uint64_t epoch = epoch_now(net, now.wall_ns);
-    struct enr_fork_id fork;
-    uint8_t eth2[ENR_FORK_ID_SIZE], nfd[4];
     struct enr_draft draft;
     struct own_address own4 = own_address(n, 4), own6 = own_address(n, 6);
 
     enr_draft_init(&draft, d->record.seq);
-    enr_fork_id_at(net, epoch, &fork);
-    enr_fork_id_encode(&fork, eth2);
-    enr_draft_set(&draft, "eth2", view_of(eth2, sizeof eth2));
-    enr_draft_set(&draft, "attnets", view_of(n->metadata.attnets, 8));
-    enr_draft_set(&draft, "syncnets", view_of(&n->metadata.syncnets, 1));
-    if (net->forks[FULU].epoch != FAR_FUTURE_EPOCH) {
-        enr_nfd_at(net, epoch, nfd);
-        enr_draft_set(&draft, "nfd", view_of(nfd, sizeof nfd));
-        enr_draft_set_u64(&draft, "cgc", n->metadata.custody_group_count);
+    if (!n->cfg.no_chain) {
+        draft_chain(n, epoch_now(n->cfg.network, now.wall_ns), &draft);
     }
     if (own4.addr.family == 4) {
         enr_draft_set(&draft, "ip", view_of(own4.addr.ip, 4));

@@ -126,6 +126,9 @@ enum err handshake_goodbye(struct node *n, struct peer *p, enum goodbye reason, 
     uint8_t code[8];
     uint64_t request;
 
+    if (n->cfg.no_chain) {
+        return E_UNSUPPORTED;
+    }
     store_le64(code, (uint64_t)reason);
     return rpc_request(n->rpc, p->conn, METHOD_goodbye_1, view_of(code, sizeof code), 1,
                        GOODBYE_TIMEOUT_NS, NULL, now, &request);
@@ -133,6 +136,9 @@ enum err handshake_goodbye(struct node *n, struct peer *p, enum goodbye reason, 
 
 void handshake_begin(struct node *n, struct peer *p, struct now now)
 {
+    if (n->cfg.no_chain) {
+        return; /* identify is all that is said */
+    }
     p->ping_ns = now.mono_ns + SECONDS(2);
     p->pings_missed = 0;
     p->status_ns = now.mono_ns + STATUS_WAIT_NS;
@@ -143,7 +149,7 @@ void handshake_begin(struct node *n, struct peer *p, struct now now)
 
 void handshake_tick(struct node *n, struct peer *p, struct now now)
 {
-    if (p->goodbye_sent) {
+    if (p->goodbye_sent || n->cfg.no_chain) {
         return;
     }
     if (now.mono_ns >= p->status_ns) {

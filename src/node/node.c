@@ -51,7 +51,7 @@ static enum err make_rpc(struct node *n, struct now now)
         TRY(method_describe(n->cfg.network, (enum method)i, m));
         n->rpc_methods[i] = method_row(m);
         n->rpc_methods[i].klass = m->chunks_max > 1 ? SEND_BULK : SEND_CONTROL;
-        n->rpc_methods[i].accept = method_until(m->method) >= fork;
+        n->rpc_methods[i].accept = !n->cfg.no_chain && method_until(m->method) >= fork;
     }
     n->rpc = rpc_new(n->host, n->rpc_methods, METHOD_COUNT, n->rng);
     return E_OK;
@@ -77,7 +77,7 @@ static void make_host(struct node *n, struct now now)
     host_config_default(&cfg);
     cfg.ident = n->cfg.ident;
     cfg.agent = n->cfg.agent;
-    cfg.protocol_version = "eth2/1.0.0";
+    cfg.protocol_version = n->cfg.no_chain ? "p2p/1.0.0" : "eth2/1.0.0";
     cfg.conns_max = n->cfg.target_peers + n->cfg.target_peers / 5 + 32;
     if (n->cfg.local_network) {
         cfg.conns_per_ip_max = cfg.conns_max;
@@ -197,6 +197,10 @@ static void on_slot(struct node *n, struct now now)
     const struct network *net = n->cfg.network;
     uint64_t slot = slot_now(net, now.wall_ns);
 
+    if (n->cfg.no_chain) {
+        n->slot_ns = n->told_ns = NEVER;
+        return;
+    }
     /* The wall clock may step: the deadline is made anew from it each time. */
     uint64_t next_ns = slot_next_ns(net, now.wall_ns) - now.wall_ns;
     n->slot_ns = now.mono_ns + (next_ns < SECONDS(1) ? next_ns : SECONDS(1));
