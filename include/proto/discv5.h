@@ -43,9 +43,9 @@ struct discv5_config {
     unsigned per_bucket_group, per_table_group; /* nodes of one /24 or /64: 2 and 10; 0: no limit */
     unsigned votes_min;    /* PONG votes for an own address: 10, one vote a /24 or /64 */
     uint64_t votes_ttl_ns; /* 120 s */
-    /* Inbound limits: packets of one address a second (100; twice that at once), and packets a
-     * second of all who have no session with us (2000). 0: none. */
-    unsigned packets_per_ip, packets_per_s;
+    /* Inbound limits: packets of one address a second (100; twice that at once), and WHOAREYOUs a
+     * second to all who have no session with us (500). 0: none. */
+    unsigned packets_per_ip, challenges_per_s;
     unsigned contacts_per_s; /* first packets to nodes without a session: 100; more wait; 0: none */
     bool ipv4, ipv6;         /* the families that the caller's sockets have; both */
     bool allow_private;      /* talk to loopback, private and link-local addresses */

@@ -22,7 +22,7 @@ void discv5_config_default(struct discv5_config *cfg)
         .votes_min = 10,
         .votes_ttl_ns = SECONDS(120),
         .packets_per_ip = 100,
-        .packets_per_s = 2000,
+        .challenges_per_s = 500, /* each may cost us three curve operations: 8 % of a core */
         .contacts_per_s = 100,
         .ipv4 = true,
         .ipv6 = true,
@@ -33,7 +33,7 @@ void discv5_config_local(struct discv5_config *cfg)
 {
     discv5_config_default(cfg);
     cfg->per_bucket_group = cfg->per_table_group = 0;
-    cfg->packets_per_ip = cfg->packets_per_s = cfg->contacts_per_s = 0;
+    cfg->packets_per_ip = cfg->challenges_per_s = cfg->contacts_per_s = 0;
     cfg->allow_private = true;
 }
 
@@ -60,9 +60,8 @@ struct discv5 *discv5_new(const struct discv5_config *cfg, const struct ident *i
                   !cfg->allow_private);
     d5_cache_init(&d->per_ip, cfg->packets_per_ip == 0 ? 1 : PER_IP_ENTRIES, sizeof(struct per_ip),
                   d->key, false);
-    limit_init(&d->strangers, cfg->packets_per_s == 0 ? 1 : cfg->packets_per_s);
+    limit_init(&d->whoareyous, cfg->challenges_per_s == 0 ? 1 : cfg->challenges_per_s);
     limit_init(&d->contacts, cfg->contacts_per_s == 0 ? 1 : cfg->contacts_per_s);
-    limit_init(&d->whoareyous, WHOAREYOU_PER_S);
     d5_memo_init(&d->memo, cfg->records_max, d->key);
     d5_verified_init(&d->verified, cfg->records_max, d->key);
     d5_table_init(&d->table, cfg, &own->id, &d->timers);
@@ -163,11 +162,6 @@ static bool address_may(struct discv5 *d, const struct addr *from, uint64_t mono
     return ratelim_take(&p->limit, 1, mono_ns);
 }
 
-static bool strangers_may(struct discv5 *d, uint64_t mono_ns)
-{
-    return d->cfg.packets_per_s == 0 || ratelim_take(&d->strangers, 1, mono_ns);
-}
-
 static enum err take_ordinary(struct discv5 *d, const struct addr *from, struct now now)
 {
     struct session *s = d5_cache_get(&d->sessions, &d->packet.src, from);
@@ -175,8 +169,7 @@ static enum err take_ordinary(struct discv5 *d, const struct addr *from, struct 
     bool promoted;
 
     if (s == NULL || d5_session_open(d, s, &d->packet, &plain, &promoted) != E_OK) {
-        return strangers_may(d, now.mono_ns) ? d5_handshake_challenge(d, &d->packet, from, now)
-                                             : E_RATE;
+        return d5_handshake_challenge(d, &d->packet, from, now);
     }
     if (promoted) {
         struct peer p = {.id = s->head.id, .addr = s->head.addr};

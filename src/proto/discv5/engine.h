@@ -41,7 +41,6 @@
 #define REFRESH_EMPTY_MAX SECONDS(60) /* doubled up to here */
 #define REFRESH_YOUNG     SECONDS(20) /* a lookup to fill a table with less than a bucket */
 #define REFRESH_FULL      SECONDS(900)
-#define WHOAREYOU_PER_S   500u /* each may cost us three curve operations: 8 % of a core */
 
 struct peer { /* whom we talk to */
     struct node_id id;
@@ -181,7 +180,7 @@ struct discv5 {
     struct hash_key key;
     struct timers timers;
     struct cache sessions, challenges, per_ip;
-    struct ratelim strangers, whoareyous, contacts;
+    struct ratelim whoareyous, contacts;
     struct requests requests;
     uint64_t latest_ns;            /* the time of the last datagram or tick */
     uint64_t trip_ns, trip_var_ns; /* round trips: smoothed, and how they vary; 0: none measured */

@@ -74,7 +74,7 @@ static void a_crawl_finds_the_live_ones_of_a_large_network(void **state)
     (void)state;
 
     discv5_config_default(&mine);
-    mine.packets_per_ip = mine.packets_per_s = 0;
+    mine.packets_per_ip = mine.challenges_per_s = 0;
     mine.records_max = 65536;
     struct many *m = mixed(n, &mine);
     rng_seeded_init(&rng, 3);
