@@ -17,6 +17,7 @@
 #include <eth/topic.h>
 #include <io/port.h>
 #include <net/pubsub.h>
+#include <node/bans.h>
 #include <node/limits.h>
 #include <proto/enr.h>
 #include <proto/enrtree.h>
@@ -142,7 +143,9 @@ struct node_peer {
     const char *agent;     /* may be empty */
     const char *why;       /* how the last connection ended; may be empty */
     double score;          /* gossip */
-    uint32_t gossip;       /* its number in node_pubsub(); UINT32_MAX: not there */
+    const struct rating *rating;
+    bool trusted, is_static;
+    uint32_t gossip; /* its number in node_pubsub(); UINT32_MAX: not there */
     uint64_t head_slot;
     uint64_t since_ns;
 };
@@ -150,6 +153,10 @@ struct node_peer {
 /* Walk all peers known: start with *at = 0. */
 bool node_next_peer(const struct node *n, uint32_t *at, struct node_peer *ret);
 bool node_find_peer(const struct node *n, const struct peer_id *id, struct node_peer *ret);
+
+/* What happened to peers, of late; and who is banned. */
+const struct peer_events *node_peer_events(const struct node *n);
+const struct bans *node_bans(const struct node *n);
 
 /* One family's addresses: what we listen on, what peers see, what our record says. */
 struct node_endpoint {

@@ -3,6 +3,7 @@
 
 #include <codec/base.h>
 #include <eth/topic.h>
+#include <node/peer_events.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -207,6 +208,8 @@ static const char *label(void *self, enum metric m, unsigned index)
         return err_table[index].name;
     case M_BLOCKS:
         return node_block_via(index);
+    case M_PEER_EVENTS:
+        return index < PEER_REASONS ? peer_reasons[index].name : NULL;
     case M_ENDS:
         return node_end_name(index);
     case M_VERDICTS:

@@ -303,7 +303,7 @@ static void on_done(struct node *n, struct ask *a, struct now now)
         return;
     }
     if (a->count != 0) {
-        ask_praise(n, a->conn);
+        ask_praise(n, a->conn, now);
     }
     forget(n, a);
     told(n, &ev, now);

@@ -80,7 +80,7 @@ bool ask_refuse(struct node *n, uint64_t id, enum err why, struct now now);
 /* An answer has turned out to be bad after its end: the peer pays, at the limit with its place. */
 void ask_blame(struct node *n, conn_id c, enum err why, struct now now);
 /* A good answer: forgives a little of what was blamed. Done by ASK_DONE with chunks by itself. */
-void ask_praise(struct node *n, conn_id c);
+void ask_praise(struct node *n, conn_id c, struct now now);
 /* Chunks of this method that the peer is thought to give in ten seconds: a batch larger than that
  * is wasted on it. UINT32_MAX: not known to limit. 0: it does not speak the method. */
 uint32_t ask_quota(const struct node *n, conn_id c, enum method m);

@@ -9,8 +9,6 @@
 
 #define WINDOW_NS       SECONDS(10) /* what clients' quotas are counted in */
 #define RATE_UNKNOWN    1000u       /* chunks a second, until measured: the new ones are tried */
-#define BLAME_LEAST     10u         /* points of an answer of no use; its row's penalty if larger */
-#define BLAME_MAX       50u         /* points with which a peer loses its place */
 #define CODE_RATE_LIMIT 139u        /* Lighthouse's "rate limited" */
 
 struct ask_quota *ask_quotas(const struct node *n, conn_id c)
@@ -121,38 +119,4 @@ uint64_t ask_quota_cost(const struct ask_quota *q, uint32_t chunks)
     uint64_t ahead = q == NULL ? 0 : q->under_way;
 
     return (ahead + 1) * chunks * 1000 / rate;
-}
-
-void peer_blame(struct node *n, conn_id c, enum err why, const char *what, const char *protocol,
-                struct now now)
-{
-    struct peer *p = peer_by_conn(n, c);
-    unsigned points = err_table[why].penalty > BLAME_LEAST ? err_table[why].penalty : BLAME_LEAST;
-    char id[PEER_ID_TEXT_MAX] = "";
-
-    metric_add(n->metrics, M_FAULTS, why, 1);
-    LOG(n->log, LOG_INFO, "rpc", what, L_STR("peer", p == NULL ? "" : peer_id_text(&p->id, id)),
-        L_STR("method", protocol), L_STR("reason", err_table[why].name),
-        L_STR("why", err_text(why)));
-    if (p == NULL) {
-        return;
-    }
-    p->blame += points;
-    if (p->blame >= BLAME_MAX && !p->trusted) {
-        peer_drop(n, p, GOODBYE_FAULT, why, now);
-    }
-}
-
-void ask_blame(struct node *n, conn_id c, enum err why, struct now now)
-{
-    peer_blame(n, c, why, "answer of no use", "", now);
-}
-
-void ask_praise(struct node *n, conn_id c)
-{
-    struct peer *p = peer_by_conn(n, c);
-
-    if (p != NULL && p->blame != 0) {
-        p->blame--;
-    }
 }

@@ -120,6 +120,7 @@ enum err control_peer(struct node *n, const struct control_frame *f, struct now 
     }
     p->is_static = false;
     if (p->state == PEER_CONNECTED) {
+        peer_note(n, p, WHY_DROPPED_USER, E_OK, "", now);
         peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
     }
     return E_OK;

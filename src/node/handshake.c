@@ -187,11 +187,13 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
             L_STR("peer", peer_id_text(&p->id, id)),
             L_HEX("digest", view_of(p->status.fork_digest, 4)),
             L_HEX("ours", view_of(ours->digest, 4)));
+        peer_note(n, p, WHY_DROPPED_FORK, E_STATUS_FORK, "", now);
         peer_drop(n, p, GOODBYE_IRRELEVANT, E_STATUS_FORK, now);
         p->retry_ns = now.mono_ns + SECONDS(600);
         return;
     }
     if (chain_conflicts(n, &p->status)) {
+        peer_note(n, p, WHY_DROPPED_FINALIZED, E_STATUS_FINALIZED, "", now);
         peer_drop(n, p, GOODBYE_IRRELEVANT, E_STATUS_FINALIZED, now);
         p->retry_ns = now.mono_ns + SECONDS(600);
         return;

@@ -111,6 +111,9 @@ static void show_peer(const struct node *n, const struct peer *p, struct node_pe
         .why = p->why,
         .gossip = g,
         .score = g == UINT32_MAX ? 0 : gossipsub_score(pubsub_engine(n->gossip.pubsub), g),
+        .rating = &p->rating,
+        .trusted = p->trusted,
+        .is_static = p->is_static,
         .head_slot = p->has_status ? p->status.head_slot : 0,
         .since_ns = p->since_ns,
     };
@@ -125,6 +128,16 @@ bool node_next_peer(const struct node *n, uint32_t *at, struct node_peer *ret)
     }
     show_peer(n, *p, ret);
     return true;
+}
+
+const struct peer_events *node_peer_events(const struct node *n)
+{
+    return n->peers.events;
+}
+
+const struct bans *node_bans(const struct node *n)
+{
+    return &n->peers.bans;
 }
 
 bool node_find_peer(const struct node *n, const struct peer_id *id, struct node_peer *ret)

@@ -219,7 +219,6 @@ static void on_slot(struct node *n, struct now now)
     rotate_subnets(n, now);
     gossip_on_slot(n, now);
     light_on_slot(n, now);
-    validate_on_slot(n);
     if (!before && !first) {
         producer_on_slot(n, now);
     }
@@ -412,6 +411,7 @@ static void stop(struct node *n, struct now now)
     history_write(n);
     LOG(n->log, LOG_INFO, "node", "stopping", L_U64("peers", n->peers.n_connected));
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
+        peer_note(n, p, WHY_DROPPED_SHUTDOWN, E_SHUTDOWN, "", now);
         peer_drop(n, p, GOODBYE_SHUTDOWN, E_SHUTDOWN, now);
     }
 }

@@ -27,6 +27,7 @@
 #include <net/names.h>
 #include <net/pubsub.h>
 #include <net/rpc.h>
+#include <node/bans.h>
 #include <node/control.h>
 #include <node/node.h>
 #include <proto/discv5.h>
@@ -54,6 +55,7 @@ enum goodbye {
     GOODBYE_TOO_MANY = 129,
     GOODBYE_BAD_SCORE = 250,
     GOODBYE_BANNED = 251,
+    GOODBYE_BANNED_ADDRESS = 252,
 };
 
 /* From what says least to what says most. */
@@ -97,7 +99,7 @@ struct peer {
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
     unsigned failures;      /* dials in a row, or sync answers of no use */
     struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
-    unsigned blame;         /* points for answers of no use: see ask_blame() */
+    struct rating rating;   /* see rate.c */
     unsigned pings_missed;  /* in a row */
     bool sent_away;         /* its last word was a goodbye: it is not a matter of links */
     struct subnets serves;  /* by its metadata, or by its record */
@@ -109,7 +111,7 @@ struct peer {
     uint8_t vote_root[32]; /* the newest block that it told us of, by status or gossip */
     uint64_t vote_slot;
     struct node_metadata metadata;
-    double app_score;          /* gossip: what programs gave it, decaying */
+    double app_score;          /* gossip's P5, as it was set last */
     struct column_set custody; /* columns that it must have */
     uint64_t custody_count;    /* for which that holds; 0: not looked at */
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
@@ -123,6 +125,9 @@ struct peers {
     uint64_t tick_ns;
     struct ratelim dials;
     uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */
+    struct bans bans;
+    struct peer_events *events;
+    uint64_t rate_ns; /* when gossip's scores are looked at next */
 };
 
 struct own_address {
@@ -343,6 +348,32 @@ const char *peer_source_name(enum peer_source s);
 /* Walk connected peers: *at from 0; NULL at the end. */
 struct peer *peers_next_connected(const struct node *n, uint32_t *at);
 
+/* slots.c: whom to dial, who makes room */
+uint64_t slots_retry_ns(const struct peer *p); /* after its last failure */
+void slots_tick(struct node *n, struct now now);
+
+/* rate.c: ratings, and what follows from them */
+/* Into the ring of events: why something was done with this peer. */
+void peer_note(struct node *n, const struct peer *p, enum peer_reason why, enum err e,
+               const char *text, struct now now);
+void peer_rate(struct node *n, struct peer *p, enum rating_part part, double points, enum err why,
+               struct now now);
+/* A program's points for what this connection brought, in gossipsub's. */
+void peer_rate_app(struct node *n, conn_id c, double points, struct now now);
+/* What a peer sent or asked costs it points, and with enough of them its place. */
+void peer_blame(struct node *n, conn_id c, enum err why, const char *what, const char *protocol,
+                struct now now);
+/* Its connection ended by this error: a broken protocol costs it points. */
+void peer_broke(struct node *n, struct peer *p, enum err why, struct now now);
+/* It is connected: its rating becomes gossip's P5. */
+void rate_begin(struct node *n, struct peer *p, struct now now);
+/* And let it go. for_ns NEVER: until it is lifted. */
+void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, uint64_t for_ns,
+              struct now now);
+/* By itself or by its address group; trusted ones never. */
+bool peer_is_banned(const struct node *n, const struct peer *p, struct now now);
+void rate_tick(struct node *n, struct now now);
+
 /* named.c */
 void named_init(struct node *n, struct now now);
 void named_done(struct node *n);
@@ -453,9 +484,6 @@ bool chain_known(void *self, const uint8_t root[static 32], struct check_block *
 /* ask_peer.c: the rest is in ask.h */
 struct ask_quota *ask_quotas(const struct node *n, conn_id c); /* one a method; NULL: none yet */
 struct ask_quota *ask_quotas_make(struct node *n, conn_id c);  /* NULL: too many peers */
-/* What a peer sent or asked costs it points, and with enough of them its place. */
-void peer_blame(struct node *n, conn_id c, enum err why, const char *what, const char *protocol,
-                struct now now);
 /* When a request of so many chunks keeps to the limit. */
 uint64_t ask_quota_ready(const struct ask_quota *q, uint32_t chunks, struct now now);
 void ask_quota_spend(struct ask_quota *q, uint32_t chunks, struct now now);

@@ -5,14 +5,7 @@
 
 #include <stdio.h>
 
-#define TICK_NS             SECONDS(1)
-#define RETRY_FIRST_NS      SECONDS(5)
-#define RETRY_MAX_NS        SECONDS(600)
-#define STATIC_RETRY_MAX_NS SECONDS(30)
-#define STUCK_EPOCHS        2u          /* behind the clock, with nobody ahead */
-#define STUCK_NS            SECONDS(30) /* between two exchanges while it lasts */
-#define EXCESS_PERCENT      10u /* over the target, inbound, before somebody is asked to go */
-#define CANDIDATES_SEEN     64u /* candidates drawn from at random in one tick */
+#define TICK_NS SECONDS(1)
 
 static const char *const source_names[] = {
     [SOURCE_INBOUND] = "inbound", [SOURCE_KEPT] = "kept",     [SOURCE_DISCV5] = "discv5",
@@ -32,6 +25,8 @@ void peers_init(struct node *n)
     map_init(&ps->by_id, sizeof(struct peer_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
              node_hash_key(n));
     ratelim_init(&ps->dials, n->cfg.dial_rate, SECONDS(1) / n->cfg.dial_rate);
+    bans_init(&ps->bans, n->cfg.bare ? BANS_MAX_SMALL : BANS_MAX, node_hash_key(n));
+    ps->events = peer_events_new(n->cfg.bare ? PEER_EVENTS_SMALL : PEER_EVENTS_MAX);
     map_init(&ps->by_conn, sizeof(conn_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
              node_hash_key(n));
 }
@@ -50,6 +45,8 @@ void peers_done(struct node *n)
     }
     map_done(&n->peers.by_id);
     map_done(&n->peers.by_conn);
+    bans_done(&n->peers.bans);
+    peer_events_free(n->peers.events);
 }
 
 struct peer *peer_by_id(const struct node *n, const struct peer_id *id)
@@ -93,6 +90,7 @@ static bool forget_one(struct node *n)
             history_forget(n, peer);
             map_remove(&n->peers.by_id, &peer->id);
             peer_free(peer);
+            metric_set(n->metrics, M_PEERS_KNOWN, 0, n->peers.by_id.n);
             return true;
         }
     }
@@ -130,6 +128,7 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
     p->id = *id;
     p->source = source;
     p->trusted = is_trusted(n, id);
+    metric_set(n->metrics, M_PEERS_KNOWN, 0, n->peers.by_id.n);
     return p;
 }
 
@@ -208,6 +207,7 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
             set_addrs(p, to, n_to);
         }
         p->changed = true;
+        peer_note(n, p, WHY_FOUND, E_OK, peer_source_name(source), now);
         if (!p->has_metadata) { /* which is newer than any record */
             subnets_of_record(n, e, &p->serves);
         }
@@ -229,42 +229,10 @@ bool peers_add_named(struct node *n, const struct peer_id *id, const struct host
         set_addrs(p, addrs, n_addrs);
         p->retry_ns = now.mono_ns;
         n->peers.tick_ns = 0;
+        peer_note(n, p, WHY_FOUND, E_OK, peer_source_name(source), now);
     }
     p->is_static |= source == SOURCE_STATIC;
     return true;
-}
-
-static uint64_t retry_after(const struct peer *p)
-{
-    uint64_t wait = RETRY_FIRST_NS, max = p->is_static ? STATIC_RETRY_MAX_NS : RETRY_MAX_NS;
-
-    for (unsigned i = 1; i < p->failures && wait < max; i++) {
-        wait *= 2;
-    }
-    return wait < max ? wait : max;
-}
-
-static void dial(struct node *n, struct peer *p, struct now now)
-{
-    enum err e = host_dial_any(n->host, p->to, p->n_to, &p->id, now, &p->conn);
-
-    if (e == E_OK) {
-        struct peer **slot = map_put(&n->peers.by_conn, &p->conn, NULL);
-
-        if (slot == NULL) {
-            host_close(n->host, p->conn, E_CONNS_MAX, now);
-            return;
-        }
-        *slot = p;
-        p->state = PEER_CONNECTING;
-        p->outbound = true;
-        n->peers.n_connecting++;
-        metric_add(n->metrics, M_DIALS, 0, 1);
-        return;
-    }
-    p->failures++;
-    p->retry_ns = now.mono_ns + retry_after(p);
-    snprintf(p->why, sizeof p->why, "dial refused here: %s", err_text(e));
 }
 
 void peers_forgive(struct node *n, struct now now)
@@ -278,61 +246,6 @@ void peers_forgive(struct node *n, struct now now)
         }
     }
     n->peers.tick_ns = now.mono_ns;
-}
-
-/* One more dial at once, and a second? Those named by the user do not wait. */
-static bool may_dial(struct node *n, struct now now)
-{
-    return n->peers.n_connecting < PEERS_DIALLING_MAX &&
-           (n->cfg.local_network || ratelim_take(&n->peers.dials, 1, now.mono_ns));
-}
-
-static bool wants_dial(const struct node *n, const struct peer *p, struct now now)
-{
-    return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->n_to != 0 &&
-           p->source != SOURCE_INBOUND &&
-           (p->is_static || n->peers.n_connected + n->peers.n_connecting < n->cfg.target_peers);
-}
-
-/* What we lack counts most, then that it let us connect before. */
-static unsigned worth_of(const struct node *n, const struct peer *p)
-{
-    return 2u * subnets_meet(&p->serves, &n->discovery.lacks) +
-           (p->successes > 0 && p->failures == 0);
-}
-
-/* Named peers first, then a random draw of those that discovery found. */
-static void dial_some(struct node *n, struct now now)
-{
-    struct peer *draw[CANDIDATES_SEEN];
-    size_t n_draw = 0, seen = 0;
-
-    MAP_EACH(&n->peers.by_id, struct peer *, slot) {
-        struct peer *p = *slot;
-
-        if (!wants_dial(n, p, now)) {
-            continue;
-        }
-        if (p->is_static && n->peers.n_connecting < PEERS_DIALLING_MAX) {
-            dial(n, p, now);
-        } else if (n_draw < CANDIDATES_SEEN) {
-            draw[n_draw++] = p;
-        } else {
-            uint64_t at = rng_below(n->rng, ++seen + CANDIDATES_SEEN);
-
-            if (at < CANDIDATES_SEEN) {
-                draw[at] = p;
-            }
-        }
-    }
-    rng_shuffle(n->rng, draw, n_draw, sizeof draw[0]);
-    for (unsigned worth = 4; worth-- > 0;) {
-        for (size_t i = 0; i < n_draw; i++) {
-            if (worth_of(n, draw[i]) == worth && wants_dial(n, draw[i], now) && may_dial(n, now)) {
-                dial(n, draw[i], now);
-            }
-        }
-    }
 }
 
 /* ---- connections ---- */
@@ -354,6 +267,24 @@ static void disconnected(struct node *n, struct peer *p, struct now now)
     p->vote_slot = 0;
     p->has_status = p->has_metadata = p->goodbye_sent = false;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
+}
+
+/* Connected, and not wanted: a goodbye says why. */
+static bool refuse(struct node *n, struct peer *p, struct now now)
+{
+    if (peer_is_banned(n, p, now)) {
+        bool itself = bans_of_peer(&n->peers.bans, &p->id, now) != NULL;
+
+        peer_note(n, p, itself ? WHY_REFUSED_BANNED : WHY_REFUSED_GROUP, E_BANNED, "", now);
+        peer_drop(n, p, itself ? GOODBYE_BANNED : GOODBYE_BANNED_ADDRESS, E_BANNED, now);
+        return true;
+    }
+    if (!p->trusted && !p->is_static && rating_at(&p->rating, now) <= RATING_KEEP) {
+        peer_note(n, p, WHY_REFUSED_RATING, E_RATING, "", now);
+        peer_drop(n, p, GOODBYE_BAD_SCORE, E_RATING, now);
+        return true;
+    }
+    return false;
 }
 
 static void on_connected(struct node *n, const struct host_event *ev, struct now now)
@@ -388,15 +319,19 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->last_s = now.wall_ns / SECONDS(1);
     p->changed = true;
     p->sent_away = false;
-    p->blame /= 2; /* what it did is not forgotten for a new connection */
     p->why[0] = '\0';
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
+    if (refuse(n, p, now)) {
+        return;
+    }
+    peer_note(n, p, WHY_CONNECTED, E_OK, "", now);
     /* A direct peer is in no mesh of ours, so both sides must mean it: a flag that only keeps us
      * connected does not say that. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Explicit
      * Peering Agreements" */
     pubsub_add(n->gossip.pubsub, p->conn, p->trusted, now);
+    rate_begin(n, p, now);
     handshake_begin(n, p, now);
 }
 
@@ -416,8 +351,17 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
         watch_end(n, watch_kind(ev->error, ev->text));
     }
     if (p->state == PEER_CONNECTING || !p->sent_away) { /* its goodbye has said how long */
-        p->retry_ns = now.mono_ns + retry_after(p);
+        p->retry_ns = now.mono_ns + slots_retry_ns(p);
     }
+    if (ev->error != E_DUPLICATE) {
+        peer_note(n, p,
+                  p->state == PEER_CONNECTING   ? WHY_GONE_DIAL
+                  : ev->error == E_GOODBYE      ? WHY_GONE_GOODBYE
+                  : ev->error == E_UNRESPONSIVE ? WHY_DROPPED_SILENT
+                                                : WHY_GONE_LINK,
+                  ev->error, p->why[0] != '\0' ? p->why : ev->text, now);
+    }
+    peer_broke(n, p, ev->error, now);
     if (p->why[0] == '\0') {
         snprintf(p->why, sizeof p->why, "%s%s%s", err_text(ev->error), ev->text[0] ? ": " : "",
                  ev->text);
@@ -476,58 +420,6 @@ void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why
     }
 }
 
-/* The inbound peer with the lowest gossip score goes. */
-static void prune_one(struct node *n, struct now now)
-{
-    struct peer *worst = NULL;
-    double worst_score = 0;
-    uint32_t at = 0;
-
-    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        uint32_t g = pubsub_peer(n->gossip.pubsub, p->conn);
-        double score = g == UINT32_MAX ? 0 : gossipsub_score(pubsub_engine(n->gossip.pubsub), g);
-
-        if (p->is_static || p->trusted || p->goodbye_sent) {
-            continue;
-        }
-        score -= p->outbound ? 0 : 1; /* on a tie the inbound one */
-        if (worst == NULL || score < worst_score) {
-            worst = p;
-            worst_score = score;
-        }
-    }
-    if (worst != NULL) {
-        peer_drop(n, worst, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
-    }
-}
-
-/*
- * Our head is far behind the clock and no peer tells of a better one: they may all be on our side
- * of a split network, or shut us in, and full of each other. One at random makes room for another.
- */
-static void exchange_one(struct node *n, struct now now)
-{
-    uint64_t far = STUCK_EPOCHS * n->cfg.network->slots_per_epoch;
-    struct peer *chosen = NULL;
-    uint64_t seen = 0;
-    uint32_t at = 0;
-
-    if (!n->chain.anchored || n->slot < n->chain.head_slot + far ||
-        sync_target(n) > n->chain.head_slot || n->peers.n_connected < n->cfg.target_peers ||
-        now.mono_ns < n->peers.stuck_ns) {
-        return;
-    }
-    n->peers.stuck_ns = now.mono_ns + STUCK_NS;
-    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (!p->is_static && !p->trusted && !p->goodbye_sent && rng_below(n->rng, ++seen) == 0) {
-            chosen = p;
-        }
-    }
-    if (chosen != NULL) {
-        peer_drop(n, chosen, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
-    }
-}
-
 void peers_tick(struct node *n, struct now now)
 {
     struct peers *ps = &n->peers;
@@ -537,14 +429,11 @@ void peers_tick(struct node *n, struct now now)
         return;
     }
     ps->tick_ns = now.mono_ns + TICK_NS;
+    rate_tick(n, now);
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         handshake_tick(n, p, now);
     }
-    if (ps->n_connected > n->cfg.target_peers + n->cfg.target_peers * EXCESS_PERCENT / 100 + 1) {
-        prune_one(n, now);
-    }
-    exchange_one(n, now);
-    dial_some(n, now);
+    slots_tick(n, now);
 }
 
 uint64_t peers_deadline(const struct node *n)

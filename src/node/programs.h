@@ -72,7 +72,6 @@ void validate_judge(struct node *n, uint32_t client, const struct control_judgem
                     struct now now);
 void validate_client_gone(struct node *n, uint32_t client, struct now now);
 void validate_forget_topic(struct node *n, uint32_t topic);
-void validate_on_slot(struct node *n);
 void validate_tick(struct node *n, struct now now);
 uint64_t validate_deadline(const struct node *n);
 /* chain_known(), or it waits for its verdict. */

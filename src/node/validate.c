@@ -22,10 +22,7 @@
 #define GROUP_BYTES_MAX (16 * MIB)
 /* Blocks that wait and that others may refer to. */
 #define UNDECIDED_BLOCKS_MAX 256u
-#define UNDECIDED_MAX        65536u     /* entries: the router has no more messages */
-#define APP_SCORE_MIN        (-20000.0) /* below the graylist threshold */
-#define APP_SCORE_MAX        100.0
-#define APP_SCORE_DECAY      0.99 /* a slot: half of it is forgotten in 69 */
+#define UNDECIDED_MAX        65536u /* entries: the router has no more messages */
 
 struct undecided {
     struct arrival a; /* data is its reference */
@@ -392,36 +389,6 @@ void validate_begin(struct node *n, const struct arrival *a, struct now now)
 
 /* ---- verdicts ---- */
 
-static void add_score(struct node *n, conn_id c, double points)
-{
-    struct peer *p = peer_by_conn(n, c);
-    uint32_t peer = pubsub_peer(n->gossip.pubsub, c);
-
-    if (p == NULL || points == 0) {
-        return;
-    }
-    p->app_score += points;
-    p->app_score = p->app_score < APP_SCORE_MIN ? APP_SCORE_MIN : p->app_score;
-    p->app_score = p->app_score > APP_SCORE_MAX ? APP_SCORE_MAX : p->app_score;
-    if (peer != UINT32_MAX) {
-        gossipsub_set_app_score(engine(n), peer, p->app_score);
-    }
-}
-
-void validate_on_slot(struct node *n)
-{
-    uint32_t at = 0;
-
-    for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        uint32_t peer = pubsub_peer(n->gossip.pubsub, p->conn);
-
-        if (p->app_score != 0 && peer != UINT32_MAX) {
-            p->app_score *= APP_SCORE_DECAY;
-            gossipsub_set_app_score(engine(n), peer, p->app_score);
-        }
-    }
-}
-
 void validate_judge(struct node *n, uint32_t client, const struct control_judgement *j,
                     struct now now)
 {
@@ -436,7 +403,7 @@ void validate_judge(struct node *n, uint32_t client, const struct control_judgem
         metric_add(n->metrics, M_VERDICTS, VERDICT_LATE, 1);
         return;
     }
-    add_score(n, u->a.conn, (double)j->score / 1000);
+    peer_rate_app(n, u->a.conn, (double)j->score / 1000, now);
     settle_waited(n, u, hows[j->verdict], now);
 }
 
