@@ -1,5 +1,6 @@
 /*
- * The HTTP API on the loop: the Beacon API's node, headers and blocks, and /metrics.
+ * The HTTP API on the loop: the Beacon API as far as a node without states has it, events, and
+ * /metrics.
  *
  * Spec     ethereum/beacon-APIs beacon-node-oapi.yaml; see docs/api.md for what is there
  * Memory   at most API_CONNECTIONS_MAX connections, each with fixed buffers of libmicrohttpd
@@ -11,7 +12,7 @@
 #include <io/io.h>
 #include <node/node.h>
 
-#define API_CONNECTIONS_MAX 64u
+#define API_CONNECTIONS_MAX 128u
 #define API_ERROR_MAX       160u
 
 struct api;
@@ -19,7 +20,8 @@ struct api;
 struct api_config {
     struct addr listen; /* port 0: any */
     struct metrics *metrics;
-    const char *version; /* "beacon-p2pd/0.1.0" */
+    const char *version;      /* "beacon-p2pd/0.1.0" */
+    const char *allow_origin; /* pages that may call: "https://example.org,..." or "*"; or NULL */
 };
 
 /* NULL: error names the address and the machine's words. Before io_free(), after node_new(). */

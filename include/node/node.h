@@ -203,11 +203,24 @@ struct node_block {
     uint8_t root[32];
     enum fork fork;
     uint64_t slot;
-    bool canonical;
-    struct blob *ssz; /* SignedBeaconBlock: a new reference */
+    bool canonical, finalized; /* by the user's checkpoint: nothing else is final here */
+    struct blob *ssz;          /* SignedBeaconBlock: a new reference */
 };
 
 /* "head", "genesis", "finalized", a slot or a 0x root. E_INVALID, E_NOT_FOUND. */
 CHECKED enum err node_get_block(struct node *n, const char *id, struct node_block *ret);
+/* Roots of blocks that are here, branches included: of that slot and of that parent, where they are
+ * given. Returns how many, `max` at most. */
+size_t node_find_blocks(const struct node *n, const uint64_t *slot, const uint8_t *parent,
+                        uint8_t (*ret)[32], size_t max);
+/* Blocks without a child, any of which may become the head: start with *at = 0. */
+bool node_next_tip(const struct node *n, uint32_t *at, uint8_t ret_root[static 32],
+                   uint64_t *ret_slot);
+/* What is kept beside blocks: a new reference to its SSZ, whose type is that of the fork of the slot
+ * that it was put with. NULL: it is not here. */
+struct blob *node_get_object(const struct node *n, enum store_kind kind,
+                             const uint8_t root[static 32], uint64_t index, uint64_t *ret_slot);
+/* The newest LightClientFinalityUpdate, or LightClientOptimisticUpdate; the same. */
+struct blob *node_get_light_update(const struct node *n, bool finality, uint64_t *ret_slot);
 
 #endif

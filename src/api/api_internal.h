@@ -3,39 +3,102 @@
 #define API_INTERNAL_H
 
 #include <api/http.h>
+#include <eth/fork.h>
 
 #include <jansson.h>
 #include <microhttpd.h>
+
+/* ---- requests and answers ---- */
+
+enum form { /* of a body; a bit each */
+            FORM_NONE = 0,
+            FORM_JSON = 1,
+            FORM_SSZ = 2,
+            FORM_OTHER = 4,
+};
 
 struct request {
     struct api *api;
     struct node *node;
     struct MHD_Connection *connection;
-    const char *id; /* what stands for {id} in the route; NULL: none */
-    bool wants_ssz; /* Accept: application/octet-stream is the client's first choice */
+    const char *id;   /* what stands for {id} in the route; "": none */
+    bool wants_ssz;   /* what Accept chose */
+    struct view body; /* of a POST */
+    bool body_is_ssz;
+    struct now now;
 };
 
 struct answer { /* filled by a handler */
     unsigned status;
-    const char *type; /* of the body */
+    const char *type; /* of the body; NULL: there is none */
     struct buf body;
-    const char *version; /* Eth-Consensus-Version; NULL: none */
+    const char *version;         /* Eth-Consensus-Version; NULL: none */
+    const char *allow;           /* with 405: the method that the path takes */
+    const char *origin;          /* of another site that may read it; NULL: none */
+    struct MHD_Response *stream; /* sent instead of a body, for as long as it lasts */
 };
 
 /* A handler fills the answer; it cannot fail: errors are answers. */
 typedef void api_handler(const struct request *q, struct answer *a);
 
-api_handler api_identity, api_peers, api_peer, api_peer_count, api_version, api_health, api_syncing;
-api_handler api_discovery;
-api_handler api_genesis, api_header, api_block, api_block_root, api_metrics;
+#define ROUTE(method, path, gives, takes, handler) api_handler handler;
+#define ABSENT(method, path, why)
+#include "routes.def"
+#undef ROUTE
+#undef ABSENT
 
-/* {"data": ...} with further members of `root`; takes both references. */
+/* answer.c */
+/* {"data": ...} with further members of `root`; takes the reference. */
 void answer_json(struct answer *a, json_t *root);
 void answer_error(struct answer *a, unsigned status, const char *message);
-const char *request_query(const struct request *q, const char *name); /* NULL: absent */
+void answer_errorf(struct answer *a, unsigned status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 json_t *json_u64(uint64_t x);                                         /* decimal string */
 json_t *json_hex(struct view v);                                      /* "0x..." */
+const char *request_query(const struct request *q, const char *name); /* NULL: absent */
+const char *request_header(const struct request *q, const char *name);
+/* A decimal number of the query. True with ret as it was: absent. False after a 400. */
+bool request_u64(const struct request *q, struct answer *a, const char *name, uint64_t *ret);
+/* Each value of a query that takes several, by commas or repetition; stops when `each` says false,
+ * and is false then. */
+typedef bool query_each(void *self, struct view value);
+bool request_each(const struct request *q, const char *name, query_each *each, void *self);
+bool u64_parse(struct view text, uint64_t *ret); /* decimal digits, nothing else */
+
 struct metrics *api_metrics_of(const struct api *a);
 const char *api_version_of(const struct api *a);
+
+/* ---- route.c: which handler, in which form ---- */
+
+#define ROUTE_ID_MAX 160u
+
+struct route {
+    const char *method, *path;
+    uint8_t gives, takes; /* forms */
+    api_handler *handle;  /* NULL: absent */
+    const char *why;      /* it is absent */
+};
+
+/* NULL after an error answer: 404, 405, 501. `id` gets the {id} of the path. */
+const struct route *route_find(const char *method, const char *path, char id[static ROUTE_ID_MAX],
+                               struct answer *a);
+/* What Accept and Content-Type say; false after 406 or 415. */
+bool route_negotiate(const struct route *r, struct request *io, struct answer *a);
+
+/* ---- guard.c: whose pages may call ---- */
+
+#define ORIGINS_MAX     8u
+#define ORIGIN_TEXT_MAX 256u
+
+struct guard {
+    char origins[ORIGINS_MAX][ORIGIN_TEXT_MAX]; /* "https://example.org"; "*": all */
+    size_t n;
+    bool any, loopback; /* listening on this machine only */
+};
+
+/* "ORIGIN,ORIGIN" or "*"; NULL: none. False: too many, or not an origin. */
+bool guard_init(struct guard *g, const char *origins, bool loopback);
+/* NULL: it may; *ret_origin is what the answer must name, or NULL. Else why not. */
+const char *guard_check(const struct guard *g, struct MHD_Connection *c, const char **ret_origin);
 
 #endif

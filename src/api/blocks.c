@@ -1,12 +1,12 @@
-/* The API under /eth, part beacon: genesis, headers and blocks. */
-#include "api_internal.h"
+/* The API under /eth, part beacon: headers and blocks, and the heads of branches. */
+#include "objects.h"
 
-#include <eth/network.h>
-#include <eth/schema.h>
+#include <codec/base.h>
 
-/* False after an error answer. The block's ssz is the caller's to unref. */
-static bool find(const struct request *q, struct answer *a, struct node_block *ret,
-                 const struct ssz_type **ret_type)
+#define HEADERS_MAX 64u /* of one answer: branches of one slot, or children of one block */
+
+bool block_find(const struct request *q, struct answer *a, struct node_block *ret,
+                const struct ssz_type **ret_type)
 {
     enum err e = node_get_block(q->node, q->id, ret);
 
@@ -23,14 +23,10 @@ static bool find(const struct request *q, struct answer *a, struct node_block *r
     return true;
 }
 
-void api_genesis(const struct request *q, struct answer *a)
+struct envelope block_envelope(const struct node_block *b)
 {
-    const struct network *n = node_network(q->node);
-
-    answer_json(a, json_pack("{s:{s:o, s:o, s:o}}", "data", "genesis_time",
-                             json_u64(n->genesis_time), "genesis_validators_root",
-                             json_hex(view_of(n->genesis_validators_root, 32)),
-                             "genesis_fork_version", json_hex(view_of(n->forks[0].version, 4))));
+    return (struct envelope){
+        .has_fork = true, .fork = b->fork, .has_block = true, .finalized = b->finalized};
 }
 
 void api_block_root(const struct request *q, struct answer *a)
@@ -38,73 +34,135 @@ void api_block_root(const struct request *q, struct answer *a)
     const struct ssz_type *type;
     struct node_block b;
 
-    if (!find(q, a, &b, &type)) {
+    if (!block_find(q, a, &b, &type)) {
         return;
     }
     answer_json(a, json_pack("{s:{s:o}, s:b, s:b}", "data", "root", json_hex(view_of(b.root, 32)),
-                             "execution_optimistic", 1, "finalized", 0));
+                             "execution_optimistic", 1, "finalized", (int)b.finalized));
     blob_unref(b.ssz);
-}
-
-void api_header(const struct request *q, struct answer *a)
-{
-    const struct ssz_type *type;
-    struct node_block b;
-    struct ssz_value body;
-    uint8_t body_root[32];
-
-    if (!find(q, a, &b, &type)) {
-        return;
-    }
-    struct view v = blob_view(b.ssz);
-    if (ssz_get(type, v, "message.body", &body) != E_OK) {
-        answer_error(a, MHD_HTTP_INTERNAL_SERVER_ERROR, "block has no body");
-        blob_unref(b.ssz);
-        return;
-    }
-    ssz_root(body.type, body.bytes, body_root);
-    json_t *message =
-        json_pack("{s:o, s:o, s:o, s:o, s:o}", "slot", json_u64(ssz_u64(type, v, "message.slot")),
-                  "proposer_index", json_u64(ssz_u64(type, v, "message.proposer_index")),
-                  "parent_root", json_hex(ssz_bytes(type, v, "message.parent_root")), "state_root",
-                  json_hex(ssz_bytes(type, v, "message.state_root")), "body_root",
-                  json_hex(view_of(body_root, 32)));
-    answer_json(a, json_pack("{s:{s:o, s:b, s:{s:o, s:o}}, s:b, s:b}", "data", "root",
-                             json_hex(view_of(b.root, 32)), "canonical", b.canonical, "header",
-                             "message", message, "signature",
-                             json_hex(ssz_bytes(type, v, "signature")), "execution_optimistic", 1,
-                             "finalized", 0));
-    blob_unref(b.ssz);
-}
-
-static enum err block_json(const struct node_block *b, const struct ssz_type *type,
-                           struct answer *a)
-{
-    static const char head[] = "{\"execution_optimistic\":true,\"finalized\":false,\"version\":\"";
-    static const char middle[] = "\",\"data\":";
-
-    TRY(buf_append(&a->body, head, sizeof head - 1));
-    TRY(buf_append_view(&a->body, view_str(fork_name(b->fork))));
-    TRY(buf_append(&a->body, middle, sizeof middle - 1));
-    TRY(ssz_to_json(type, blob_view(b->ssz), &a->body));
-    return buf_append(&a->body, "}", 1);
 }
 
 void api_block(const struct request *q, struct answer *a)
 {
     const struct ssz_type *type;
     struct node_block b;
-    enum err e;
 
-    if (!find(q, a, &b, &type)) {
+    if (block_find(q, a, &b, &type)) {
+        struct envelope e = block_envelope(&b);
+
+        answer_object(q, a, &e, type, blob_view(b.ssz));
+        blob_unref(b.ssz);
+    }
+}
+
+void api_block_attestations(const struct request *q, struct answer *a)
+{
+    const struct ssz_type *type;
+    struct ssz_value list;
+    struct node_block b;
+
+    if (!block_find(q, a, &b, &type)) {
         return;
     }
-    a->version = fork_name(b.fork);
-    a->type = q->wants_ssz ? "application/octet-stream" : "application/json";
-    e = q->wants_ssz ? buf_append_view(&a->body, blob_view(b.ssz)) : block_json(&b, type, a);
-    blob_unref(b.ssz);
-    if (e != E_OK) {
-        buf_clear(&a->body);
-        answer_error(a, MHD_HTTP_INTERNAL_SERVER_ERROR, "block is over the answer's maximum");
+    struct envelope e = block_envelope(&b);
+    if (ssz_get(type, blob_view(b.ssz), "message.body.attestations", &list) == E_OK) {
+        answer_object(q, a, &e, list.type, list.bytes);
     }
+    blob_unref(b.ssz);
+}
+
+/* ---- headers ---- */
+
+static json_t *header_json(const struct node_block *b, const struct ssz_type *type)
+{
+    struct view v = blob_view(b->ssz);
+    struct ssz_value body;
+    uint8_t body_root[32] = {0};
+
+    if (ssz_get(type, v, "message.body", &body) == E_OK) { /* every fork's block has one */
+        ssz_root(body.type, body.bytes, body_root);
+    }
+    json_t *message =
+        json_pack("{s:o, s:o, s:o, s:o, s:o}", "slot", json_u64(ssz_u64(type, v, "message.slot")),
+                  "proposer_index", json_u64(ssz_u64(type, v, "message.proposer_index")),
+                  "parent_root", json_hex(ssz_bytes(type, v, "message.parent_root")), "state_root",
+                  json_hex(ssz_bytes(type, v, "message.state_root")), "body_root",
+                  json_hex(view_of(body_root, 32)));
+    return json_pack("{s:o, s:b, s:{s:o, s:o}}", "root", json_hex(view_of(b->root, 32)),
+                     "canonical", (int)b->canonical, "header", "message", message, "signature",
+                     json_hex(ssz_bytes(type, v, "signature")));
+}
+
+void api_header(const struct request *q, struct answer *a)
+{
+    const struct ssz_type *type;
+    struct node_block b;
+
+    if (block_find(q, a, &b, &type)) {
+        answer_json(a, json_pack("{s:o, s:b, s:b}", "data", header_json(&b, type),
+                                 "execution_optimistic", 1, "finalized", (int)b.finalized));
+        blob_unref(b.ssz);
+    }
+}
+
+static bool read_root(const struct request *q, struct answer *a, const char *name,
+                      uint8_t ret[static 32], bool *ret_given)
+{
+    const char *text = request_query(q, name);
+    size_t got;
+
+    *ret_given = text != NULL;
+    if (text == NULL || (strncmp(text, "0x", 2) == 0 &&
+                         hex_get(view_str(text), ret, 32, &got) == E_OK && got == 32)) {
+        return true;
+    }
+    answer_errorf(a, MHD_HTTP_BAD_REQUEST, "%s is not a 0x root", name);
+    return false;
+}
+
+void api_headers(const struct request *q, struct answer *a)
+{
+    uint8_t parent[32], roots[HEADERS_MAX][32];
+    char id[2 * 32 + 3];
+    struct node_head head;
+    bool has_parent;
+
+    node_head(q->node, &head);
+    uint64_t slot = head.slot;
+    if (!request_u64(q, a, "slot", &slot) || !read_root(q, a, "parent_root", parent, &has_parent)) {
+        return;
+    }
+    bool by_slot = !has_parent || request_query(q, "slot") != NULL;
+    size_t n = node_find_blocks(q->node, by_slot ? &slot : NULL, has_parent ? parent : NULL, roots,
+                                HEADERS_MAX);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const struct ssz_type *type;
+        struct node_block b;
+
+        memcpy(id, "0x", 2);
+        hex_put(view_of(roots[i], 32), id + 2);
+        if (node_get_block(q->node, id, &b) == E_OK) {
+            type = schema_type(node_network(q->node)->preset, b.fork, "SignedBeaconBlock");
+            json_array_append_new(list, header_json(&b, type));
+            blob_unref(b.ssz);
+        }
+    }
+    answer_json(
+        a, json_pack("{s:b, s:b, s:o}", "execution_optimistic", 1, "finalized", 0, "data", list));
+}
+
+void api_heads(const struct request *q, struct answer *a)
+{
+    json_t *list = json_array();
+    uint8_t root[32];
+    uint64_t slot;
+    uint32_t at = 0;
+
+    while (node_next_tip(q->node, &at, root, &slot)) {
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o, s:b}", "root", json_hex(view_of(root, 32)),
+                                        "slot", json_u64(slot), "execution_optimistic", 1));
+    }
+    answer_json(a, json_pack("{s:o}", "data", list));
 }

@@ -1,51 +1,57 @@
 /*
- * HTTP by libmicrohttpd on the loop: its epoll descriptor is watched, a timerfd ends idle
- * connections. Answers are made in one piece on the loop's thread.
+ * HTTP by libmicrohttpd on the loop: its epoll descriptor is watched, a timerfd ends what takes too
+ * long. Answers are made in one piece on the loop's thread; streams of events are in stream.c.
+ *
+ * A client has REQUEST_TIME_NS from its connection's begin, or from its last answer's end, until
+ * its whole next request is here, and ANSWER_TIME_NS to take the answer: dripping bytes buys no
+ * time.
  */
 #define _GNU_SOURCE
 #include "api_internal.h"
 
 #include <base/mem.h>
-#include <codec/base.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define BODY_MAX             (64 * MIB) /* the largest answer: a block as JSON, four times its size */
-#define CONNECTION_MEMORY    (16 * KIB)
-#define CONNECTION_TIMEOUT_S 30u
+#define ANSWER_MAX           (64 * MIB) /* the largest: a block as JSON, four times its size */
+#define BODY_MAX             (32 * MIB) /* of one request: MAX_PAYLOAD_SIZE of a block, as JSON */
+#define BODIES_MAX           (64 * MIB) /* of all requests under way */
+#define CONNECTION_MEMORY    (16 * KIB) /* a request's head is no larger */
+#define CONNECTION_TIMEOUT_S 30u        /* of silence */
+#define REQUEST_TIME_NS      SECONDS(30)
+#define ANSWER_TIME_NS       SECONDS(120)
 #define RUNS_MAX             16u /* turns of the server at one wake-up */
+
+struct client { /* a connection */
+    struct client *prev, *next;
+    struct MHD_Connection *connection;
+    uint64_t due_ns; /* monotonic */
+};
+
+struct exchange {              /* a request, from its head to its answer's end */
+    const struct route *route; /* NULL: refused, and the answer says why */
+    char id[ROUTE_ID_MAX];
+    struct request q;
+    struct answer a;
+    struct buf body;
+};
 
 struct api {
     struct node *node;
     struct io *io;
     struct metrics *metrics;
     const char *version;
+    struct guard guard;
     struct MHD_Daemon *daemon;
     struct io_watch *watch, *tick;
     int timer;
     uint16_t port;
-};
-
-static const struct route {
-    const char *path; /* "{id}" stands for one part */
-    api_handler *handle;
-} routes[] = {
-    {"/eth/v1/node/identity", api_identity},
-    {"/eth/v1/node/peers", api_peers},
-    {"/eth/v1/node/peers/{id}", api_peer},
-    {"/eth/v1/node/peer_count", api_peer_count},
-    {"/eth/v1/node/version", api_version},
-    {"/eth/v1/node/health", api_health},
-    {"/eth/v1/node/syncing", api_syncing},
-    {"/eth/v1/beacon/genesis", api_genesis},
-    {"/eth/v1/beacon/headers/{id}", api_header},
-    {"/eth/v1/beacon/blocks/{id}/root", api_block_root},
-    {"/eth/v2/beacon/blocks/{id}", api_block},
-    {"/p2pd/v1/discovery", api_discovery},
-    {"/metrics", api_metrics},
+    struct client *clients;
+    size_t bodies; /* bytes of bodies under way */
 };
 
 struct metrics *api_metrics_of(const struct api *a)
@@ -58,104 +64,199 @@ const char *api_version_of(const struct api *a)
     return a->version;
 }
 
-/* ---- answers ---- */
+/* ---- connections and their time ---- */
 
-json_t *json_u64(uint64_t x)
+static struct client *client_of(struct MHD_Connection *c)
 {
-    char text[24];
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
-    snprintf(text, sizeof text, "%llu", (unsigned long long)x);
-    return json_string(text);
+    return info == NULL ? NULL : info->socket_context;
 }
 
-json_t *json_hex(struct view v)
+static void give_time(const struct api *a, struct MHD_Connection *c, uint64_t ns)
 {
-    char *text = mem_alloc(2 * v.n + 3);
+    struct client *client = client_of(c);
 
-    text[0] = '0';
-    text[1] = 'x';
-    hex_put(v, text + 2);
-    json_t *j = json_string(text);
-    mem_free(text);
-    return j;
-}
-
-static int append(const char *p, size_t n, void *body)
-{
-    return buf_append(body, p, n) == E_OK ? 0 : -1;
-}
-
-void answer_json(struct answer *a, json_t *root)
-{
-    a->type = "application/json";
-    if (json_dump_callback(root, append, &a->body, JSON_COMPACT) != 0) {
-        buf_clear(&a->body);
-        a->status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    if (client != NULL) {
+        client->due_ns = ns == NEVER ? NEVER : io_now(a->io).mono_ns + ns;
     }
-    json_decref(root);
 }
 
-void answer_error(struct answer *a, unsigned status, const char *message)
+static void on_connection(void *self, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode code)
 {
-    a->status = status;
-    answer_json(a, json_pack("{s:i, s:s}", "code", (int)status, "message", message));
+    struct api *a = self;
+    struct client *client = *context;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        client = mem_zalloc(sizeof *client);
+        client->connection = c;
+        client->due_ns = io_now(a->io).mono_ns + REQUEST_TIME_NS;
+        client->next = a->clients;
+        if (a->clients != NULL) {
+            a->clients->prev = client;
+        }
+        a->clients = client;
+        *context = client;
+        return;
+    }
+    *(client->prev == NULL ? &a->clients : &client->prev->next) = client->next;
+    if (client->next != NULL) {
+        client->next->prev = client->prev;
+    }
+    mem_free(client);
+    *context = NULL;
 }
 
-const char *request_query(const struct request *q, const char *name)
+/* The server finds the end of a socket that is shut down here, and cleans up as for any other. */
+static void end_overdue(const struct api *a, uint64_t now_ns)
 {
-    return MHD_lookup_connection_value(q->connection, MHD_GET_ARGUMENT_KIND, name);
+    for (struct client *c = a->clients; c != NULL; c = c->next) {
+        const union MHD_ConnectionInfo *info =
+            now_ns < c->due_ns
+                ? NULL
+                : MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+        if (info != NULL) {
+            shutdown(info->connect_fd, SHUT_RDWR);
+            metric_add(a->metrics, M_HTTP_OVERDUE, 0, 1);
+            c->due_ns = NEVER;
+        }
+    }
 }
 
-static enum MHD_Result send_answer(struct MHD_Connection *c, struct answer *a)
+/* ---- requests ---- */
+
+static struct MHD_Response *response_of(struct answer *a)
 {
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_COPY);
+    if (a->stream != NULL) {
+        return a->stream;
+    }
+    return MHD_create_response_from_buffer(a->body.n, a->body.p, MHD_RESPMEM_MUST_COPY);
+}
+
+static void add_headers(struct MHD_Response *r, const struct answer *a)
+{
+    const struct header {
+        const char *name, *value;
+    } headers[] = {
+        {MHD_HTTP_HEADER_CONTENT_TYPE, a->type},
+        {"Eth-Consensus-Version", a->version},
+        {MHD_HTTP_HEADER_ALLOW, a->allow},
+        {MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, a->origin},
+        {MHD_HTTP_HEADER_VARY, a->origin == NULL ? NULL : MHD_HTTP_HEADER_ORIGIN},
+        {MHD_HTTP_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS,
+         a->origin == NULL ? NULL : "Eth-Consensus-Version"},
+        {"X-Content-Type-Options", "nosniff"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
+        if (headers[i].value != NULL) {
+            MHD_add_response_header(r, headers[i].name, headers[i].value);
+        }
+    }
+}
+
+/* A browser asks before it calls across origins. */
+static void add_preflight(struct MHD_Response *r)
+{
+    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_METHODS, "GET, POST");
+    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_HEADERS,
+                            "Accept, Content-Type, Eth-Consensus-Version");
+    MHD_add_response_header(r, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
+}
+
+static enum MHD_Result send_answer(struct exchange *x, bool preflight)
+{
+    struct answer *a = &x->a;
+    bool streams = a->stream != NULL;
+    struct MHD_Response *r = response_of(a);
     enum MHD_Result result = MHD_NO;
 
     if (r != NULL) {
-        if (a->type != NULL) {
-            MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
+        add_headers(r, a);
+        if (preflight) {
+            add_preflight(r);
         }
-        if (a->version != NULL) {
-            MHD_add_response_header(r, "Eth-Consensus-Version", a->version);
-        }
-        result = MHD_queue_response(c, a->status, r);
+        give_time(x->q.api, x->q.connection, streams ? NEVER : ANSWER_TIME_NS);
+        result = MHD_queue_response(x->q.connection, a->status, r);
         MHD_destroy_response(r);
+        a->stream = NULL;
     }
     buf_done(&a->body);
     return result;
 }
 
-/* ---- routing ---- */
-
-/* Does `path` fit the route? Its {id} part is copied out. */
-static bool route_fits(const char *route, const char *path, char *id, size_t id_cap)
+/* What the head alone decides; false after an answer. */
+static bool accept_head(struct exchange *x, const char *url, const char *method)
 {
-    while (*route != '\0') {
-        if (strncmp(route, "{id}", 4) == 0) {
-            size_t n = strcspn(path, "/");
+    const char *refused = guard_check(&x->q.api->guard, x->q.connection, &x->a.origin);
+    uint64_t length = 0;
 
-            if (n == 0 || n >= id_cap) {
-                return false;
-            }
-            memcpy(id, path, n);
-            id[n] = '\0';
-            route += 4;
-            path += n;
-        } else if (*route++ != *path++) {
-            return false;
-        }
+    if (refused != NULL) {
+        answer_error(&x->a, MHD_HTTP_FORBIDDEN, refused);
+        return false;
     }
-    return *path == '\0';
+    x->route = route_find(method, url, x->id, &x->a);
+    if (x->route == NULL || !route_negotiate(x->route, &x->q, &x->a)) {
+        return false;
+    }
+    const char *text = request_header(&x->q, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (text != NULL && u64_parse(view_str(text), &length) && length > x->body.max) {
+        answer_errorf(&x->a, MHD_HTTP_CONTENT_TOO_LARGE, "the body may have %zu bytes",
+                      x->body.max);
+        return false;
+    }
+    return true;
 }
 
-static bool asks_for_ssz(struct MHD_Connection *c)
+static struct exchange *exchange_new(struct api *api, struct MHD_Connection *c)
 {
-    const char *accept = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-    const char *ssz = accept == NULL ? NULL : strstr(accept, "application/octet-stream");
-    const char *json = accept == NULL ? NULL : strstr(accept, "application/json");
+    struct exchange *x = mem_zalloc(sizeof *x);
 
-    return ssz != NULL && (json == NULL || ssz < json);
+    x->q = (struct request){.api = api, .node = api->node, .connection = c, .id = x->id};
+    x->a.status = MHD_HTTP_OK;
+    buf_init(&x->body, BODY_MAX);
+    buf_init(&x->a.body, ANSWER_MAX);
+    return x;
+}
+
+static enum MHD_Result on_head(struct exchange *x, const char *url, const char *method)
+{
+    if (strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0 &&
+        request_header(&x->q, MHD_HTTP_HEADER_ACCESS_CONTROL_REQUEST_METHOD) != NULL) {
+        const char *refused = guard_check(&x->q.api->guard, x->q.connection, &x->a.origin);
+
+        x->a.status = MHD_HTTP_NO_CONTENT;
+        if (refused != NULL) {
+            answer_error(&x->a, MHD_HTTP_FORBIDDEN, refused);
+        }
+        return send_answer(x, refused == NULL);
+    }
+    if (accept_head(x, url, method)) {
+        return MHD_YES;
+    }
+    x->route = NULL;
+    /* An answer before the body ends the connection; where none will come it need not. */
+    return strcmp(method, MHD_HTTP_METHOD_GET) == 0 ? MHD_YES : send_answer(x, false);
+}
+
+static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *io_n)
+{
+    struct api *api = x->q.api;
+    size_t n = *io_n;
+
+    *io_n = 0;
+    if (x->route == NULL || x->route->takes == FORM_NONE) {
+        return MHD_YES; /* it is read and means nothing */
+    }
+    if (api->bodies + n > BODIES_MAX || buf_append(&x->body, bytes, n) != E_OK) {
+        return MHD_NO; /* it did not tell its length, or there are too many: no answer can be sent
+                        */
+    }
+    api->bodies += n;
+    return MHD_YES;
 }
 
 /* Rule zero: the eight parameters are libmicrohttpd's. */
@@ -164,33 +265,41 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *c, const ch
                                   size_t *upload_size, void **state)
 {
     struct api *api = self;
-    char id[128];
-    struct answer a = {.status = MHD_HTTP_OK};
-    struct request q = {.api = api, .node = api->node, .connection = c, .id = id};
+    struct exchange *x = *state;
 
     (void)version;
-    (void)upload;
-    if (*state == NULL) { /* called once for the head, then for the body: GETs have none */
-        *state = api;
-        return MHD_YES;
+    if (x == NULL) { /* called for the head, for parts of the body, and at the end */
+        *state = x = exchange_new(api, c);
+        metric_add(api->metrics, M_HTTP_REQUESTS, 0, 1);
+        return on_head(x, url, method);
     }
     if (*upload_size != 0) {
-        return MHD_NO;
+        return on_body(x, upload, upload_size);
     }
-    buf_init(&a.body, BODY_MAX);
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0) {
-        answer_error(&a, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET is served");
-        return send_answer(c, &a);
+    x->q.body = buf_view(&x->body);
+    x->q.now = io_now(api->io);
+    if (x->route != NULL) {
+        x->route->handle(&x->q, &x->a);
     }
-    q.wants_ssz = asks_for_ssz(c);
-    for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
-        if (route_fits(routes[i].path, url, id, sizeof id)) {
-            routes[i].handle(&q, &a);
-            return send_answer(c, &a);
-        }
+    return send_answer(x, false);
+}
+
+static void on_end(void *self, struct MHD_Connection *c, void **state,
+                   enum MHD_RequestTerminationCode code)
+{
+    struct api *a = self;
+    struct exchange *x = *state;
+
+    (void)code;
+    if (x == NULL) {
+        return;
     }
-    answer_error(&a, MHD_HTTP_NOT_FOUND, "no such path; see docs/api.md");
-    return send_answer(c, &a);
+    give_time(a, c, REQUEST_TIME_NS);
+    a->bodies -= x->body.n;
+    buf_done(&x->body);
+    buf_done(&x->a.body);
+    mem_free(x);
+    *state = NULL;
 }
 
 /* ---- the loop ---- */
@@ -215,6 +324,7 @@ static void on_timer(void *self, struct now now)
     uint64_t times;
 
     if (read(a->timer, &times, sizeof times) == (ssize_t)sizeof times) {
+        end_overdue(a, now.mono_ns);
         on_ready(a, now);
     }
 }
@@ -247,11 +357,12 @@ static bool listen_on(struct api *a, const struct addr *at)
     union socket_address s = socket_address_of(at);
     unsigned flags = MHD_USE_EPOLL | MHD_NO_FLAG | (at->family == 6 ? MHD_USE_IPv6 : 0);
 
-    a->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, a, MHD_OPTION_SOCK_ADDR, &s.any,
-                                 MHD_OPTION_CONNECTION_LIMIT, API_CONNECTIONS_MAX,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_TIMEOUT_S,
-                                 MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
-                                 MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+    a->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, on_request, a, MHD_OPTION_SOCK_ADDR, &s.any,
+        MHD_OPTION_CONNECTION_LIMIT, API_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, a, MHD_OPTION_NOTIFY_COMPLETED, on_end, a,
+        MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
     if (a->daemon == NULL) {
         return false;
     }
@@ -282,6 +393,13 @@ struct api *api_new(const struct api_config *cfg, struct node *node, struct io *
     a->metrics = cfg->metrics;
     a->version = cfg->version;
     a->timer = -1;
+    if (!guard_init(&a->guard, cfg->allow_origin, addr_is_loopback(&cfg->listen))) {
+        snprintf(error, API_ERROR_MAX,
+                 "--http-allow-origin: give up to %u origins like https://example.org, or *",
+                 ORIGINS_MAX);
+        mem_free(a);
+        return NULL;
+    }
     errno = 0;
     if (!listen_on(a, &cfg->listen) || !watch(a)) {
         snprintf(error, API_ERROR_MAX, "HTTP cannot listen on %s: %s; give another --http-port",

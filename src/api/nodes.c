@@ -5,9 +5,11 @@
 #include <eth/topic.h>
 #include <node/peer_events.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define ADDRS_MAX 8u
+#ifndef P2PD_COMMIT
+#define P2PD_COMMIT "0x00000000" /* built outside of a checkout */
+#endif
 
 static const char *const state_names[] = {
     [PEER_DISCONNECTED] = "disconnected",
@@ -83,49 +85,48 @@ static json_t *peer_json(const struct node_peer *p)
                      "why", p->why, "score", p->score, "head_slot", json_u64(p->head_slot));
 }
 
-/* The query names one value or several, by commas or repetition; absent: all. */
-struct filter {
-    const char *name, *value;
-    bool given, fits;
+struct filter { /* the query names values, each one of `all` */
+    const char *const *all;
+    size_t n_all;
+    uint32_t chosen; /* bits; 0: none is named, all fit */
 };
 
-static enum MHD_Result filter_one(void *self, enum MHD_ValueKind kind, const char *key,
-                                  const char *value)
+static bool choose(void *self, struct view value)
 {
     struct filter *f = self;
-    size_t n = strlen(f->value);
 
-    (void)kind;
-    if (strcmp(key, f->name) != 0 || value == NULL) {
-        return MHD_YES;
+    for (size_t i = 0; i < f->n_all; i++) {
+        if (view_eq(value, view_str(f->all[i]))) {
+            f->chosen |= UINT32_C(1) << i;
+            return true;
+        }
     }
-    f->given = true;
-    for (const char *at = value; *at != '\0';) {
-        size_t part = strcspn(at, ",");
-
-        f->fits |= part == n && memcmp(at, f->value, n) == 0;
-        at += part + (at[part] == ',');
-    }
-    return MHD_YES;
+    return false;
 }
 
-static bool fits(const struct request *q, const char *name, const char *value)
+static bool fits(const struct filter *f, unsigned i)
 {
-    struct filter f = {.name = name, .value = value};
-
-    MHD_get_connection_values(q->connection, MHD_GET_ARGUMENT_KIND, filter_one, &f);
-    return !f.given || f.fits;
+    return f->chosen == 0 || (f->chosen >> i & 1) != 0;
 }
 
 void api_peers(const struct request *q, struct answer *a)
 {
-    json_t *list = json_array();
+    static const char *const directions[] = {"inbound", "outbound"};
+    struct filter state = {.all = state_names, .n_all = ARRAY_LEN(state_names)};
+    struct filter direction = {.all = directions, .n_all = ARRAY_LEN(directions)};
     struct node_peer p;
     uint32_t at = 0;
 
+    if (!request_each(q, "state", choose, &state) ||
+        !request_each(q, "direction", choose, &direction)) {
+        answer_error(a, MHD_HTTP_BAD_REQUEST,
+                     "state is disconnected, connecting, connected or disconnecting; direction is "
+                     "inbound or outbound");
+        return;
+    }
+    json_t *list = json_array();
     while (node_next_peer(q->node, &at, &p)) {
-        if (fits(q, "state", state_names[p.state]) &&
-            fits(q, "direction", p.outbound ? "outbound" : "inbound")) {
+        if (fits(&state, p.state) && fits(&direction, p.outbound)) {
             json_array_append_new(list, peer_json(&p));
         }
     }
@@ -168,12 +169,23 @@ void api_version(const struct request *q, struct answer *a)
     answer_json(a, json_pack("{s:{s:s}}", "data", "version", api_version_of(q->api)));
 }
 
+void api_version_2(const struct request *q, struct answer *a)
+{
+    const char *name = api_version_of(q->api), *version = strchr(name, '/');
+
+    answer_json(a, json_pack("{s:{s:{s:s, s:s, s:s, s:s}}}", "data", "beacon_node", "code", "P2",
+                             "name", "beacon-p2pd", "version", version == NULL ? name : version + 1,
+                             "commit", P2PD_COMMIT));
+}
+
 void api_health(const struct request *q, struct answer *a)
 {
-    const char *override = request_query(q, "syncing_status");
-    long status = override == NULL ? MHD_HTTP_PARTIAL_CONTENT : strtol(override, NULL, 10);
+    uint64_t status = MHD_HTTP_PARTIAL_CONTENT;
     struct node_head h;
 
+    if (!request_u64(q, a, "syncing_status", &status)) {
+        return;
+    }
     if (status < 100 || status > 599) {
         answer_error(a, MHD_HTTP_BAD_REQUEST, "syncing_status is a number from 100 to 599");
         return;

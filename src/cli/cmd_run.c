@@ -158,8 +158,10 @@ static bool open_node(struct run *r)
     if (option_bool(&r->o, OPT_DISABLE_HTTP)) {
         return true;
     }
-    struct api_config api = {
-        .listen = r->http, .metrics = r->metrics, .version = "beacon-p2pd/" P2PD_VERSION};
+    struct api_config api = {.listen = r->http,
+                             .metrics = r->metrics,
+                             .version = "beacon-p2pd/" P2PD_VERSION,
+                             .allow_origin = option_text(&r->o, OPT_HTTP_ALLOW_ORIGIN)};
     r->api = api_new(&api, r->node, r->io, error);
     return r->api != NULL || run_fail(r, EXIT_FAILED, "%s", error);
 }
