@@ -216,8 +216,8 @@ size_t node_find_blocks(const struct node *n, const uint64_t *slot, const uint8_
 /* Blocks without a child, any of which may become the head: start with *at = 0. */
 bool node_next_tip(const struct node *n, uint32_t *at, uint8_t ret_root[static 32],
                    uint64_t *ret_slot);
-/* What is kept beside blocks: a new reference to its SSZ, whose type is that of the fork of the slot
- * that it was put with. NULL: it is not here. */
+/* What is kept beside blocks: a new reference to its SSZ, whose type is that of the fork of the
+ * slot that it was put with. NULL: it is not here. */
 struct blob *node_get_object(const struct node *n, enum store_kind kind,
                              const uint8_t root[static 32], uint64_t index, uint64_t *ret_slot);
 /* The newest LightClientFinalityUpdate, or LightClientOptimisticUpdate; the same. */
