@@ -44,6 +44,8 @@ struct port_event {
     enum port_kind kind;
     uint64_t conn;
     enum port_socket socket;
+    bool
+        more; /* datagrams of the same read follow at once: what they bring can be told with them */
     struct addr addr;
     uint8_t *bytes;
     size_t n;

@@ -40,7 +40,7 @@ void quic_config_default(struct quic_config *cfg);
 
 enum quic_kind {
     QUIC_UP,      /* handshake done, both ways: conn, peer, addr, outbound */
-    QUIC_STREAMS, /* conn's mux has events */
+    QUIC_STREAMS, /* datagrams of it came: its mux may have events, and room again */
     QUIC_CLOSED,  /* conn is gone: error, text; for failed handshakes too */
 };
 
@@ -64,8 +64,8 @@ void quic_free(struct quic *q); /* says nothing to the remotes: quic_close() fir
 /* expected NULL: any identity. E_CONNS_MAX; E_ADDRESS: no socket of that family. */
 CHECKED enum err quic_dial(struct quic *q, const struct addr *to, const struct peer_id *expected,
                            struct now now, uint64_t *ret_conn);
-/* A datagram of a QUIC socket. Returns whose it is, 0: nobody's. */
-uint64_t quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now);
+/* A datagram of a QUIC socket. */
+void quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now);
 void quic_tick(struct quic *q, struct now now);
 uint64_t quic_deadline(const struct quic *q); /* due at once while there is something to send */
 bool quic_next(struct quic *q, struct quic_event *ret);

@@ -20,7 +20,7 @@ void mem_start(void)
 {
     (void)mallopt(M_TRIM_THRESHOLD, (int)(4 * MIB));
     (void)mallopt(M_TOP_PAD, (int)(512 * KIB));
-    (void)mallopt(M_MMAP_THRESHOLD, (int)(1 * MIB));
+    (void)mallopt(M_MMAP_THRESHOLD, (int)(4 * MIB));
 }
 
 void *mem_alloc(size_t n)

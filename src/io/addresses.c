@@ -1,6 +1,6 @@
 #include "world.h"
 
-void addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
+socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
 {
     memset(ret, 0, sizeof *ret);
     if (a->family == 4) {
@@ -8,12 +8,13 @@ void addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
         in->sin_family = AF_INET;
         in->sin_port = htons(a->port);
         memcpy(&in->sin_addr, a->ip, 4);
-        return;
+        return sizeof *in;
     }
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
     in6->sin6_family = AF_INET6;
     in6->sin6_port = htons(a->port);
     memcpy(&in6->sin6_addr, a->ip, 16);
+    return sizeof *in6;
 }
 
 bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret)

@@ -202,10 +202,10 @@ void io_free(struct io *io)
     uv_loop_close(&io->loop);
     map_done(&io->conns);
     mem_free(io->dns);
-    mem_free(io->udp4.out);
-    mem_free(io->udp6.out);
-    mem_free(io->quic4.out);
-    mem_free(io->quic6.out);
+    udp_done(&io->udp4);
+    udp_done(&io->udp6);
+    udp_done(&io->quic4);
+    udp_done(&io->quic6);
     mem_free(io->read_buf);
     mem_free(io->datagram_buf);
     mem_free(io);

@@ -12,15 +12,17 @@
 
 /* One read, one buffer for all: of records of 64 KiB three of four lie whole in it. */
 #define IO_READ_BYTES     (256 * KIB)
-#define IO_DATAGRAM_BYTES (64 * KIB) /* what libuv reserves for one datagram */
+#define IO_DATAGRAM_BYTES (64 * KIB) /* the most that the kernel joins */
 /* Bytes copied behind a full socket, so that libuv tells when it has room: small, since they have
  * been given up to the order in which they were written. */
 #define IO_TAIL_BYTES (16 * KIB)
 /* Unsent bytes that the kernel may hold: more would only age there, out of reach of priorities. */
 #define IO_NOTSENT_BYTES (64 * KIB)
 #define IO_DATAGRAMS     16u    /* taken by one recvmmsg */
-#define IO_DATAGRAMS_OUT 32u    /* given to one sendmmsg */
 #define IO_DATAGRAM_MAX  1500u  /* no engine sends larger ones: they would be cut on the way */
+#define IO_BATCHES       32u    /* given to one sendmmsg */
+#define IO_SEGMENTS      64u    /* datagrams of a batch: the kernel's UDP_MAX_SEGMENTS */
+#define IO_BATCH_BYTES   65000u /* of a batch: an IP packet's length less its heads */
 #define IO_BACKLOG       512    /* connections the kernel holds while we do not accept */
 #define IO_CONNS_MAX     65536u /* above any limit of the host: descriptors end first */
 /* A connection closed in good order waits this long for the remote to take the last bytes. */
@@ -33,19 +35,26 @@ struct listener {
     bool open, held; /* held: libuv keeps one accepted connection until accepting goes on */
 };
 
+struct udp_batch { /* datagrams of one size to one address; the last may be shorter */
+    struct sockaddr_storage to;
+    socklen_t to_n;
+    uint8_t *p;
+    size_t n, segment;
+};
+
 struct udp_out { /* datagrams of this turn */
-    struct mmsghdr msgs[IO_DATAGRAMS_OUT];
-    struct iovec pieces[IO_DATAGRAMS_OUT];
-    struct sockaddr_storage to[IO_DATAGRAMS_OUT];
-    uint8_t bytes[IO_DATAGRAMS_OUT][IO_DATAGRAM_MAX];
+    struct udp_batch batches[IO_BATCHES];
+    uint8_t bytes[2 * IO_BATCH_BYTES]; /* one behind the other */
+    size_t used;
     unsigned n;
 };
 
 struct udp_socket {
-    uv_udp_t udp;
+    uv_poll_t poll;
     struct udp_out *out; /* there while it is open */
     struct io *io;
     enum port_socket name;
+    int fd;
     bool open;
 };
 
@@ -72,7 +81,7 @@ void io_emit(struct io *io, const struct port_event *ev);
 void io_error_text(int uv_error, char out[static 64]);
 
 /* addresses.c */
-void addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret);
+socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret); /* its length */
 bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret);
 
 /* tcp.c */
@@ -88,6 +97,7 @@ void tcp_accept_held(struct io *io); /* connections that came while accepting wa
 
 /* udp.c */
 int udp_bind(struct io *io, enum port_socket name, struct udp_socket *u, struct addr *at);
+void udp_done(struct udp_socket *u); /* after its handle has been closed */
 void udp_flush(struct udp_socket *u);
 void udp_send(struct port *p, enum port_socket from, const struct addr *to, struct view datagram);
 

@@ -67,6 +67,11 @@ static void link_give_up(struct conn *c, uint64_t attempt)
 
 /* ---- what the endpoint tells ---- */
 
+static struct mux *mux_of(const struct conn *c)
+{
+    return c->quic == NULL ? NULL : c->quic->mux;
+}
+
 static void begin(struct conn *c, const struct quic_event *ev)
 {
     struct host *h = c->host;
@@ -141,12 +146,17 @@ static enum err take_streams(struct conn *c)
 
 static void on_streams(struct conn *c)
 {
-    if (c->quic == NULL || c->quic->mux == NULL) {
+    if (mux_of(c) == NULL) {
         return;
     }
     enum err e = take_streams(c);
     if (e != E_OK) {
         conn_fault(c, e);
+        return;
+    }
+    if (mux_of(c) != NULL) {
+        c->heard = quic_packets(c->quic->mux);
+        settle_held(c);
     }
 }
 
@@ -165,15 +175,6 @@ static void on_closed(struct host *h, struct conn *c, const struct quic_event *e
     }
     c->quic->mux = NULL;
     conn_end(c, ev->error == E_QUIC_CLOSED ? E_CLOSED : ev->error, ev->text, true);
-}
-
-/* After a datagram of it: a sign of life, and room again. */
-static void heard_from(struct conn *c)
-{
-    if (c != NULL && c->quic != NULL && c->quic->mux != NULL) {
-        c->heard = quic_packets(c->quic->mux);
-        settle_held(c);
-    }
 }
 
 static void pump(struct host *h)
@@ -228,12 +229,15 @@ void quic_host_done(struct host *h)
 
 void quic_on_datagram(struct host *h, const struct port_event *ev)
 {
-    if (h->quic == NULL || limits_address(h, &ev->addr) != E_OK) {
+    if (h->quic == NULL) {
         return;
     }
-    uint64_t of = quic_feed(h->quic, &ev->addr, view_of(ev->bytes, ev->n), h->now);
-    pump(h);
-    heard_from(by_number(h, of));
+    if (limits_address(h, &ev->addr) == E_OK) {
+        quic_feed(h->quic, &ev->addr, view_of(ev->bytes, ev->n), h->now);
+    }
+    if (!ev->more) {
+        pump(h);
+    }
 }
 
 void quic_host_tick(struct host *h)
@@ -263,11 +267,6 @@ uint64_t quic_host_deadline(const struct host *h)
 }
 
 /* ---- streams ---- */
-
-static struct mux *mux_of(const struct conn *c)
-{
-    return c->quic == NULL ? NULL : c->quic->mux;
-}
 
 static enum err link_open(struct conn *c, uint32_t *ret_sid)
 {

@@ -494,6 +494,7 @@ int main(int argc, char **argv)
     struct io_config io = {.signals = true};
     char error[IO_ERROR_MAX];
 
+    mem_start(); /* as the daemon does */
     host_config_default(&cfg);
     cfg.memory_per_conn_max = cfg.memory_max = 4096 * MIB;
     cfg.streams_per_conn_max = 1200;

@@ -45,8 +45,6 @@ static int on_remove_cid(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *user)
 static int on_dcid_status(ngtcp2_conn *conn, int type, uint64_t seq, const ngtcp2_cid *cid,
                           const uint8_t *token, void *user)
 {
-    struct quic_conn *c = user, **slot;
-
     (void)conn;
     (void)seq;
     (void)cid;
@@ -54,12 +52,9 @@ static int on_dcid_status(ngtcp2_conn *conn, int type, uint64_t seq, const ngtcp
         return 0;
     }
     if (type == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE) {
-        slot = map_put(&c->q->by_token, token, NULL);
-        if (slot != NULL) {
-            *slot = c;
-        }
+        quic_token_add(user, token);
     } else {
-        map_remove(&c->q->by_token, token);
+        quic_token_remove(user, token);
     }
     return 0;
 }
@@ -271,11 +266,15 @@ void quic_conn_feed(struct quic_conn *c, const struct addr *from, struct view in
         quic_conn_failed(c, e);
         return;
     }
-    if (!quic_conn_left(c)) {
-        quic_streams_after_read(c);
-        quic_dirty(c);
-        quic_conn_set_timer(c);
+    if (quic_conn_left(c)) {
+        return;
     }
+    if (c->step == STEP_LEAVING) {
+        quic_streams_after_read(c);
+    }
+    quic_tell_streams(c);
+    quic_dirty(c);
+    quic_conn_set_timer(c);
 }
 
 void quic_conn_expired(struct quic_conn *c)
@@ -421,10 +420,8 @@ void quic_conn_free(struct quic_conn *c)
         ngtcp2_cid cid = c->cid[c->n_cids - 1];
         quic_cid_remove(c, &cid);
     }
-    MAP_EACH(&q->by_token, struct quic_conn *, owner) {
-        if (*owner == c) {
-            map_remove(&q->by_token, map_key_of(&q->by_token, owner));
-        }
+    while (c->n_tokens != 0) {
+        quic_token_remove(c, c->token[c->n_tokens - 1]);
     }
     quic_streams_free(c);
     ngtcp2_conn_del(c->conn);

@@ -3,21 +3,16 @@
 
 #include <arpa/inet.h>
 
-static ngtcp2_addr put(const struct addr *a, struct sockaddr_storage *out)
+static ngtcp2_addr put(const struct addr *a, union path_end *out)
 {
-    memset(out, 0, sizeof *out);
     if (a->family == 4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)out;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(a->port);
-        memcpy(&in->sin_addr, a->ip, 4);
-        return (ngtcp2_addr){(struct sockaddr *)out, sizeof *in};
+        out->ip4 = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(a->port)};
+        memcpy(&out->ip4.sin_addr, a->ip, 4);
+        return (ngtcp2_addr){&out->any, sizeof out->ip4};
     }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(a->port);
-    memcpy(&in6->sin6_addr, a->ip, 16);
-    return (ngtcp2_addr){(struct sockaddr *)out, sizeof *in6};
+    out->ip6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+    memcpy(&out->ip6.sin6_addr, a->ip, 16);
+    return (ngtcp2_addr){&out->any, sizeof out->ip6};
 }
 
 void quic_path_fill(const struct quic *q, const struct addr *remote, struct path_storage *ret)

@@ -34,7 +34,7 @@ enum err quic_new(const struct quic_config *cfg, struct rng *rng, struct now now
     map_init(&q->by_cid, sizeof(struct cid_key), sizeof(struct quic_conn *),
              (size_t)cfg->conns_max * SCIDS_MAX, key);
     map_init(&q->by_token, NGTCP2_STATELESS_RESET_TOKENLEN, sizeof(struct quic_conn *),
-             (size_t)cfg->conns_max * SCIDS_MAX, key);
+             (size_t)cfg->conns_max * TOKENS_MAX, key);
     timers_init(&q->timers);
     enum err e = libp2p_tls_make(cfg->ident, now.wall_ns / SECONDS(1), &q->credentials);
     if (e == E_OK && gnutls_priority_init(&q->priority, PRIORITY, NULL) != 0) {
@@ -127,6 +127,31 @@ void quic_cid_remove(struct quic_conn *c, const ngtcp2_cid *cid)
     }
 }
 
+/* Another connection's token stays that one's. */
+void quic_token_add(struct quic_conn *c, const uint8_t *token)
+{
+    bool is_new;
+    struct quic_conn **slot =
+        c->n_tokens < TOKENS_MAX ? map_put(&c->q->by_token, token, &is_new) : NULL;
+
+    if (slot != NULL && is_new) {
+        *slot = c;
+        memcpy(c->token[c->n_tokens++], token, NGTCP2_STATELESS_RESET_TOKENLEN);
+    }
+}
+
+void quic_token_remove(struct quic_conn *c, const uint8_t *token)
+{
+    for (unsigned i = 0; i < c->n_tokens; i++) {
+        if (memcmp(c->token[i], token, NGTCP2_STATELESS_RESET_TOKENLEN) == 0) {
+            map_remove(&c->q->by_token, token); /* first: it may be this very copy */
+            c->n_tokens--;
+            memmove(c->token[i], c->token[c->n_tokens], sizeof c->token[i]);
+            return;
+        }
+    }
+}
+
 struct quic_conn *quic_by_token(const struct quic *q, struct view datagram)
 {
     if (datagram.n <= NGTCP2_STATELESS_RESET_TOKENLEN) {
@@ -180,6 +205,7 @@ bool quic_next(struct quic *q, struct quic_event *ret)
     mem_free(i);
     struct quic_conn *c = by_id(q, ret->conn);
     if (c != NULL && ret->kind == QUIC_STREAMS) {
+        quic_streams_after_read(c);
         c->told_streams = false;
     }
     if (c != NULL && ret->kind == QUIC_CLOSED) {
@@ -211,24 +237,22 @@ enum err quic_dial(struct quic *q, const struct addr *to, const struct peer_id *
     return E_OK;
 }
 
-uint64_t quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now)
+void quic_feed(struct quic *q, const struct addr *from, struct view datagram, struct now now)
 {
     const struct addr *local = from->family == 4 ? &q->cfg.local4 : &q->cfg.local6;
     ngtcp2_version_cid id;
 
     q->now = now;
     if (datagram.n == 0 || local->family == 0) {
-        return 0;
+        return;
     }
     int e = ngtcp2_pkt_decode_version_cid(&id, datagram.p, datagram.n, CID_SIZE);
     struct quic_conn *c = e == 0 ? quic_by_cid(q, id.dcid, id.dcidlen) : NULL;
     if (c == NULL) {
         quic_accept(q, from, datagram);
-        return 0;
+        return;
     }
-    uint64_t number = c->id;
     quic_conn_feed(c, from, datagram); /* may be its end */
-    return number;
 }
 
 void quic_tick(struct quic *q, struct now now)

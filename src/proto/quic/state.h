@@ -15,6 +15,8 @@
 
 #define CID_SIZE  12u /* of the ids that we give out: unguessable, and short in every packet */
 #define SCIDS_MAX 16u /* live ids of one connection: ngtcp2 keeps to 8 and retires them late */
+/* Stateless reset tokens of the ids by which we call the remote: one, two while a path changes. */
+#define TOKENS_MAX 4u
 /* Answers without a connection (Retry, version negotiation, stateless reset) that wait to be sent:
  * more in one turn are a flood, which deserves none. */
 #define ANSWERS_MAX 64u
@@ -86,6 +88,8 @@ struct quic_conn {
     struct quic_conn *dirty_next;
     ngtcp2_cid cid[SCIDS_MAX]; /* under which datagrams find us */
     unsigned n_cids;
+    uint8_t token[TOKENS_MAX][NGTCP2_STATELESS_RESET_TOKENLEN]; /* in by_token */
+    unsigned n_tokens;
 };
 
 struct answer {
@@ -127,14 +131,22 @@ struct quic {
 struct quic_event *quic_tell(struct quic *q, enum quic_kind kind, const struct quic_conn *c);
 struct quic_conn *quic_by_cid(const struct quic *q, const uint8_t *cid, size_t n);
 bool quic_cid_add(struct quic_conn *c, const ngtcp2_cid *cid);
+void quic_token_add(struct quic_conn *c, const uint8_t *token);
+void quic_token_remove(struct quic_conn *c, const uint8_t *token);
 /* Whose remote says, by the token at the datagram's end, that it has forgotten the connection? */
 struct quic_conn *quic_by_token(const struct quic *q, struct view datagram);
 void quic_cid_remove(struct quic_conn *c, const ngtcp2_cid *cid);
 void quic_dirty(struct quic_conn *c); /* it has something to send, or its timers have moved */
 
 /* path.c */
+union path_end {
+    struct sockaddr any;
+    struct sockaddr_in ip4;
+    struct sockaddr_in6 ip6;
+};
+
 struct path_storage {
-    struct sockaddr_storage local, remote;
+    union path_end local, remote;
     ngtcp2_path path;
 };
 
@@ -171,6 +183,7 @@ CHECKED enum err quic_tls_new(struct quic_conn *c);
 extern const struct mux_ops quic_ops;
 void quic_stream_callbacks(ngtcp2_callbacks *cb);
 void quic_streams_after_read(struct quic_conn *c); /* resets, and streams that can write again */
+void quic_tell_streams(struct quic_conn *c);       /* QUIC_STREAMS, once until it is fetched */
 void quic_streams_free(struct quic_conn *c);
 void quic_stream_unready(struct quic_stream *s);
 void quic_stream_ready(struct quic_stream *s);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define INBOX_FIRST (64u * 1024) /* room for a burst, from its first datagram until it is taken */
+
 static struct quic_stream *get(const struct quic_conn *c, uint32_t sid)
 {
     struct quic_stream **found = map_get(&c->streams, &sid);
@@ -17,19 +19,57 @@ static struct quic_conn *conn_of(const struct mux *m)
 
 /* ---- events ---- */
 
+void quic_tell_streams(struct quic_conn *c)
+{
+    if (!c->told_streams && c->step == STEP_UP) {
+        c->told_streams = true;
+        quic_tell(c->q, QUIC_STREAMS, c);
+    }
+}
+
+static bool gather(struct quic_conn *c, struct view data)
+{
+    uint8_t *room;
+
+    if (data.n != 0 && c->inbox.cap == 0 && buf_reserve(&c->inbox, INBOX_FIRST, &room) != E_OK) {
+        return false;
+    }
+    return buf_append_view(&c->inbox, data) == E_OK;
+}
+
+/* The next datagram of a stream whose event still waits makes that one longer. */
+static bool lengthen(struct quic_conn *c, uint32_t sid, size_t n)
+{
+    struct stream_event last;
+
+    if (c->events.n == 0) {
+        return false;
+    }
+    uint8_t *at = c->events.p + c->events.n - sizeof last;
+    memcpy(&last, at, sizeof last);
+    if (last.kind != MUX_DATA || last.sid != sid) {
+        return false;
+    }
+    last.n += n;
+    memcpy(at, &last, sizeof last);
+    return true;
+}
+
 /* EVENTS_MAX and INBOX_MAX lie over what windows and stream limits let a remote cause. */
 static int push(struct quic_conn *c, enum mux_kind kind, uint32_t sid, struct view data)
 {
     struct stream_event ev = {.kind = kind, .sid = sid, .n = data.n};
 
-    if (buf_append_view(&c->inbox, data) != E_OK ||
-        buf_append(&c->events, &ev, sizeof ev) != E_OK) {
+    if (!gather(c, data)) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
-    if (!c->told_streams && c->step == STEP_UP) {
-        c->told_streams = true;
-        quic_tell(c->q, QUIC_STREAMS, c);
+    if (kind == MUX_DATA && lengthen(c, sid, data.n)) {
+        return 0;
     }
+    if (buf_append(&c->events, &ev, sizeof ev) != E_OK) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    quic_tell_streams(c);
     return 0;
 }
 
@@ -45,6 +85,7 @@ static struct quic_stream *stream_new(struct quic_conn *c, uint32_t sid)
     *s = (struct quic_stream){.conn = c, .sid = sid};
     *slot = s;
     c->mux.n_streams++;
+    (void)ngtcp2_conn_set_stream_user_data(c->conn, sid, s);
     return s;
 }
 
@@ -178,11 +219,11 @@ static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offse
                    const uint8_t *data, size_t n, void *user, void *stream_user)
 {
     struct quic_conn *c = user;
-    struct quic_stream *s = get(c, (uint32_t)id);
+    struct quic_stream *s = stream_user;
     int e = 0;
 
+    (void)id;
     (void)offset;
-    (void)stream_user;
     if (s == NULL || s->forgotten) {
         ngtcp2_conn_extend_max_offset(conn, n);
         return 0;
@@ -200,10 +241,11 @@ static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offse
 static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, void *user,
                     void *stream_user)
 {
-    struct quic_stream *s = get(user, (uint32_t)id);
+    struct quic_stream *s = stream_user;
 
     (void)conn;
-    (void)stream_user;
+    (void)id;
+    (void)user;
     if (s == NULL || s->first == NULL || offset + n <= s->acked) {
         return 0;
     }
@@ -229,12 +271,11 @@ static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, 
 static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t code, void *user,
                            void *stream_user)
 {
-    struct quic_conn *c = user;
-    struct quic_stream *s = get(c, (uint32_t)id);
+    struct quic_stream *s = stream_user;
 
+    (void)user;
     (void)flags;
     (void)code;
-    (void)stream_user;
     if (!ngtcp2_conn_is_local_stream(conn, id)) {
         ngtcp2_conn_extend_max_streams_bidi(conn, 1);
     }
@@ -250,12 +291,12 @@ static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, u
                            void *user, void *stream_user)
 {
     struct quic_conn *c = user;
-    struct quic_stream *s = get(c, (uint32_t)id);
+    struct quic_stream *s = stream_user;
 
     (void)conn;
+    (void)id;
     (void)final_size;
     (void)code;
-    (void)stream_user;
     if (s == NULL || s->forgotten || s->reset_by_remote) {
         return 0;
     }
@@ -268,11 +309,12 @@ static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, u
 static int on_stop_sending(ngtcp2_conn *conn, int64_t id, uint64_t code, void *user,
                            void *stream_user)
 {
-    struct quic_stream *s = get(user, (uint32_t)id);
+    struct quic_stream *s = stream_user;
 
     (void)conn;
+    (void)id;
     (void)code;
-    (void)stream_user;
+    (void)user;
     if (s != NULL) {
         quic_stream_unready(s);
         s->silenced = true;
@@ -282,11 +324,12 @@ static int on_stop_sending(ngtcp2_conn *conn, int64_t id, uint64_t code, void *u
 
 static int on_window(ngtcp2_conn *conn, int64_t id, uint64_t max, void *user, void *stream_user)
 {
-    struct quic_stream *s = get(user, (uint32_t)id);
+    struct quic_stream *s = stream_user;
 
     (void)conn;
+    (void)id;
     (void)max;
-    (void)stream_user;
+    (void)user;
     if (s != NULL) {
         quic_stream_ready(s);
     }
@@ -357,6 +400,7 @@ static enum err op_feed(struct mux *m, struct view *in, uint64_t now_ns, struct 
     c->inbox_taken = 0;
     *ev = (struct mux_event){.kind = MUX_NONE};
     if (c->events.n == 0) {
+        buf_done(&c->inbox); /* idle connections are many */
         return E_OK;
     }
     memcpy(&e, c->events.p, sizeof e);

@@ -27,6 +27,7 @@ struct world {
     uint64_t dialed, accepted;
     size_t sent, total, received, writables, turns, ticks, ended;
     uint8_t sum_sent, sum_received;
+    unsigned together; /* datagrams told with the next one */
     enum err closed_with;
     char closed_text[64];
     struct addr from;
@@ -342,6 +343,45 @@ static void datagrams_come_in_batches_with_their_bounds(void **state)
     world_run(&w, datagrams, false);
 }
 
+#define EQUAL 100u /* more than one batch of the kernel's */
+
+/* Equal ones cross the kernel as one packet; a shorter one ends a batch, another address too. */
+static bool equal_datagrams(struct world *w, const struct port_event *ev, struct now now)
+{
+    uint8_t b[1280];
+    struct addr nowhere = w->port->udp4;
+
+    (void)now;
+    if (ev->kind == PORT_START) {
+        for (unsigned i = 0; i < EQUAL; i++) {
+            memset(b, (int)i, sizeof b);
+            w->port->ops->send(w->port, PORT_DISCV5, &w->port->udp4,
+                               view_of(b, i % 10 == 9 ? 700 : 1200));
+            nowhere.port = 9;
+            if (i % 7 == 0) {
+                w->port->ops->send(w->port, PORT_DISCV5, &nowhere, view_of(b, 1200));
+            }
+        }
+    } else if (ev->kind == PORT_DATAGRAM) {
+        assert_int_equal(ev->n, w->received % 10 == 9 ? 700 : 1200);
+        for (size_t i = 0; i < ev->n; i++) {
+            assert_int_equal(ev->bytes[i], w->received);
+        }
+        w->together += ev->more ? 1 : 0;
+        return ++w->received == EQUAL;
+    }
+    return false;
+}
+
+static void equal_datagrams_travel_together_and_come_apart(void **state)
+{
+    struct world w = {0};
+
+    (void)state;
+    world_run(&w, equal_datagrams, false);
+    assert_true(w.together > EQUAL / 2);
+}
+
 static bool timing(struct world *w, const struct port_event *ev, struct now now)
 {
     if (ev->kind == PORT_START) {
@@ -530,6 +570,7 @@ int main(void)
         cmocka_unit_test(nobody_is_accepted_while_accepting_is_paused),
         cmocka_unit_test(running_out_of_descriptors_degrades_and_heals),
         cmocka_unit_test(datagrams_come_in_batches_with_their_bounds),
+        cmocka_unit_test(equal_datagrams_travel_together_and_come_apart),
         cmocka_unit_test(the_deadline_comes_once_and_never_early),
         cmocka_unit_test(jobs_and_names_come_back_as_events),
         cmocka_unit_test(a_signal_asks_to_stop),
