@@ -7,12 +7,10 @@ The node under test is tests/interop/discv5_node.c with the profile for many nod
 
 import os
 import re
-import shutil
 import subprocess
 
-from harness.proc import PEERS, SKIP, TOP, check, free_port, main, note, say, scratch
+from harness.proc import PEERS, SKIP, TOP, check, free_port, main, note, scratch
 
-MODULE = "github.com/ethereum/go-ethereum/cmd/devp2p@v1.17.10"
 TESTS = 10
 SECRET = "b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"  # devp2p's well-known test key
 ARCHIVES = ("proto_discv5", "codec", "crypto", "base")
@@ -21,22 +19,9 @@ ARCHIVES = ("proto_discv5", "codec", "crypto", "base")
 def devp2p():
     """The suite's binary in build/peers/bin, or None."""
     binary = PEERS / "bin" / "devp2p"
-    if binary.exists():
-        return binary
-    go = shutil.which("go") or ("/usr/local/go/bin/go" if os.path.exists("/usr/local/go/bin/go") else None)
-    if go is None:
-        return None
-    installed = os.path.expanduser("~/go/bin/devp2p")
-    binary.parent.mkdir(parents=True, exist_ok=True)
-    if os.path.exists(installed):
-        shutil.copy(installed, binary)
-        return binary
-    say(f"building {MODULE}: some minutes, once")
-    done = subprocess.run(["nice", go, "install", MODULE], env={**os.environ, "GOBIN": str(binary.parent)}, capture_output=True, text=True)
-    if done.returncode != 0:
-        say(done.stderr[-2000:])
-        return None
-    return binary
+    if not binary.exists():
+        subprocess.run([TOP / "tests/interop/peers.sh", "devp2p"], check=False)
+    return binary if binary.exists() else None
 
 
 def archives():

@@ -10,7 +10,6 @@ example programs in four languages do, one after the other.
 """
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import time
 
 from harness.daemon import Daemon
 from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats, start_seconds
-from harness.proc import LONG, TOP, Process, check, main, node as node_program, note, say, scratch, until
+from harness.proc import LONG, PEERS, TOP, Process, check, main, node as node_program, note, say, scratch, until
 
 VALIDATORS = 16
 EXAMPLES = TOP / "docs/examples"
@@ -183,7 +182,7 @@ def clients(work):
     """The example programs by language: what starts each."""
     go, rust = work / "control-go", work / "control-rust"
     for argv in (
-        [shutil.which("go") or "/usr/local/go/bin/go", "build", "-o", go, EXAMPLES / "go/p2pd_control.go"],
+        [PEERS / "bin/go", "build", "-o", go, EXAMPLES / "go/p2pd_control.go"],
         ["rustc", "--edition", "2021", "-O", "-o", rust, EXAMPLES / "rust/p2pd_control.rs"],
     ):
         done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=300, check=False)
