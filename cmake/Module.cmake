@@ -39,7 +39,7 @@ function(p2pd_program name folder)
   endif()
   add_executable(${name} ${sources})
   target_compile_options(${name} PRIVATE ${P2PD_WARNINGS})
-  target_compile_definitions(${name} PRIVATE P2PD_VERSION="${PROJECT_VERSION}")
+  p2pd_version(${name})
   foreach(dep ${ARG_DEPS})
     p2pd_target_name(${dep} dep_target)
     if(TARGET ${dep_target})
@@ -50,6 +50,16 @@ function(p2pd_program name folder)
     target_link_libraries(${name} PRIVATE ${P2PD_LIB_${lib}})
   endforeach()
   target_link_libraries(${name} PRIVATE Threads::Threads)
+endfunction()
+
+# The commit is asked for at every build; what is linked changes with it only.
+function(p2pd_version target)
+  set(out "${CMAKE_BINARY_DIR}/version/version.c")
+  set(arguments -DOUT=${out} -DSOURCE=${CMAKE_SOURCE_DIR} -DNUMBER=${PROJECT_VERSION}
+    "-DLIBRARIES=${P2PD_LIBRARY_VERSIONS}" -P "${CMAKE_SOURCE_DIR}/cmake/Version.cmake")
+  add_custom_target(version COMMAND "${CMAKE_COMMAND}" ${arguments} BYPRODUCTS "${out}" VERBATIM)
+  add_dependencies(${target} version)
+  target_sources(${target} PRIVATE "${out}")
 endfunction()
 
 # Test helpers that know only base and the codecs.

@@ -37,3 +37,11 @@ set(P2PD_LIB_jansson PkgConfig::JANSSON)
 set(P2PD_LIB_microhttpd PkgConfig::MHD)
 set(P2PD_LIB_snappy ${SNAPPY_LIB})
 set(P2PD_LIB_lmdb ${LMDB_LIB})
+
+# What --version tells: the versions that were built with.
+pkg_check_modules(SNAPPY QUIET snappy)
+pkg_check_modules(LMDB QUIET lmdb)
+set(P2PD_LIBRARY_VERSIONS "libsodium ${SODIUM_VERSION}, libsecp256k1 ${SECP_VERSION}, OpenSSL ${CRYPTO_VERSION},\
+ GnuTLS ${GNUTLS_VERSION}, ngtcp2 ${NGTCP2_VERSION}, libuv ${UV_VERSION}, c-ares ${CARES_VERSION},\
+ miniupnpc ${UPNP_VERSION}, libcurl ${CURL_VERSION}, libmicrohttpd ${MHD_VERSION}, LMDB ${LMDB_VERSION},\
+ snappy ${SNAPPY_VERSION}, libyaml ${YAML_VERSION}, jansson ${JANSSON_VERSION}")

@@ -15,6 +15,7 @@ P2PD_BUILD_PACKAGES=(
 # tshark for the dissector, namespaces with a router in them.
 P2PD_TEST_PACKAGES=(
     clang libclang-rt-14-dev clang-format codespell shellcheck valgrind binutils git python3 g++ make curl
+    mandoc man-db zsh fish dpkg-dev systemd
     tshark openssl iproute2 util-linux nftables miniupnpd-nftables miniupnpd
 )
 

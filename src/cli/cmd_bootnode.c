@@ -16,17 +16,6 @@ struct bootnode {
     uint64_t look_ns, tell_ns;
 };
 
-static int usage(FILE *to)
-{
-    fputs("Usage: beacon-p2pd bootnode [OPTIONS]\n"
-          "\n"
-          "Answers discv5 on UDP; prints its record, and prints it again when that changes.\n"
-          "\n"
-          "Options\n" UDP_OPTIONS_HELP,
-          to);
-    return to == stderr ? 2 : 0;
-}
-
 static void say_record(const struct bootnode *b)
 {
     char text[ENR_TEXT_MAX];
@@ -94,10 +83,6 @@ int cmd_bootnode(int argc, char **argv)
     o->node.event = on_event;
     o->node.turn = on_turn;
     for (int i = 1; i < argc && code == 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            mem_free(o);
-            return usage(stdout);
-        }
         code = udp_options_take(o, argc, argv, &i);
         if (code == 1) {
             fprintf(stderr, "beacon-p2pd bootnode: %s is not known; see --help\n", argv[i]);

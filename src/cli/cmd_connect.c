@@ -3,10 +3,12 @@
  * itself. beacon-p2pd ping PEER: round trips through the whole stack.
  */
 #include "commands.h"
+#include "keylog.h"
 #include "peer_arg.h"
 
 #include <base/mem.h>
 #include <crypto/random.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <io/io.h>
 #include <stdio.h>
@@ -26,6 +28,7 @@ struct session {
     struct ident ident;
     const char *command;
     struct peer_arg peer;
+    const char *keylog; /* NULL: none */
     bool ping;
     unsigned pings, sent, answered;
     uint64_t rtt_min, rtt_max, rtt_sum;
@@ -34,28 +37,6 @@ struct session {
     uint64_t end_ns, next_ping_ns;
     int code;
 };
-
-static int usage(FILE *to, const struct session *s)
-{
-    if (s->ping) {
-        fputs("Usage: beacon-p2pd ping [--count N] [--dns-server IP[:PORT]] PEER\n"
-              "\n"
-              "Connects to PEER and measures N round trips (default 5, one a second) through TCP,\n"
-              "Noise and the muxer.\n",
-              to);
-    } else {
-        fputs("Usage: beacon-p2pd connect [--dns-server IP[:PORT]] PEER\n"
-              "\n"
-              "Connects to PEER, prints each step of the upgrade with its time, and what the peer\n"
-              "says of itself. A failure names the step.\n",
-              to);
-    }
-    fputs("\nPEER is a multiaddr with tcp, quic-v1 or dnsaddr (names are resolved), an ENR, or "
-          "IP:PORT.\n"
-          "--dns-server IP[:PORT] asks that server for names instead of the machine's.\n",
-          to);
-    return to == stderr ? 2 : 0;
-}
 
 /* ---- output ---- */
 
@@ -262,15 +243,21 @@ static int run(struct session *s)
     struct host_config cfg;
     char error[IO_ERROR_MAX];
 
+    host_config_default(&cfg);
+    if (s->keylog != NULL && (cfg.keylog = keylog_open(s->keylog)) == NULL) {
+        fprintf(stderr, "beacon-p2pd %s: --keylog %s: %s\n", s->command, s->keylog,
+                strerror(errno));
+        return 1;
+    }
     s->io_config.signals = true;
     peer_arg_sockets(&s->peer, &s->io_config);
     s->io = io_new(&s->io_config, error);
     if (s->io == NULL) {
         fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, error);
+        keylog_close(cfg.keylog);
         return 1;
     }
     ident_random(random_system(), &s->ident);
-    host_config_default(&cfg);
     cfg.ident = &s->ident;
     cfg.idle_ping_ns = NEVER;
     s->next_ping_ns = NEVER;
@@ -282,6 +269,7 @@ static int run(struct session *s)
     host_free(s->host);
     peer_arg_done(&s->peer);
     io_free(s->io);
+    keylog_close(cfg.keylog);
     return calm ? s->code : 1;
 }
 
@@ -306,9 +294,6 @@ static int begin(struct session *s, int argc, char **argv)
     const char *peer = NULL;
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return usage(stdout, s);
-        }
         if (s->ping && strcmp(argv[i], "--count") == 0) {
             if (i + 1 == argc || !read_count(argv[i + 1], &s->pings)) {
                 return wrong(s, "--count", "needs a number from 1 to 1000000");
@@ -319,6 +304,11 @@ static int begin(struct session *s, int argc, char **argv)
             if (i + 1 == argc || addr_parse(argv[++i], &s->io_config.dns[0]) != E_OK) {
                 return wrong(s, "--dns-server", "needs IP or IP:PORT");
             }
+        } else if (strcmp(argv[i], "--keylog") == 0) {
+            if (i + 1 == argc) {
+                return wrong(s, "--keylog", "needs a file");
+            }
+            s->keylog = argv[++i];
         } else if (argv[i][0] == '-') {
             return wrong(s, argv[i], "is not known");
         } else if (peer != NULL) {
@@ -328,7 +318,7 @@ static int begin(struct session *s, int argc, char **argv)
         }
     }
     if (peer == NULL) {
-        return usage(stderr, s);
+        return command_usage(s->command, stderr);
     }
     const char *why = peer_arg_read(&s->peer, peer);
     return why == NULL ? run(s) : wrong(s, peer, why);

@@ -35,26 +35,6 @@ struct sweep {
     struct rng *rng;
 };
 
-static int usage(FILE *to)
-{
-    fputs(
-        "Usage: beacon-p2pd crawl [OPTIONS]\n"
-        "\n"
-        "Asks every node for its table until there is nobody left to ask, then writes one line a\n"
-        "node that answered: id, addresses, record and what it says. Progress is on stderr.\n"
-        "\n"
-        "Options\n" UDP_OPTIONS_HELP
-        "  --out FILE            write there instead of to standard output\n"
-        "  --csv                 comma-separated columns instead of one JSON object a line\n"
-        "  --fork-digest HEX     only nodes whose eth2 field has this digest\n"
-        "  --connect             then dial those that answered, and tell which client each is\n"
-        "  --all                 also nodes that were heard of, but did not answer\n"
-        "  --rate N              requests begun a second (default 50; 0: as many as go)\n"
-        "  --seconds N           end after this long at the latest\n",
-        to);
-    return to == stderr ? 2 : 0;
-}
-
 /* ---- output ---- */
 
 struct line {
@@ -327,11 +307,6 @@ int cmd_crawl(int argc, char **argv)
     struct sweep *s;
     int code;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return usage(stdout);
-        }
-    }
     s = mem_zalloc(sizeof *s);
     udp_options_init(&s->o, "crawl");
     crawl_config_default(&s->cfg);

@@ -29,30 +29,6 @@ struct request {
     size_t n;
 };
 
-static int usage(FILE *to)
-{
-    fputs("Usage: beacon-p2pd enr VERB [OPTIONS] [ENR...]\n"
-          "\n"
-          "Verbs\n"
-          "  view     print what records say: ids, addresses, forks, subnets, all keys\n"
-          "  verify   check them: exit code 1 when one is not valid\n"
-          "  make     a new record from the options, signed\n"
-          "  sign     ENR with the changes of the options, sequence one up, signed again\n"
-          "\n"
-          "Options\n"
-          "  --json             view: one JSON object a record\n"
-          "  --key FILE         sign with the key in FILE; created when it is not there\n"
-          "  --secret HEX       sign with this key: for tests, since others can see arguments\n"
-          "  --seq N            the sequence (make: default 1)\n"
-          "  --ip ADDRESS       IPv4 or IPv6 address; may be given once for each\n"
-          "  --udp, --tcp, --quic, --udp6, --tcp6, --quic6 PORT\n"
-          "  --set KEY=HEX      any key; =HEX is the value's bytes\n"
-          "  --unset KEY        without this key\n"
-          "Records are read from standard input, one a line, when none is given.\n",
-          to);
-    return to == stderr ? 2 : 0;
-}
-
 static int wrong(const char *option, const char *value, const char *why)
 {
     fprintf(stderr, "beacon-p2pd enr: %s %s: %s; see beacon-p2pd enr --help\n", option, value, why);
@@ -285,12 +261,7 @@ int cmd_enr(int argc, char **argv)
     int code;
 
     if (argc < 2) {
-        return usage(stderr);
-    }
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return usage(stdout);
-        }
+        return command_usage("enr", stderr);
     }
     r = mem_zalloc(sizeof *r);
     r->verb = argv[1];

@@ -42,7 +42,7 @@ struct session {
     const char *protocol, *save, *network_name, *testnet_dir;
     char **words;
     int n_words;
-    bool json, has_digest, short_form;
+    bool json, has_digest;
     uint8_t digest[4];
     unsigned timeout_s;
     enum method method;
@@ -54,37 +54,6 @@ struct session {
     uint64_t end_ns;
     int code;
 };
-
-static int usage(FILE *to, const struct session *s)
-{
-    fprintf(to, "Usage: beacon-p2pd %s [OPTIONS] PEER%s\n\n", s->command,
-            s->short_form ? "" : " PROTOCOL [ARGUMENTS]");
-    if (!s->short_form) {
-        fputs("Sends one request and prints what PEER answers, a line for each object.\n"
-              "PROTOCOL is a name, NAME/VERSION or a protocol id. ARGUMENTS are FIELD=VALUE, or\n"
-              "roots, or ROOT/INDEX,INDEX..., or one JSON text:\n"
-              "  beacon_blocks_by_range start_slot=100 count=16\n"
-              "  beacon_blocks_by_root 0x12... 0x34...\n"
-              "  data_column_sidecars_by_root 0x12.../0,5,17\n"
-              "\n",
-              to);
-    } else {
-        fprintf(to, "Prints the %s of PEER.\n\n", s->command);
-    }
-    fputs("Options\n"
-          "  --network NAME       mainnet (default), hoodi or sepolia\n"
-          "  --testnet-dir DIR    network from a directory with a config.yaml\n"
-          "  --digest HEX         fork digest to tell; default the network's of now\n"
-          "  --json               print objects whole, as the Beacon API has them\n"
-          "  --save DIR           write each object's SSZ to DIR/PROTOCOL-NUMBER.ssz\n"
-          "  --timeout SECONDS    for a chunk of the answer; default 15\n"
-          "  --dns-server IP[:PORT]  ask that server for names\n"
-          "\n"
-          "PEER is a multiaddr with tcp, quic-v1 or dnsaddr (names are resolved), an ENR, or "
-          "IP:PORT.\n",
-          to);
-    return to == stderr ? 2 : 0;
-}
 
 /* ---- the end ---- */
 
@@ -457,9 +426,6 @@ static int begin(struct session *s, int argc, char **argv)
     int i = 1;
 
     for (; i < argc && (peer == NULL || s->protocol == NULL || argv[i][0] == '-'); i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            return usage(stdout, s);
-        }
         if (strcmp(argv[i], "--json") == 0) {
             s->json = true;
         } else if (argv[i][0] == '-') {
@@ -476,7 +442,7 @@ static int begin(struct session *s, int argc, char **argv)
         }
     }
     if (peer == NULL || s->protocol == NULL) {
-        return usage(stderr, s);
+        return command_usage(s->command, stderr);
     }
     s->words = argv + i;
     s->n_words = argc - i;
@@ -490,7 +456,6 @@ static int command(const char *name, const char *protocol, int argc, char **argv
 
     s->command = name;
     s->protocol = protocol;
-    s->short_form = protocol != NULL;
     s->network_name = "mainnet";
     s->timeout_s = TIMEOUT_S;
     buf_init(&s->request, REQUEST_MAX);

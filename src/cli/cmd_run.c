@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "keylog.h"
 #include "run.h"
+#include "version.h"
 
 #include <base/mem.h>
 #include <crypto/random.h>
@@ -160,7 +161,7 @@ static bool open_node(struct run *r)
     }
     struct api_config api = {.listen = r->http,
                              .metrics = r->metrics,
-                             .version = "beacon-p2pd/" P2PD_VERSION,
+                             .version = version_agent(),
                              .allow_origin = option_text(&r->o, OPT_HTTP_ALLOW_ORIGIN)};
     r->api = api_new(&api, r->node, r->io, error);
     return r->api != NULL || run_fail(r, EXIT_FAILED, "%s", error);
@@ -226,6 +227,8 @@ int cmd_run(int argc, char **argv)
     r->code = 0;
     if (!options_parse(&r->o, argc, argv)) {
         r->code = EXIT_USAGE;
+    } else if (option_bool(&r->o, OPT_PRINT_CONFIG)) {
+        options_print(&r->o, stdout);
     } else if (run_read_options(r) && open_datadir(r) && open_key(r) && open_store(r) &&
                open_checkpoint(r) && open_io(r) && open_node(r)) {
         tell_listening(r);

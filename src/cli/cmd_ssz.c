@@ -21,31 +21,6 @@ struct request {
     unsigned runs;
 };
 
-static int usage(FILE *to)
-{
-    fputs("Usage: beacon-p2pd ssz VERB [OPTIONS] [FILE]\n"
-          "\n"
-          "Verbs\n"
-          "  root              print the hash tree root\n"
-          "  decode            print the value as JSON, in the Beacon API's form\n"
-          "  encode            read JSON, write the bytes\n"
-          "  verify TABLE...   run tables of test vectors, or folders of them\n"
-          "  bench             measure checking, hashing and printing the value\n"
-          "  types             list the types of the fork\n"
-          "\n"
-          "Options\n"
-          "  --type TYPE       SignedBeaconBlock, ... or an expression, \"List[uint64,8]\"\n"
-          "  --fork FORK       phase0 altair bellatrix capella deneb electra fulu gloas heze\n"
-          "                    (default fulu)\n"
-          "  --preset PRESET   mainnet (default) or minimal\n"
-          "  --path PATH       of the value only this part: message.body.attestations[0].data\n"
-          "  --snappy          the bytes are compressed (snappy block format)\n"
-          "  --runs N          of bench; default 9\n"
-          "FILE defaults to standard input.\n",
-          to);
-    return to == stderr ? 2 : 0;
-}
-
 static int wrong(const char *option, const char *value)
 {
     fprintf(stderr, "beacon-p2pd ssz: %s %s: not known; see beacon-p2pd ssz --help\n", option,
@@ -309,12 +284,12 @@ int cmd_ssz(int argc, char **argv)
     static const char *const verbs[] = {"root", "decode", "encode", "bench"};
     struct request r;
 
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-        return usage(argc < 2 ? stderr : stdout);
+    if (argc < 2) {
+        return command_usage("ssz", stderr);
     }
     schema_start();
     if (strcmp(argv[1], "verify") == 0) {
-        return argc < 3 ? usage(stderr) : ssz_verify(argv + 2, argc - 2);
+        return argc < 3 ? command_usage("ssz", stderr) : ssz_verify(argv + 2, argc - 2);
     }
     int code = parse(&r, argc, argv);
 
@@ -329,5 +304,5 @@ int cmd_ssz(int argc, char **argv)
             return one_value(&r);
         }
     }
-    return usage(stderr);
+    return command_usage("ssz", stderr);
 }

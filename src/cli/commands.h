@@ -1,18 +1,42 @@
-/* The subcommands. Each returns the exit code: 0 done, 1 failed, 2 wrong usage. */
+/* The subcommands, as rows of commands.def. Each returns the exit code: 0 done, 1 failed, 2 wrong
+ * usage. */
 #ifndef CLI_COMMANDS_H
 #define CLI_COMMANDS_H
 
-int cmd_run(int argc, char **argv);
-int cmd_bootnode(int argc, char **argv);
-int cmd_connect(int argc, char **argv);
-int cmd_crawl(int argc, char **argv);
-int cmd_devnet(int argc, char **argv);
-int cmd_enr(int argc, char **argv);
-int cmd_metadata(int argc, char **argv);
-int cmd_ping(int argc, char **argv);
-int cmd_request(int argc, char **argv);
-int cmd_sim(int argc, char **argv);
-int cmd_status(int argc, char **argv);
-int cmd_ssz(int argc, char **argv);
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define C(name, kind, usage, help) int cmd_##name(int argc, char **argv);
+#define P(text)
+#define V(verb, usage, help)
+#define F(flag, argument, help)
+#include "commands.def"
+#undef C
+#undef P
+#undef V
+#undef F
+
+enum command_line_kind { LINE_COMMAND, LINE_TEXT, LINE_VERB, LINE_FLAG };
+
+/* One row; of LINE_COMMAND `run` and `own` count too. */
+struct command_line {
+    enum command_line_kind kind;
+    const char *name, *usage, *help; /* of LINE_TEXT: only help */
+    int (*run)(int argc, char **argv);
+    bool own; /* its flags are the rows that follow, not those of options.def */
+};
+
+/* All rows in order; the rows of a command follow it up to the next LINE_COMMAND. */
+const struct command_line *command_lines(size_t *ret_n);
+const struct command_line *command_find(const char *name); /* NULL: there is none */
+/* From `at`, the command or its last row given: its next row of a kind; NULL: no more. */
+const struct command_line *command_next(const struct command_line *at, enum command_line_kind kind);
+
+/* "Usage: ...", all of the command's rows. Returns what the command then exits with: 0 on stdout,
+ * 2 on stderr. */
+int command_usage(const char *name, FILE *to);
+/* `text` behind what stands on the line up to column `at`, broken into lines of 100 columns. */
+void print_wrapped(FILE *to, unsigned at, unsigned indent, const char *text);
 
 #endif

@@ -3,7 +3,9 @@
 
 #include <base/mem.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct keylog_file {
@@ -24,7 +26,10 @@ static void put_line(struct keylog *k, const char *text)
 struct keylog *keylog_open(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "a");
+    /* One that was there before has its old mode: these are secrets whoever made the file. */
+    struct stat at;
+    bool ours = fd >= 0 && fstat(fd, &at) == 0 && (!S_ISREG(at.st_mode) || fchmod(fd, 0600) == 0);
+    FILE *file = ours ? fdopen(fd, "a") : NULL;
 
     if (file == NULL) {
         if (fd >= 0) {

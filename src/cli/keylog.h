@@ -4,7 +4,7 @@
 
 #include <base/keylog.h>
 
-/* NULL: errno says why. A file made here can be read by its owner only. */
+/* NULL: errno says why. The file can be read by its owner only, whoever made it. */
 struct keylog *keylog_open(const char *path);
 void keylog_close(struct keylog *k); /* accepts NULL */
 

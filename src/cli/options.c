@@ -1,11 +1,14 @@
 #include "options.h"
 
+#include "commands.h"
+
 #include <base/bytes.h>
 #include <base/mem.h>
 #include <errno.h>
 #include <stdlib.h>
 
-enum kind { BOOL, TEXT, LIST, U64 };
+/* CALL: a BOOL that is about this one call of the program. */
+enum kind { BOOL, CALL, TEXT, LIST, U64 };
 
 struct row {
     const char *names; /* "a|b" */
@@ -50,7 +53,7 @@ static bool row_has_name(const struct row *r, const char *name, size_t name_n)
     return false;
 }
 
-static int find(const char *name, size_t n)
+int option_find(const char *name, size_t n)
 {
     for (int i = 0; i < OPTION_COUNT; i++) {
         if (row_has_name(&rows[i], name, n)) {
@@ -60,7 +63,14 @@ static int find(const char *name, size_t n)
     return -1;
 }
 
-/* Levenshtein distance, for "did you mean"; names are short. */
+bool option_is_of_one_call(enum option id)
+{
+    return rows[id].kind == CALL || id == OPT_CONFIG;
+}
+
+/* ---- did you mean ---- */
+
+/* Levenshtein's distance; names are short. */
 static unsigned distance(const char *a, size_t a_n, const char *b, size_t b_n)
 {
     unsigned line[64];
@@ -87,26 +97,71 @@ static unsigned distance(const char *a, size_t a_n, const char *b, size_t b_n)
     return line[b_n];
 }
 
-static void unknown(const char *name, size_t n)
+unsigned option_distance(const char *a, const char *b)
 {
-    unsigned best = 64;
-    enum option nearest = OPT_HELP;
+    return distance(a, strlen(a), b, strlen(b));
+}
+
+const char *option_nearest(const char *name, size_t n, unsigned *best)
+{
+    const char *nearest = NULL;
 
     for (int i = 0; i < OPTION_COUNT; i++) {
         const char *candidate = option_name((enum option)i);
         unsigned d = distance(name, n, candidate, strlen(candidate));
 
-        if (d < best && rows[i].help != NULL) {
-            best = d;
-            nearest = (enum option)i;
+        if (d < *best && rows[i].help != NULL) {
+            *best = d;
+            nearest = candidate;
         }
     }
+    return nearest;
+}
+
+static void unknown(const char *name, size_t n)
+{
+    unsigned best = 5;
+    const char *nearest = option_nearest(name, n, &best);
+
     fprintf(stderr, "beacon-p2pd: unknown option --%.*s", (int)n, name);
-    if (best <= 4) {
-        fprintf(stderr, "; did you mean --%s?\n", option_name(nearest));
+    if (nearest != NULL) {
+        fprintf(stderr, "; did you mean --%s?\n", nearest);
     } else {
         fprintf(stderr, "; see beacon-p2pd --help\n");
     }
+}
+
+/* ---- values ---- */
+
+/* Where a value stands: what an error about it names. */
+struct place {
+    enum setting_from from;
+    unsigned line;
+    const char *file;
+};
+
+static const char *place_text(enum option id, const struct place *at, char out[static 256])
+{
+    const char *name = option_name(id);
+
+    if (at->from == FROM_ENVIRONMENT) {
+        return setting_env_name(name, out);
+    }
+    if (at->from == FROM_FILE) {
+        (void)snprintf(out, 256, "%.190s:%u: %s", at->file, at->line, name);
+    } else {
+        (void)snprintf(out, 256, "--%s", name);
+    }
+    return out;
+}
+
+static bool refuse(enum option id, const struct place *at, const char *value, const char *why)
+{
+    char text[256];
+
+    fprintf(stderr, "beacon-p2pd: %s %s: %s%s%s\n", place_text(id, at, text), value, why,
+            rows[id].kind == U64 ? " from " : "", rows[id].kind == U64 ? rows[id].argument : "");
+    return false;
 }
 
 static bool add(struct options *o, enum option id, const char *p, size_t n)
@@ -136,26 +191,11 @@ static bool in_bounds(enum option id, const char *text)
     bool ok = errno == 0 && end != text && *end == '\0' && *text >= '0' && *text <= '9';
     min = strtoull(rows[id].argument, &end, 10);
     max = strtoull(end + 2, NULL, 10);
-    if (!ok || x < min || x > max) {
-        fprintf(stderr, "beacon-p2pd: --%s %s: a whole number from %s is wanted\n", option_name(id),
-                text, rows[id].argument);
-        return false;
-    }
-    return true;
+    return ok && x >= min && x <= max;
 }
 
-static bool take_value(struct options *o, enum option id, const char *text)
+static bool add_list(struct options *o, enum option id, const char *text)
 {
-    if (rows[id].kind == U64 && !in_bounds(id, text)) {
-        return false;
-    }
-    if (rows[id].kind != LIST) {
-        if (o->set[id]) {
-            fprintf(stderr, "beacon-p2pd: --%s is given twice\n", option_name(id));
-            return false;
-        }
-        return add(o, id, text, strlen(text));
-    }
     for (const char *at = text; *at != '\0';) {
         size_t n = strcspn(at, ",");
 
@@ -167,6 +207,86 @@ static bool take_value(struct options *o, enum option id, const char *text)
     return true;
 }
 
+/* One value from one place; nothing stronger has given one. */
+static bool take_value(struct options *o, enum option id, const char *text, const struct place *at)
+{
+    bool on;
+
+    if (rows[id].kind == U64 && !in_bounds(id, text)) {
+        return refuse(id, at, text, "a whole number is wanted");
+    }
+    if (rows[id].kind <= CALL && !setting_bool(text, &on)) {
+        return refuse(id, at, text, "true or false is wanted");
+    }
+    if (rows[id].kind != LIST && o->from[id] == at->from) {
+        return refuse(id, at, text, "is given twice");
+    }
+    o->from[id] = at->from;
+    o->line[id] = o->line[id] == 0 ? at->line : o->line[id];
+    return rows[id].kind == LIST   ? add_list(o, id, text)
+           : rows[id].kind <= CALL ? add(o, id, on ? "true" : "false", on ? 4 : 5)
+                                   : add(o, id, text, strlen(text));
+}
+
+/* ---- the command line, then what is set outside ---- */
+
+static bool take_flag(struct options *o, int argc, char **argv, int *i)
+{
+    static const struct place here = {.from = FROM_FLAG};
+    const char *name = argv[*i] + 2;
+    size_t n = strcspn(name, "=");
+    int found = option_find(name, n);
+
+    if (found < 0) {
+        unknown(name, n);
+        return false;
+    }
+    enum option id = (enum option)found;
+    if (name[n] == '=') {
+        return take_value(o, id, name + n + 1, &here);
+    }
+    if (rows[id].kind <= CALL) {
+        return take_value(o, id, "true", &here);
+    }
+    if (*i + 1 == argc) {
+        fprintf(stderr, "beacon-p2pd: --%s wants a value: %s\n", option_name(id),
+                rows[id].argument);
+        return false;
+    }
+    return take_value(o, id, argv[++*i], &here);
+}
+
+static bool take_setting(struct options *o, const struct setting *row, const char *file)
+{
+    struct place at = {row->from, row->line, file};
+    int id = option_find(row->name, strlen(row->name));
+
+    if (id < 0 || row->value == NULL || o->from[id] > row->from) {
+        return true; /* another command's, an empty list, or something stronger has it */
+    }
+    if (rows[id].kind == CALL) {
+        return refuse((enum option)id, &at, row->value, "is for the command line only");
+    }
+    if (row->listed && rows[id].kind != LIST) {
+        return refuse((enum option)id, &at, row->value, "takes one value, not a list");
+    }
+    return take_value(o, (enum option)id, row->value, &at);
+}
+
+static bool take_settings(struct options *o)
+{
+    struct settings s;
+    bool ok = settings_load(&s, option_text(o, OPT_CONFIG));
+
+    for (size_t i = 0; i < s.n && ok; i++) {
+        ok = take_setting(o, &s.rows[i], s.file);
+    }
+    o->file = s.file;
+    s.file = NULL;
+    settings_done(&s);
+    return ok;
+}
+
 bool options_parse(struct options *o, int argc, char **argv)
 {
     memset(o, 0, sizeof *o);
@@ -176,31 +296,11 @@ bool options_parse(struct options *o, int argc, char **argv)
                     argv[i]);
             return false;
         }
-        const char *name = argv[i] + 2;
-        size_t n = strcspn(name, "=");
-        int found = find(name, n);
-
-        if (found < 0) {
-            unknown(name, n);
+        if (!take_flag(o, argc, argv, &i)) {
             return false;
         }
-        enum option id = (enum option)found;
-        bool inlined = name[n] == '=';
-        if (rows[id].kind == BOOL) {
-            if (inlined) {
-                fprintf(stderr, "beacon-p2pd: --%s takes no value\n", option_name(id));
-                return false;
-            }
-        } else if (!inlined && i + 1 == argc) {
-            fprintf(stderr, "beacon-p2pd: --%s wants a value: %s\n", option_name(id),
-                    rows[id].argument);
-            return false;
-        } else if (!take_value(o, id, inlined ? name + n + 1 : argv[++i])) {
-            return false;
-        }
-        o->set[id] = true;
     }
-    return true;
+    return take_settings(o);
 }
 
 void options_done(struct options *o)
@@ -211,16 +311,17 @@ void options_done(struct options *o)
         }
         mem_free(o->values[i].values);
     }
+    mem_free(o->file);
 }
 
 bool option_given(const struct options *o, enum option id)
 {
-    return o->set[id];
+    return o->from[id] != FROM_DEFAULT;
 }
 
 bool option_bool(const struct options *o, enum option id)
 {
-    return o->set[id];
+    return o->values[id].n != 0 && o->values[id].values[0][0] == 't';
 }
 
 const char *option_text(const struct options *o, enum option id)
@@ -240,25 +341,9 @@ struct option_list option_list(const struct options *o, enum option id)
     return o->values[id];
 }
 
-static void help_row(FILE *to, const struct row *r)
-{
-    char left[64];
-    size_t n;
+/* ---- telling ---- */
 
-    if (r->help == NULL) {
-        return;
-    }
-    name_after(r->names, &n);
-    snprintf(left, sizeof left, "--%.*s%s%s", (int)n, r->names, r->argument ? " " : "",
-             r->argument ? r->argument : "");
-    fprintf(to, "  %-30s %s", left, r->help);
-    if (r->fallback != NULL) {
-        fprintf(to, " [%s]", r->fallback);
-    }
-    fputc('\n', to);
-}
-
-void options_help(FILE *to)
+bool option_row_at(size_t i, struct option_row *ret)
 {
     static const struct line {
         const char *title;
@@ -272,11 +357,100 @@ void options_help(FILE *to)
 #undef S
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
-        if (lines[i].title != NULL) {
-            fprintf(to, "\n%s\n", lines[i].title);
-        } else if (lines[i].id != OPTION_COUNT) {
-            help_row(to, &rows[lines[i].id]);
+    for (size_t k = 0; k < ARRAY_LEN(lines); k++) {
+        const struct line *l = &lines[k];
+        bool shown = l->title != NULL || (l->id != OPTION_COUNT && rows[l->id].help != NULL);
+
+        if (shown && i-- == 0) {
+            const struct row *r = l->title != NULL ? &(const struct row){0} : &rows[l->id];
+
+            *ret =
+                (struct option_row){l->title, r->names, r->argument, r->fallback, r->help, l->id};
+            return true;
+        }
+    }
+    return false;
+}
+
+void options_help(FILE *to)
+{
+    struct option_row r;
+    char left[80];
+
+    for (size_t i = 0; option_row_at(i, &r); i++) {
+        if (r.title != NULL) {
+            fprintf(to, "\n%s\n", r.title);
+            continue;
+        }
+        int n = snprintf(left, sizeof left, "  --%s%s%s", option_name(r.id), r.argument ? " " : "",
+                         r.argument ? r.argument : "");
+        unsigned gap = n < 31 ? 32 - (unsigned)n : 2;
+        char text[1024];
+
+        (void)snprintf(text, sizeof text, "%s%s%s%s", r.help, r.fallback ? " [" : "",
+                       r.fallback ? r.fallback : "", r.fallback ? "]" : "");
+        fprintf(to, "%s%*s", left, (int)gap, "");
+        print_wrapped(to, (unsigned)n + gap, 32, text);
+    }
+}
+
+/* A scalar that YAML reads as it is written; quoted where a plain one might be something else. */
+static int print_scalar(FILE *to, const char *text)
+{
+    int n = 2;
+
+    if (*text != '\0' && text[strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                           "0123456789_./")] == '\0') {
+        return fprintf(to, "%s", text);
+    }
+    fputc('"', to);
+    for (; *text != '\0'; text++) {
+        n += (unsigned char)*text < ' ' || *text == 127
+                 ? fprintf(to, "\\x%02x", (unsigned char)*text)
+             : *text == '"' || *text == '\\' ? fprintf(to, "\\%c", *text)
+                                             : fprintf(to, "%c", *text);
+    }
+    fputc('"', to);
+    return n;
+}
+
+static int print_value(const struct options *o, enum option id, FILE *to)
+{
+    const struct option_list *l = &o->values[id];
+    bool list = rows[id].kind == LIST;
+    size_t n_values = l->n == 0 ? 1 : l->n;
+    int n = list ? fprintf(to, "[") : 0;
+
+    for (size_t i = 0; i < n_values; i++) {
+        n += i == 0 ? 0 : fprintf(to, ", ");
+        n += print_scalar(to, l->n == 0 ? rows[id].fallback : l->values[i]);
+    }
+    return n + (list ? fprintf(to, "]") : 0);
+}
+
+void options_print(const struct options *o, FILE *to)
+{
+    struct option_row r;
+    char variable[SETTING_ENV_MAX];
+
+    for (size_t i = 0; option_row_at(i, &r); i++) {
+        if (r.title != NULL || option_is_of_one_call(r.id)) {
+            continue;
+        }
+        bool off = o->values[r.id].n == 0 && r.fallback == NULL;
+        int n = fprintf(to, off ? "# %s: " : "%s: ", option_name(r.id));
+
+        n += off ? 0 : print_value(o, r.id, to);
+        fprintf(to, "%*s# ", n < 40 ? 40 - n : 1, "");
+        if (o->from[r.id] == FROM_FILE) {
+            fprintf(to, "%s:%u\n", o->file, o->line[r.id]);
+        } else {
+            fprintf(to, "%s\n",
+                    o->from[r.id] == FROM_FLAG ? "flag"
+                    : o->from[r.id] == FROM_ENVIRONMENT
+                        ? setting_env_name(option_name(r.id), variable)
+                    : off ? "not set"
+                          : "default");
         }
     }
 }

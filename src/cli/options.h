@@ -1,9 +1,10 @@
-/* The options of one command line, by the rows of options.def. */
+/* The options of one run by the rows of options.def: flags, else the environment, else the file of
+ * --config, else the default. */
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "settings.h"
+
 #include <stdint.h>
 #include <stdio.h>
 
@@ -25,11 +26,14 @@ struct option_list {
 };
 
 struct options {
-    bool set[OPTION_COUNT]; /* given on the command line */
+    enum setting_from from[OPTION_COUNT];
+    unsigned line[OPTION_COUNT]; /* FROM_FILE */
     struct option_list values[OPTION_COUNT];
+    char *file; /* owned; what was read, or NULL */
 };
 
-/* Parse argv[1..argc). False after one line on stderr that names the flag and the remedy. */
+/* Parse argv[1..argc), the environment and the file. False after one line on stderr that names the
+ * flag, variable or line, and the remedy. */
 bool options_parse(struct options *o, int argc, char **argv);
 void options_done(struct options *o);
 
@@ -38,8 +42,24 @@ const char *option_text(const struct options *o, enum option id); /* the default
 uint64_t option_u64(const struct options *o, enum option id);
 struct option_list option_list(const struct options *o, enum option id);
 bool option_given(const struct options *o, enum option id);
-const char *option_name(enum option id); /* without aliases and dashes; static */
 
+/* ---- the table ---- */
+const char *option_name(enum option id);     /* without aliases and dashes; static */
+int option_find(const char *name, size_t n); /* aliases too; -1: there is none such */
+bool option_is_of_one_call(enum option id);  /* --help and the like: in no file or variable */
+unsigned option_distance(const char *a, const char *b); /* letters to change */
+/* The option nearer than *best, whose distance is then in *best; NULL: none is. */
+const char *option_nearest(const char *name, size_t n, unsigned *best);
+
+/* One row for help, man page and completions: `title` begins a section (the rest is NULL). */
+struct option_row {
+    const char *title, *names, *argument, *fallback, *help;
+    enum option id;
+};
+
+bool option_row_at(size_t i, struct option_row *ret); /* shown rows in order; false: no more */
 void options_help(FILE *to);
+/* Every option with its value and where that is from: a file that --config reads. */
+void options_print(const struct options *o, FILE *to);
 
 #endif

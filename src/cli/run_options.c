@@ -4,6 +4,7 @@
 #include "own_address.h"
 #include "run.h"
 #include "validation_options.h"
+#include "version.h"
 
 #include <base/mem.h>
 #include <errno.h>
@@ -12,10 +13,6 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef P2PD_VERSION
-#define P2PD_VERSION "0"
-#endif
 
 bool run_fail(struct run *r, int code, const char *format, ...)
 {
@@ -35,7 +32,10 @@ static bool read_network(struct run *r)
     const char *dir = option_text(&r->o, OPT_TESTNET_DIR);
     char fault[NETWORK_FAULT_MAX];
 
-    if (dir != NULL && option_given(&r->o, OPT_NETWORK)) {
+    enum setting_from named = r->o.from[OPT_NETWORK], in_dir = r->o.from[OPT_TESTNET_DIR];
+
+    dir = named > in_dir ? NULL : dir; /* the stronger place has it */
+    if (dir != NULL && named == in_dir) {
         return run_fail(r, EXIT_USAGE, "--network and --testnet-dir exclude each other");
     }
     if (dir == NULL && strcmp(option_text(&r->o, OPT_NETWORK), "none") == 0) {
@@ -361,8 +361,7 @@ bool run_read_options(struct run *r)
         return run_fail(r, EXIT_USAGE, "%s", fault);
     }
     read_anchor(r);
-    r->cfg.agent =
-        option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : "beacon-p2pd/" P2PD_VERSION;
+    r->cfg.agent = option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : version_agent();
     r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
     r->cfg.dial_rate = (unsigned)option_u64(o, OPT_DIAL_RATE);
     r->cfg.discovery = r->io_config.udp4.family + r->io_config.udp6.family != 0;

@@ -6,16 +6,6 @@
 
 #define UDP_BOOTS_MAX 64u
 
-/* What --help says of them. */
-#define UDP_OPTIONS_HELP                                                                     \
-    "  --network NAME        begin at this network's boot nodes (mainnet, sepolia, hoodi)\n" \
-    "  --boot-nodes ENR,...  begin at these; may be repeated\n"                              \
-    "  --listen ADDRESS:PORT one IPv4 and one IPv6 address at most\n"                        \
-    "  --ip ADDRESS          advertise this address; else votes of others tell it\n"         \
-    "  --key FILE            keep the node's key there; else it is a new one each time\n"    \
-    "  --private             for networks on one host or in one private network: talk to\n"  \
-    "                        addresses that are not public, no limits per address\n"
-
 struct udp_options {
     struct udp_node_config node;
     struct enr boots[UDP_BOOTS_MAX];

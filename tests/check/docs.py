@@ -45,6 +45,9 @@ def known_flags():
     found = set(OTHER_FLAGS)
     for names in re.findall(r'^O\(\w+,\s*"([^"]+)"', options.read_text(), re.M):
         found |= {"--" + n for n in names.split("|")}
+    commands = TOP / "src/cli/commands.def"
+    if commands.exists():
+        found |= {"--" + n for n in re.findall(r'\bF\("([a-z0-9-]+)"', commands.read_text())}
     for source in files("src/cli/*.c", "src/cli/*.def"):  # subcommands with options of their own
         found |= set(re.findall(r'"(--[a-z][a-z0-9-]+)"', source.read_text()))
     return found

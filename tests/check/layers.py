@@ -29,7 +29,7 @@ LIBRARY_HOMES = {
     "lmdb.h": {"store"},
     "jansson.h": {"ssz", "api", "cli"},
     "curl/": {"cli"},
-    "yaml.h": {"eth"},
+    "yaml.h": {"codec", "eth"},
     "microhttpd.h": {"api"},
     "gnutls/": {"proto/quic"},
     "ngtcp2/": {"proto/quic"},
