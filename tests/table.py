@@ -97,7 +97,7 @@ INTEROP = [
     Row("interop/rust", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "build/peers/bin/rustpeer"],
         ["build/dev", "peer/rust"], 10, 60),
     Row("interop/js", "interop", [PY, "tests/net/matrix.py", "build/dev/tests/net/net_peer", "js"],
-        ["build/dev", "peer/js"], 10, 60),
+        ["build/dev", "peer/js"], 10, 180),
     Row("interop/gossip", "interop", [PY, "tests/interop/gossip.py"], ["build/dev", "peer/js", "peer/rust"], 5, 60),
     Row("interop/discovery", "interop", [PY, "tests/interop/discovery.py"], ["build/release"], 5, 60),
     Row("interop/quic-loss", "interop",

@@ -17,6 +17,8 @@ MUX_IDS = {"yamux": "/yamux/1.0.0", "mplex": "/mplex/6.7.0", "quic": "/quic-v1"}
 
 
 class Kind:
+    in_turn, hour = 2000, False  # streams over one QUIC connection one after the other; for an hour in the long run
+
     def most(self, muxer):
         """Bytes of the longest stream in the long run."""
         return 1 << 30
@@ -59,6 +61,7 @@ class Js(Kind):
 
     name, agent, tells_early, requests, many = "js", "js-libp2p/", False, False, 1000
     storms, quic = False, True
+    in_turn, hour = 10_000, True
     keys = ("Ed25519", "RSA")  # it knows no ECDSA identities
 
     def most(self, muxer):
@@ -125,12 +128,14 @@ class Peer:
         return self.p.returncode
 
 
-def in_turn(theirs, our_id, streams):
-    """Streams over one connection, fifty at a time: credit for new ones has to come back."""
-    for _ in range(streams // 50):
+def in_turn(theirs, our_id, streams, seconds):
+    """Streams over one connection, fifty at a time, at least so many and so long: credit for new ones has to come back."""
+    until, done = time.monotonic() + seconds, 0
+    while done < streams or time.monotonic() < until:
         theirs.say(f"echo {our_id} 10 50")
         t = theirs.wait("echo", 60)
         assert t.get("err") is None and t["got"] == t["sent"], t
+        done += 50
 
 
 def check_streams(ours, theirs, our_id, least, most, many, long):
@@ -205,7 +210,8 @@ def row(net, kind, muxer, early, we_dial, where, long):
             storm(ours, theirs, up["peer"], 20_000 if long else 1000)
         abandon(ours, 50 if long and muxer == "yamux" else 2)
         if muxer == "quic":
-            in_turn(theirs, up["peer"], 100_000 if long else 2000)
+            first = we_dial and where == "ip4"
+            in_turn(theirs, up["peer"], 100_000 if long else kind.in_turn if first else Kind.in_turn, 3600 if long and first and kind.hour else 0)
         last = check_streams(ours, theirs, up["peer"], kind.least(muxer), kind.most(muxer), kind.many, long)
         if we_dial:
             ours.say("close")

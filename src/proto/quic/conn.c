@@ -59,6 +59,20 @@ static int on_dcid_status(ngtcp2_conn *conn, int type, uint64_t seq, const ngtcp
     return 0;
 }
 
+/* The remote's NAT has given it another port or address. */
+static int on_path_validated(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path,
+                             ngtcp2_path_validation_result result, void *user)
+{
+    struct quic_conn *c = user;
+
+    (void)conn;
+    (void)flags;
+    if (result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS) {
+        c->remote = quic_path_addr(&path->remote);
+    }
+    return 0;
+}
+
 static int on_handshake_completed(ngtcp2_conn *conn, void *user)
 {
     struct quic_conn *c = user;
@@ -88,6 +102,7 @@ static ngtcp2_callbacks callbacks(void)
         .get_new_connection_id = on_new_cid,
         .remove_connection_id = on_remove_cid,
         .dcid_status = on_dcid_status,
+        .path_validation = on_path_validated,
         .update_key = ngtcp2_crypto_update_key_cb,
         .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
         .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,

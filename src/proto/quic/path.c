@@ -15,6 +15,16 @@ static ngtcp2_addr put(const struct addr *a, union path_end *out)
     return (ngtcp2_addr){&out->any, sizeof out->ip6};
 }
 
+struct addr quic_path_addr(const ngtcp2_addr *a)
+{
+    union path_end at;
+
+    memcpy(&at, a->addr, a->addrlen);
+    return at.any.sa_family == AF_INET
+               ? addr_of(4, (const uint8_t *)&at.ip4.sin_addr, ntohs(at.ip4.sin_port))
+               : addr_of(6, (const uint8_t *)&at.ip6.sin6_addr, ntohs(at.ip6.sin6_port));
+}
+
 void quic_path_fill(const struct quic *q, const struct addr *remote, struct path_storage *ret)
 {
     ret->path = (ngtcp2_path){

@@ -309,9 +309,8 @@ size_t quic_send(struct quic *q, struct now now, uint8_t out[static QUIC_DATAGRA
         return n;
     }
     while ((c = q->dirty_first) != NULL) {
-        size_t n = quic_conn_send(c, out);
+        size_t n = quic_conn_send(c, out, ret_to);
         if (n != 0) {
-            *ret_to = c->remote;
             return n;
         }
         if (q->dirty_first == c) { /* not ended and freed by what it tried */

@@ -49,7 +49,9 @@ static ngtcp2_ssize add_stream(struct quic_conn *c, struct path_storage *path, u
     return n;
 }
 
-size_t quic_conn_send(struct quic_conn *c, uint8_t out[static QUIC_DATAGRAM_MAX])
+/* A path under validation is not the connection's yet, so that each datagram has its own. */
+size_t quic_conn_send(struct quic_conn *c, uint8_t out[static QUIC_DATAGRAM_MAX],
+                      struct addr *ret_to)
 {
     struct path_storage path;
     ngtcp2_ssize n = NGTCP2_ERR_WRITE_MORE;
@@ -69,5 +71,6 @@ size_t quic_conn_send(struct quic_conn *c, uint8_t out[static QUIC_DATAGRAM_MAX]
         ngtcp2_conn_update_pkt_tx_time(c->conn, c->q->now.mono_ns);
         quic_conn_set_timer(c);
     }
+    *ret_to = quic_path_addr(&path.path.remote);
     return (size_t)n;
 }

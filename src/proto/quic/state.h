@@ -151,6 +151,7 @@ struct path_storage {
 };
 
 void quic_path_fill(const struct quic *q, const struct addr *remote, struct path_storage *ret);
+struct addr quic_path_addr(const ngtcp2_addr *a); /* of a path made here */
 
 /* accept.c: datagrams that belong to no connection */
 void quic_accept(struct quic *q, const struct addr *from, struct view in);
@@ -192,6 +193,7 @@ size_t quic_stream_unsent(const struct quic_stream *s, ngtcp2_vec *out, size_t m
                           size_t *ret_bytes);
 
 /* send.c */
-size_t quic_conn_send(struct quic_conn *c, uint8_t out[static QUIC_DATAGRAM_MAX]);
+size_t quic_conn_send(struct quic_conn *c, uint8_t out[static QUIC_DATAGRAM_MAX],
+                      struct addr *ret_to);
 
 #endif

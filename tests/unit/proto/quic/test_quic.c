@@ -1,4 +1,6 @@
 /* Two endpoints over a link in memory that delays, drops and reorders. */
+#include "../../../../src/proto/quic/state.h" /* to ask ngtcp2 for what only time brings */
+
 #include <base/mem.h>
 #include <proto/quic.h>
 #include <setjmp.h>
@@ -128,10 +130,12 @@ static void take_events(struct side *s)
     }
 }
 
-static void launch(struct world *w, unsigned from, const uint8_t *p, size_t n)
+static void launch(struct world *w, unsigned from, const struct addr *to, const uint8_t *p,
+                   size_t n)
 {
     w->datagrams++;
-    if (rng_below(&w->rng.base, 100) < w->loss_percent || w->n_flying == FLYING_MAX) {
+    if (!addr_eq(to, &w->side[1 - from].addr) || rng_below(&w->rng.base, 100) < w->loss_percent ||
+        w->n_flying == FLYING_MAX) {
         return;
     }
     struct flying *f = mem_alloc(sizeof *f);
@@ -150,7 +154,7 @@ static void drain(struct world *w, unsigned i)
 
     take_events(&w->side[i]);
     while ((n = quic_send(w->side[i].q, w->now, out, &to)) != 0) {
-        launch(w, i, out, n);
+        launch(w, i, &to, out, n);
         take_events(&w->side[i]);
     }
     take_events(&w->side[i]);
@@ -506,6 +510,96 @@ static void a_forgotten_connection_is_reset_without_state(void **state)
     world_free(&w);
 }
 
+/* Spec: RFC 9001 6: each update can begin only when the remote has followed the last one. */
+static void keys_change_under_way(void **state)
+{
+    struct world w;
+    struct blob *hello = blob_copy(view_str("hello"));
+    uint32_t sid;
+
+    (void)state;
+    world_new(&w, NULL);
+    connect_both(&w);
+    struct mux *m = quic_mux(w.side[0].q, w.side[0].conn);
+    assert_int_equal(m->ops->open(m, &sid), E_OK);
+    for (unsigned i = 0; i < 10; i++) {
+        struct side *s = &w.side[i % 2];
+        struct quic_conn *c = (struct quic_conn *)(uintptr_t)quic_mux(s->q, s->conn);
+        unsigned steps = 0;
+        int e = NGTCP2_ERR_INVALID_STATE;
+        while (e == NGTCP2_ERR_INVALID_STATE && steps++ < 1000) {
+            e = ngtcp2_conn_initiate_key_update(c->conn, w.now.mono_ns);
+            (void)step(&w);
+        }
+        assert_int_equal(e, 0);
+        quic_write(m, sid, hello, 0, hello->n);
+        UNTIL(&w, w.side[1].got == (i + 1) * hello->n);
+    }
+    assert_int_equal(w.side[0].n_closed + w.side[1].n_closed, 0);
+    blob_unref(hello);
+    world_free(&w);
+}
+
+/* A NAT gives the dialler another port: the new path is validated, then used, in both directions.
+ */
+static void a_remote_at_another_port_is_followed(void **state)
+{
+    struct world w;
+    struct blob *blob = blob_new(65536);
+    uint32_t sid;
+
+    (void)state;
+    memset(blob->b, 'z', blob->n);
+    world_new(&w, NULL);
+    w.side[1].echo = true;
+    connect_both(&w);
+    struct mux *m = quic_mux(w.side[0].q, w.side[0].conn);
+    assert_int_equal(m->ops->open(m, &sid), E_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        quic_write(m, sid, blob, 0, blob->n);
+        UNTIL(&w, w.side[0].got == (i + 1) * blob->n);
+        w.side[0].addr.port++; /* what goes to the old one is lost from now on */
+    }
+    assert_int_equal(w.side[0].n_closed + w.side[1].n_closed, 0);
+    blob_unref(blob);
+    world_free(&w);
+}
+
+#define UNUSED_STREAMS 1000u
+
+/* Opened with one byte and left: no more than allowed stand, and each costs little. */
+static void streams_opened_and_never_used_cost_little(void **state)
+{
+    struct world w;
+    struct blob *one = blob_copy(view_str("x"));
+    unsigned opened = 0;
+
+    (void)state;
+    world_new(&w, NULL);
+    connect_both(&w);
+    struct mux *m = quic_mux(w.side[0].q, w.side[0].conn);
+    struct quic_conn *c = (struct quic_conn *)(uintptr_t)quic_mux(w.side[1].q, w.side[1].conn);
+    size_t before = c->heap.bytes;
+    for (unsigned i = 0; i < UNUSED_STREAMS; i++) {
+        uint32_t sid;
+        if (m->ops->open(m, &sid) == E_OK) {
+            quic_write(m, sid, one, 0, 1);
+            opened++;
+        }
+        for (unsigned k = 0; k < 4; k++) {
+            (void)step(&w);
+        }
+    }
+    UNTIL(&w, w.side[1].got == opened);
+    assert_int_equal(opened, 256); /* streams_max of the default */
+    assert_int_equal(c->mux.n_streams, opened);
+    size_t each = (c->heap.bytes - before) / opened + sizeof(struct quic_stream);
+    print_message("an unused stream costs %zu bytes\n", each);
+    assert_true(each < 2048);
+    blob_unref(one);
+    world_free(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +615,9 @@ int main(void)
         cmocka_unit_test(a_flood_of_first_packets_leaves_room_for_the_honest),
         cmocka_unit_test(garbage_and_other_versions_leave_nothing_behind),
         cmocka_unit_test(a_forgotten_connection_is_reset_without_state),
+        cmocka_unit_test(keys_change_under_way),
+        cmocka_unit_test(a_remote_at_another_port_is_followed),
+        cmocka_unit_test(streams_opened_and_never_used_cost_little),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
