@@ -43,21 +43,27 @@ enum err d5_packet_open(struct view datagram, const struct node_id *own, struct 
 {
     struct packet *p = ret;
     uint8_t *head;
-    size_t authdata_n, head_n;
+    size_t authdata_n, head_n, at_once;
 
     if (datagram.n < DISCV5_PACKET_MIN || datagram.n > DISCV5_PACKET_MAX) {
         return E_DISCV5_PACKET;
     }
     memcpy(p->b, datagram.p, datagram.n);
     head = p->b + IV_SIZE;
-    aes128_ctr(own->b, p->b, 0, head, STATIC_HEAD);
+    /* At once what an ordinary packet's header has. A shorter one belongs to a WHOAREYOU, behind
+     * which nothing may come. */
+    at_once = STATIC_HEAD + sizeof p->src.b;
+    at_once = datagram.n - IV_SIZE < at_once ? datagram.n - IV_SIZE : at_once;
+    aes128_ctr(own->b, p->b, 0, head, at_once);
     authdata_n = load_be16(head + STATIC_HEAD - 2);
     head_n = IV_SIZE + STATIC_HEAD + authdata_n;
     if (memcmp(head, protocol, sizeof protocol) != 0 || head[8] > PACKET_HANDSHAKE ||
         head_n > datagram.n) {
         return E_DISCV5_PACKET;
     }
-    aes128_ctr(own->b, p->b, STATIC_HEAD, head + STATIC_HEAD, authdata_n);
+    if (STATIC_HEAD + authdata_n > at_once) {
+        aes128_ctr(own->b, p->b, at_once, head + at_once, STATIC_HEAD + authdata_n - at_once);
+    }
     p->flag = (enum packet_flag)head[8];
     p->nonce = head + 9;
     p->head = view_of(p->b, head_n);
