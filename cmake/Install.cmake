@@ -19,8 +19,6 @@ add_custom_command(OUTPUT "${pages}/beacon-p2pd.1.gz"
   WORKING_DIRECTORY "${pages}" VERBATIM)
 add_custom_target(pages ALL DEPENDS ${made} "${pages}/beacon-p2pd.1.gz")
 
-configure_file(cmake/package/beacon-p2pd.service.in "${CMAKE_BINARY_DIR}/beacon-p2pd.service" @ONLY)
-
 install(TARGETS beacon-p2pd RUNTIME)
 install(FILES "${pages}/beacon-p2pd.1.gz" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 install(FILES "${pages}/beacon-p2pd.bash" RENAME beacon-p2pd
@@ -28,7 +26,13 @@ install(FILES "${pages}/beacon-p2pd.bash" RENAME beacon-p2pd
 install(FILES "${pages}/_beacon-p2pd" DESTINATION "${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions")
 install(FILES "${pages}/beacon-p2pd.fish"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d")
-install(FILES "${CMAKE_BINARY_DIR}/beacon-p2pd.service" DESTINATION lib/systemd/system)
+# Which prefix it is, is known at install time only: cpack has another one than cmake --install.
+install(CODE "
+  set(BINDIR \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+  configure_file(\"${CMAKE_SOURCE_DIR}/cmake/package/beacon-p2pd.service.in\"
+    \"${CMAKE_BINARY_DIR}/beacon-p2pd.service\" @ONLY)
+  file(INSTALL \"${CMAKE_BINARY_DIR}/beacon-p2pd.service\"
+    DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\")")
 install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(FILES LICENSE RENAME copyright DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs"
@@ -46,6 +50,7 @@ set(CPACK_PACKAGE_DIRECTORY "${CMAKE_BINARY_DIR}/package")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION net)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS bash-completion)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA
   "${CMAKE_SOURCE_DIR}/cmake/package/postinst;${CMAKE_SOURCE_DIR}/cmake/package/prerm")

@@ -28,8 +28,8 @@ static int help(void)
 
 static int version(void)
 {
-    printf("beacon-p2pd %s\ncommit %s\nbuilt with ", version_number(), version_commit());
-    print_wrapped(stdout, 11, 0, version_libraries());
+    printf("beacon-p2pd %s\ncommit %s\nbuilt with %s\n", version_number(), version_commit(),
+           version_libraries());
     return 0;
 }
 

@@ -14,6 +14,7 @@ NEEDED = (
     "docs/architecture.md",
     "docs/architecture.svg",
     "docs/dependencies.md",
+    "docs/SECURITY.md",
     "docs/long-runs.md",
     "docs/threat-model.md",
 )

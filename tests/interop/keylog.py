@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from harness.capture import Relay
-from harness.daemon import Daemon
+from harness.daemon import PROGRAM, Daemon
 from harness.proc import TOP, Process, check, main, note, scratch, until
 
 import forks  # the network of a chain maker
@@ -49,6 +49,7 @@ def two_nodes(base):
     maker = Daemon("maker", network, base / "maker", ["--local-network", "--devnet-make-blocks", "--keylog", base / "maker.keys"])
     relay = Relay(maker.port)
     through = maker.multiaddr.replace(f"/tcp/{maker.port}/", f"/tcp/{relay.port}/")
+    (base / "keys").touch(mode=0o644)  # one that was there before is for its owner alone as well
     follower = Daemon("follower", network, base / "follower",
                       ["--local-network", "--disable-discovery", "--libp2p-addresses", through, "--keylog", base / "keys"])
     found = Daemon("found", network, base / "found", ["--local-network", "--boot-nodes", maker.enr, "--keylog", base / "found.keys"])
@@ -57,6 +58,8 @@ def two_nodes(base):
     lines = lambda name: {x for x in (base / name).read_text().splitlines() if x.startswith("DISCV5 ")}
     until(lambda: lines("maker.keys") & lines("found.keys"), 30, "both ends of a discv5 session have logged its keys")
     found.stop()
+    asked = subprocess.run([PROGRAM, "ping", "--count", "1", "--keylog", base / "ping.keys", maker.multiaddr], check=False, timeout=60)
+    check(asked.returncode == 0 and "LIBP2P_NOISE" in (base / "ping.keys").read_text(), "ping --keylog wrote no keys")
     ids = {maker.peer_id, follower.peer_id}
     follower.stop()
     maker.stop()
