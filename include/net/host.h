@@ -145,11 +145,13 @@ struct host_event {
 struct host *host_new(const struct host_config *cfg, struct port *port, struct rng *rng,
                       struct log *log, struct metrics *metrics, struct now now);
 void host_free(struct host *h); /* closes all */
-/* Before the first connection; borrowed for the host's life. */
+/* Borrowed until host_unregister(), or for the host's life. Once peers are connected,
+ * host_tell_protocols() tells them. */
 void host_register(struct host *h, const struct stream_protocol *p);
 /* Its streams are reset without being told, new ones refused: for a protocol that ends before the
  * host does. */
 void host_unregister(struct host *h, const struct stream_protocol *p);
+void host_tell_protocols(struct host *h); /* an identify push to all: rows came or went */
 /* What identify tells; copied. */
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
 

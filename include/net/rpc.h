@@ -53,6 +53,11 @@ struct rpc;
 
 struct rpc *rpc_new(struct host *h, const struct rpc_method *methods, size_t n, struct rng *rng);
 void rpc_free(struct rpc *r); /* before host_free() */
+/* Methods that come and go while peers are connected, RPC_ADDED_MAX at once: E_LIMIT. Indices go on
+ * behind those of rpc_new(). Removing ends what is under way, untold. */
+#define RPC_ADDED_MAX 32u
+CHECKED enum err rpc_add_method(struct rpc *r, const struct rpc_method *row, size_t *ret_index);
+void rpc_remove_method(struct rpc *r, size_t index);
 /* E_LIMIT: two are under way with this peer and method (MAX_CONCURRENT_REQUESTS); E_CLOSED. */
 CHECKED enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz,
                              uint32_t chunks_max, uint64_t timeout_ns, void *user, struct now now,

@@ -32,6 +32,26 @@ enum control_kind {
 /* What SUBSCRIBE asks for. */
 enum control_mode { CONTROL_WATCH, CONTROL_JUDGE };
 
+/* What SERVE makes of a protocol id. */
+enum control_serve {
+    CONTROL_CALLS,    /* requests in the encoding of the consensus specs: CALL, ANSWER */
+    CONTROL_BYTES,    /* streams of bytes */
+    CONTROL_FRAMES,   /* streams of messages, each behind its length (unsigned varint) */
+    CONTROL_MESSAGES, /* the message protocol, proto/message.h: TELL, TOLD */
+    CONTROL_SERVES
+};
+
+/* SEND and TELL: MODE is one of these; TELL adds CONTROL_ASKS when an answer is wanted. */
+enum control_priority {
+    CONTROL_FIRST,
+    CONTROL_HIGH,
+    CONTROL_NORMAL,
+    CONTROL_LOW,
+    CONTROL_PRIORITIES
+};
+
+#define CONTROL_ASKS 0x80u
+
 enum control_verdict { CONTROL_ACCEPT, CONTROL_IGNORE, CONTROL_REJECT, CONTROL_VERDICT_KINDS };
 
 /* How RESULT answers, and why BYE is said. */

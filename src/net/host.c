@@ -77,13 +77,24 @@ struct host *host_new(const struct host_config *cfg, struct port *port, struct r
 
 void host_register(struct host *h, const struct stream_protocol *p)
 {
-    assert(h->n_protocols < PROTOCOLS_MAX && h->n_ids + p->n_ids <= PROTOCOL_IDS_MAX);
-    for (size_t i = 0; p->accept && i < p->n_ids; i++) {
-        h->ids[h->n_ids] = p->ids[i];
-        h->id_rows[h->n_ids].protocol = (uint16_t)h->n_protocols;
-        h->id_rows[h->n_ids++].index = (uint16_t)i;
+    size_t row = 0, at = 0;
+
+    while (row < h->n_protocols && h->protocols[row] != NULL) {
+        row++;
     }
-    h->protocols[h->n_protocols++] = p;
+    assert(row < PROTOCOLS_MAX);
+    for (size_t i = 0; p->accept && i < p->n_ids; i++) {
+        while (at < h->n_ids && h->ids[at].n != 0) {
+            at++;
+        }
+        assert(at < PROTOCOL_IDS_MAX);
+        h->ids[at] = p->ids[i];
+        h->id_rows[at].protocol = (uint16_t)row;
+        h->id_rows[at].index = (uint16_t)i;
+        h->n_ids += at == h->n_ids;
+    }
+    h->protocols[row] = p;
+    h->n_protocols += row == h->n_protocols;
 }
 
 void host_unregister(struct host *h, const struct stream_protocol *p)
@@ -95,9 +106,17 @@ void host_unregister(struct host *h, const struct stream_protocol *p)
             stream_fail(s, E_CANCELLED);
         }
     }
+    for (size_t i = 0; i < h->n_ids; i++) { /* free to be used again; listeners skip it */
+        h->ids[i] = h->protocols[h->id_rows[i].protocol] == p ? view_of(NULL, 0) : h->ids[i];
+    }
     for (size_t i = 0; i < h->n_protocols; i++) {
         h->protocols[i] = h->protocols[i] == p ? NULL : h->protocols[i];
     }
+}
+
+void host_tell_protocols(struct host *h)
+{
+    identify_push(h);
 }
 
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)

@@ -6,15 +6,12 @@
  * Events wait until the node fetches them, which it does after each port event: what waits is
  * bounded by one read of the socket, decompressed.
  */
-#include <base/map.h>
-#include <base/mem.h>
-#include <net/rpc.h>
+#include "rpc_state.h"
 
-#define CONCURRENT_MAX 2u /* Spec: phase0/p2p-interface.md "MAX_CONCURRENT_REQUESTS" */
-#define INBOUND_MAX    4u /* of one method and peer at once: two as asked, two in their last bytes */
-/* Streams of one method that reach us at all, of which all above INBOUND_MAX are refused by name:
- * who floods is known, and pays. */
-#define STREAMS_MAX     16u
+#include <base/mem.h>
+
+#define CONCURRENT_MAX  2u /* Spec: phase0/p2p-interface.md "MAX_CONCURRENT_REQUESTS" */
+#define INBOUND_MAX     4u /* of one method and peer at once: two as asked, two in their last bytes */
 #define EXCHANGES_MAX   4096u       /* under way in all: 200 peers with a few methods each */
 #define READ_TIMEOUT_NS SECONDS(10) /* for the remote to send its request */
 #define CALL_TIMEOUT_NS SECONDS(60) /* for us to answer it, and for the remote to read */
@@ -22,44 +19,6 @@
 /* Unsent bytes of one answer behind which the next chunk waits: a turn's worth of a fast link, and
  * little enough for hundreds of answers at once. */
 #define QUEUE_FILL (256 * KIB)
-#define FRAMED_MAX (32 * MIB) /* one framed chunk: above any chunk_max and its overhead */
-
-struct method {
-    struct rpc *rpc;
-    struct rpc_method row;
-    struct stream_protocol protocol;
-};
-
-struct exchange {
-    struct method *method;
-    stream_id stream;
-    conn_id conn;
-    uint64_t id;
-    uint64_t timeout_ns; /* requests: from one chunk to the next */
-    void *user;
-    struct reqresp *reader;
-    uint32_t count, chunks_max;
-    bool inbound;
-    bool done;   /* RPC_DONE was told: only the end may follow */
-    bool over;   /* nothing more is told */
-    bool called; /* RPC_CALLED was told */
-    bool wrote;  /* RPC_WRITABLE is owed */
-};
-
-struct event_item {
-    struct event_item *next;
-    struct rpc_event ev;
-    uint8_t data[];
-};
-
-struct rpc {
-    struct host *host;
-    struct method *methods;
-    size_t n_methods;
-    struct map exchanges; /* id -> struct exchange * */
-    uint64_t next_id;
-    struct event_item *events, **events_end, *told;
-};
 
 /* ---- events ---- */
 
@@ -72,7 +31,7 @@ static struct rpc_event *tell_packed(struct rpc *r, enum rpc_kind kind, const st
     i->ev = (struct rpc_event){
         .kind = kind,
         .conn = x->conn,
-        .method = (size_t)(x->method - r->methods),
+        .method = x->method->index,
         .call = x->inbound ? x->id : 0,
         .request = x->inbound ? 0 : x->id,
         .user = x->user,
@@ -149,7 +108,7 @@ static struct exchange *exchange_new(struct method *m, conn_id c, bool inbound, 
     return x;
 }
 
-static void exchange_free(struct exchange *x)
+void rpc_exchange_free(struct exchange *x)
 {
     map_remove(&x->method->rpc->exchanges, &x->id);
     reqresp_free(x->reader);
@@ -361,7 +320,7 @@ static void on_gone(void *self, stream_id s, enum err why, struct now now)
     } else if (!x->inbound) {
         tell_failed(m->rpc, x, why == E_OK ? E_REQRESP_EOF : why);
     }
-    exchange_free(x);
+    rpc_exchange_free(x);
 }
 
 static void on_writable(void *self, stream_id s, struct now now)
@@ -376,7 +335,7 @@ static void on_writable(void *self, stream_id s, struct now now)
     }
 }
 
-static const struct stream_ops ops = {on_opened, on_data, on_ended, on_gone, on_writable};
+const struct stream_ops rpc_ops = {on_opened, on_data, on_ended, on_gone, on_writable};
 
 /* ---- what the node calls ---- */
 
@@ -387,26 +346,12 @@ struct rpc *rpc_new(struct host *h, const struct rpc_method *methods, size_t n, 
 
     key.k1 = rng_u64(rng);
     r->host = h;
-    r->n_methods = n;
-    r->methods = mem_zalloc_array(n, sizeof *r->methods);
+    r->n_fixed = n;
+    r->methods = mem_zalloc_array(n + RPC_ADDED_MAX, sizeof *r->methods);
     r->events_end = &r->events;
     map_init(&r->exchanges, sizeof(uint64_t), sizeof(struct exchange *), EXCHANGES_MAX, key);
     for (size_t i = 0; i < n; i++) {
-        struct method *m = &r->methods[i];
-        m->rpc = r;
-        m->row = methods[i];
-        m->protocol = (struct stream_protocol){
-            .ids = &m->row.id,
-            .n_ids = 1,
-            .accept = methods[i].accept,
-            .klass = methods[i].klass,
-            .inbound_max = STREAMS_MAX,
-            .queue_max = FRAMED_MAX, /* QUEUE_FILL paces it */
-            .apart = true,
-            .ops = &ops,
-            .self = m,
-        };
-        host_register(h, &m->protocol);
+        rpc_method_new(r, i, &methods[i]);
     }
     return r;
 }
@@ -418,15 +363,20 @@ void rpc_free(struct rpc *r)
     if (r == NULL) {
         return;
     }
-    for (size_t i = 0; i < r->n_methods; i++) {
-        host_unregister(r->host, &r->methods[i].protocol);
+    for (size_t i = 0; i < r->n_fixed + RPC_ADDED_MAX; i++) {
+        if (r->methods[i] != NULL) {
+            host_unregister(r->host, &r->methods[i]->protocol);
+        }
     }
     for (struct exchange **x; (x = map_oldest(&r->exchanges)) != NULL;) {
-        exchange_free(*x);
+        rpc_exchange_free(*x);
     }
     while (rpc_next(r, &ev)) {
     }
     map_done(&r->exchanges);
+    for (size_t i = 0; i < r->n_fixed + RPC_ADDED_MAX; i++) {
+        mem_free(r->methods[i]);
+    }
     mem_free(r->methods);
     mem_free(r);
 }
@@ -447,7 +397,7 @@ static enum err send_request(struct rpc *r, struct exchange *x, struct view ssz)
 enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz, uint32_t chunks_max,
                      uint64_t timeout_ns, void *user, struct now now, uint64_t *ret_request)
 {
-    struct method *m = &r->methods[method];
+    struct method *m = r->methods[method];
     struct rpc_method row = m->row;
 
     if (host_budget(r->host, c) == NULL || c == 0) {
@@ -466,13 +416,13 @@ enum err rpc_request(struct rpc *r, conn_id c, size_t method, struct view ssz, u
     x->timeout_ns = timeout_ns;
     enum err e = host_open(r->host, c, &m->protocol, now, &x->stream);
     if (e != E_OK) {
-        exchange_free(x);
+        rpc_exchange_free(x);
         return e;
     }
     e = send_request(r, x, ssz);
     if (e != E_OK) {
         host_reset(r->host, x->stream, e, now); /* gone() finds no exchange */
-        exchange_free(x);
+        rpc_exchange_free(x);
         return e;
     }
     host_set_user(r->host, x->stream, x);

@@ -13,8 +13,9 @@
 #include <proto/mux.h>
 #include <proto/noise.h>
 
-#define PROTOCOLS_MAX    64u  /* rows that host_register() takes: ours are under 40 */
-#define PROTOCOL_IDS_MAX 128u /* their ids */
+/* Rows that host_register() takes: ours are under 50, programs' on the control socket 64. */
+#define PROTOCOLS_MAX    128u
+#define PROTOCOL_IDS_MAX 192u /* their ids */
 /* Turn of one stream inside its class: long enough for few heads, short enough for fairness. */
 #define TURN_BYTES    (16 * KIB)
 #define CONN_COST     (16 * KIB) /* charged for a connection's structs, Noise and muxer included */

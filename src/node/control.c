@@ -78,6 +78,22 @@ void control_answer(struct node *n, uint32_t client, uint32_t tag, enum err e)
     answer_err(n, n->control.clients[client], tag, e);
 }
 
+void control_say(struct node *n, uint32_t client, uint32_t tag, enum control_code code,
+                 const char *text)
+{
+    answer(n, n->control.clients[client], tag, code, text);
+}
+
+void control_send(struct node *n, uint32_t client, const struct control_frame *f)
+{
+    send_frame(n, n->control.clients[client], f);
+}
+
+bool control_has_room(const struct node *n, uint32_t client)
+{
+    return n->control.clients[client]->out.n < CONTROL_QUEUE_MAX / 2;
+}
+
 bool control_put(struct node *n, uint32_t client, const struct control_frame *f)
 {
     struct client *c = n->control.clients[client];
@@ -303,7 +319,7 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
         say_bye(n, c, CONTROL_MALFORMED, "the first frame must be HELLO");
         return;
     }
-    switch (f->kind) {
+    switch ((int)f->kind) {
     case CONTROL_HELLO:
         on_hello(n, c, f);
         break;
@@ -335,12 +351,8 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
     case CONTROL_CANCEL:
         request_cancel(n, client, f->tag, now);
         break;
-    case CONTROL_CHUNK: /* ours: do not decode as a program's */
-    case CONTROL_WELCOME:
-    case CONTROL_RESULT:
-    case CONTROL_MESSAGE:
-    case CONTROL_LOST:
-    case CONTROL_BYE:
+    default: /* ours do not decode as a program's */
+        IGNORE(flows_frame(n, client, f, now), "all that is left is theirs");
         break;
     }
 }
@@ -442,6 +454,8 @@ void control_close(struct node *n, uint32_t client, struct now now)
 {
     struct client *c = n->control.clients[client];
 
+    c->over = true; /* nobody reads what its ends would tell */
+    flows_drop(n, client, now);
     n->control.clients[client] = NULL; /* what falls back is not offered to it again */
     client_free(c);
     match_all(n);
@@ -483,8 +497,9 @@ bool control_over(const struct node *n, uint32_t client)
     return n->control.clients[client]->over;
 }
 
-void control_turn(struct node *n)
+void control_turn(struct node *n, struct now now)
 {
+    flows_turn(n, now);
     for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         struct client *c = n->control.clients[i];
 

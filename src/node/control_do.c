@@ -20,6 +20,11 @@ enum control_code control_code_of(enum err e)
         {E_NOT_FOUND, CONTROL_NOT_FOUND},
         {E_TIMEOUT, CONTROL_FAILED},
         {E_REQRESP_CODE, CONTROL_FAILED},
+        {E_CLOSED, CONTROL_FAILED},
+        {E_BUDGET, CONTROL_LIMIT},
+        {E_STREAMS_MAX, CONTROL_LIMIT},
+        {E_MULTISTREAM_NONE, CONTROL_NOT_FOUND},
+        {E_UNSUPPORTED, CONTROL_REFUSED},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {

@@ -117,6 +117,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     ask_init(n);
     serve_init(n);
     validate_init(n);
+    flows_init(n);
     make_host(n, now);
     if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n, now) != E_OK ||
         gossip_init(n, now) != E_OK || discovery_init(n, now) != E_OK) {
@@ -142,6 +143,7 @@ void node_free(struct node *n)
     discovery_done(n);
     serve_done(n);
     kept_done(n);
+    flows_done(n);
     rpc_free(n->rpc);
     validate_done(n);
     gossip_done(n);
@@ -267,13 +269,21 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
 
 static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 {
+    if (ev->method >= METHOD_COUNT) { /* a program's */
+        if (ev->request != 0) {
+            requests_on_rpc(n, ev, now);
+        } else {
+            IGNORE(call_on_rpc(n, ev, now), "nobody else has it");
+        }
+        return;
+    }
     enum err e = check_ssz(n, ev);
 
     if (e != E_OK) {
         bad_ssz(n, ev, e, now);
         return;
     }
-    if (ask_on_rpc(n, ev, now)) {
+    if (ask_on_rpc(n, ev, now) || call_on_rpc(n, ev, now)) {
         return;
     }
 
@@ -344,6 +354,7 @@ static void tick(struct node *n, struct now now)
     nat_tick(n, now);
     peers_tick(n, now);
     sync_tick(n, now);
+    flows_tick(n, now);
     serve_tick(n, now);
 }
 
@@ -371,13 +382,14 @@ static void turn(struct node *n, struct now now)
         store_turn(n);
         host_flush(n->host, now);
     }
-    control_turn(n);
+    control_turn(n, now);
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));
     at = earlier(at, earlier(discovery_deadline(n), validate_deadline(n)));
     at = earlier(at, earlier(named_deadline(n), lists_deadline(n)));
     at = earlier(at, earlier(own_deadline(n), nat_deadline(n)));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
+    at = earlier(at, flows_deadline(n));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));
     at = earlier(at, earlier(ask_deadline(n), serve_deadline(n)));
     if (n->stopping) {

@@ -8,6 +8,7 @@
 #define NODE_INTERNAL_H
 
 #include "ask.h"
+#include "flow.h"
 #include "programs.h"
 #include "serve.h"
 #include "sync.h"
@@ -312,6 +313,7 @@ struct node {
     struct gossip gossip;
     struct validation validation;
     struct control control;
+    struct flows flows;
     struct node_metadata metadata;
     bool started, stopping;
     uint64_t stop_ns;
@@ -542,7 +544,8 @@ CHECKED enum err gossip_join(struct node *n, const struct topic *t, uint32_t cli
 CHECKED enum err gossip_leave(struct node *n, const struct topic *t, uint32_t client,
                               struct now now);
 
-/* validate.c, control.c, control_do.c, control_ask.c: programs.h */
+/* validate.c, control.c, control_do.c, control_ask.c: programs.h; served.c, flow.c, post.c, call.c:
+ * flow.h */
 
 /* producer.c: the devnet's block maker */
 void producer_on_slot(struct node *n, struct now now);

@@ -260,6 +260,7 @@ static void disconnected(struct node *n, struct peer *p, struct now now)
         pubsub_remove(n->gossip.pubsub, p->conn, now);
         sync_peer_gone(n, p->conn);
         ask_peer_gone(n, p->conn);
+        flows_on_gone(n, p);
     }
     p->state = PEER_DISCONNECTED;
     p->conn = 0;
@@ -399,6 +400,7 @@ void peers_on_host(struct node *n, const struct host_event *ev, struct now now)
                 snprintf(p->agent, sizeof p->agent, "%s", ev->identify->agent);
             }
             pubsub_set_record(n->gossip.pubsub, ev->conn, ev->identify->record);
+            flows_on_identify(n, p, ev->identify);
         }
         break;
     case HOST_PONG:

@@ -38,6 +38,7 @@ struct control_request { /* of a program, under way */
     uint64_t ask;        /* 0: free */
     uint32_t tag;
     struct peer_id peer; /* n 0: any */
+    bool own;            /* in a protocol of the program's: `ask` is the host's number */
 };
 
 struct control {
@@ -79,7 +80,7 @@ bool validate_known_block(void *self, const uint8_t root[static 32], struct chec
 
 /* control.c: programs */
 void control_done(struct node *n);
-void control_turn(struct node *n);
+void control_turn(struct node *n, struct now now);
 /* Give the message to all who watch its topic. `ask`: one is asked for a verdict, and that one is
  * returned; CONTROL_NONE: nobody answers in time. */
 uint32_t control_tell(struct node *n, const struct arrival *a, bool ask, struct now now);
@@ -87,6 +88,11 @@ bool control_judges(const struct node *n, uint32_t topic);
 /* A frame that the program may do without: false when its queue is too full for it. */
 bool control_put(struct node *n, uint32_t client, const struct control_frame *f);
 void control_answer(struct node *n, uint32_t client, uint32_t tag, enum err e); /* RESULT */
+void control_say(struct node *n, uint32_t client, uint32_t tag, enum control_code code,
+                 const char *text); /* the same in its own words */
+/* One that it must get: a program that does not read so many is closed. */
+void control_send(struct node *n, uint32_t client, const struct control_frame *f);
+bool control_has_room(const struct node *n, uint32_t client); /* half of its queue is free */
 /* control_do.c */
 enum control_code control_code_of(enum err e);
 CHECKED enum err control_find_topic(const struct node *n, struct view name, struct topic *ret);
@@ -98,6 +104,8 @@ CHECKED enum err control_peer(struct node *n, const struct control_frame *f, str
 /* control_ask.c: requests that programs make of peers */
 void request_begin(struct node *n, uint32_t client, const struct control_frame *f, struct now now);
 void request_cancel(struct node *n, uint32_t client, uint32_t tag, struct now now);
+/* An event of a request in a program's own protocol. */
+void requests_on_rpc(struct node *n, const struct rpc_event *ev, struct now now);
 void requests_drop(struct node *n, uint32_t client, struct now now); /* all; nothing is told */
 /* A topic is new at this number: who wants its messages? */
 void control_match(struct node *n, uint32_t topic);

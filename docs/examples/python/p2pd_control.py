@@ -10,6 +10,7 @@ client's own in the place of `judge`. One JSON line a message goes to stdout.
 
 import hashlib
 import json
+import select
 import selectors
 import socket
 import struct
@@ -18,6 +19,8 @@ import time
 
 VERSION = 1
 WATCH, JUDGE = 0, 1
+CALLS, BYTES, FRAMES_OF, MESSAGES = 0, 1, 2, 3  # what SERVE makes of a protocol
+ASKS = 0x80  # TELL: an answer is wanted
 ACCEPT, IGNORE, REJECT = 0, 1, 2
 CODES = "ok malformed topic not_found refused exists limit versions no_peers failed".split()
 
@@ -34,12 +37,31 @@ FRAMES = {
     0x09: ("drop_peer", "tag text"),
     0x0A: ("request", "tag count wait peer text data"),
     0x0B: ("cancel", "tag"),
+    0x0C: ("serve", "tag count low mode text"),
+    0x0D: ("unserve", "tag text"),
+    0x0E: ("open", "tag peer text"),
+    0x0F: ("send", "id mode data"),
+    0x10: ("answer", "id code context data"),
+    0x11: ("credit", "id count"),
+    0x12: ("end", "id"),
+    0x13: ("reset", "id"),
+    0x14: ("tell", "tag count wait mode peer text data"),
+    0x15: ("reply", "id code data"),
     0x81: ("welcome", "count wait low mode peer text"),
     0x82: ("result", "tag code text"),
     0x83: ("message", "id time wait hash peer topic data"),
     0x84: ("lost", "count"),
     0x85: ("bye", "code text"),
     0x8A: ("chunk", "tag count context peer data"),
+    0x8B: ("opened", "tag id mode peer text"),
+    0x8C: ("received", "id data"),
+    0x8D: ("room", "id count"),
+    0x8E: ("ended", "id"),
+    0x8F: ("closed", "id code text"),
+    0x90: ("call", "id wait peer text data"),
+    0x91: ("told", "id count mode peer text data"),
+    0x92: ("replied", "tag code peer data"),
+    0x93: ("speaker", "mode peer text"),
 }
 KINDS = {name: kind for kind, (name, _) in FRAMES.items()}
 FIXED = {
@@ -136,6 +158,20 @@ class Control:
         while self.whole():
             found.append(self.read())
         return found
+
+    def wait(self, name, seconds=30, **values):
+        """The next frame of that name whose fields are as given; others stay for batch()."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            found = self.batch(max(0, end - time.monotonic()))
+            for i, (kind, got) in enumerate(found):
+                if kind == name and all(got[k] == v for k, v in values.items()):
+                    self.waiting = found[:i] + found[i + 1 :] + self.waiting
+                    return got
+            self.waiting = found + self.waiting
+            if not self.whole():
+                select.select([self.socket], [], [], max(0, end - time.monotonic()))
+        raise TimeoutError(f"no {name} with {values} in {seconds} s")
 
     def whole(self):
         """A frame is here already."""

@@ -249,7 +249,9 @@ static void put_own(const struct identify_own *own, struct wr *w)
         pb_put_bytes(w, ID_ADDRS, view_of(own->addrs[i].b, own->addrs[i].n));
     }
     for (size_t i = 0; i < own->n_protocols; i++) {
-        pb_put_bytes(w, ID_PROTOCOLS, own->protocols[i]);
+        if (own->protocols[i].n != 0) { /* a row of a protocol that is gone */
+            pb_put_bytes(w, ID_PROTOCOLS, own->protocols[i]);
+        }
     }
     if (own->observed != NULL) {
         pb_put_bytes(w, ID_OBSERVED, view_of(own->observed->b, own->observed->n));

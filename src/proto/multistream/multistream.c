@@ -134,11 +134,12 @@ static enum err put_list(struct ms *m, struct buf *out)
     }
     m->listed = true;
     for (size_t i = 0; i < m->n_protocols; i++) {
-        n += varint_size(m->protocols[i].n + 1) + m->protocols[i].n + 1;
+        size_t id = m->protocols[i].n;
+        n += id == 0 ? 0 : varint_size(id + 1) + id + 1;
     }
     TRY(buf_append(out, head, varint_put(n, head)));
     for (size_t i = 0; i < m->n_protocols; i++) {
-        TRY(put_line(out, m->protocols[i]));
+        TRY(m->protocols[i].n == 0 ? E_OK : put_line(out, m->protocols[i]));
     }
     return buf_append(out, "\n", 1);
 }
@@ -149,7 +150,7 @@ static enum err listener_step(struct ms *m, struct view text, struct buf *out, s
         return E_MULTISTREAM_NONE;
     }
     for (size_t i = 0; i < m->n_protocols; i++) {
-        if (view_eq(text, m->protocols[i])) {
+        if (text.n != 0 && view_eq(text, m->protocols[i])) {
             TRY(put_line(out, text));
             m->done = true;
             *ret_index = i;
