@@ -62,6 +62,11 @@ struct check_result {
 CHECKED enum err check_sidecar_of(const struct network *n, const struct ssz_type *t,
                                   struct view ssz, uint64_t slot, uint64_t n_commitments);
 
+/* An envelope of a block whose root it names: is it the payload that the block's bid promised?
+ * E_BLOCK_UNASKED. */
+CHECKED enum err check_envelope_of(const struct network *n, const struct ssz_type *t,
+                                   struct view ssz, const struct check_block *block);
+
 struct check_cache;
 
 struct check_cache *check_cache_new(const struct network *n, struct rng *rng);

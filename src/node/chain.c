@@ -298,8 +298,7 @@ bool chain_has(const struct node *n, const uint8_t root[static 32])
 }
 
 /* From gloas on, columns and envelopes are checked against the block's bid: it is read once. */
-static const struct check_block *read_bid(struct node *n, const uint8_t root[static 32],
-                                          uint64_t slot)
+const struct check_block *chain_bid(struct node *n, const uint8_t root[static 32], uint64_t slot)
 {
     const struct network *net = n->cfg.network;
     struct chain *c = &n->chain;
@@ -334,7 +333,7 @@ bool chain_known(void *self, const uint8_t root[static 32], struct check_block *
     if (b == NULL && !chain_has(n, root)) {
         return false;
     }
-    *ret = b != NULL ? *read_bid(n, root, b->slot)
+    *ret = b != NULL ? *chain_bid(n, root, b->slot)
                      : (struct check_block){.slot = n->chain.anchor_slot};
     return true;
 }

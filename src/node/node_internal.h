@@ -306,6 +306,7 @@ struct node {
     struct chain chain;
     struct sync sync;
     struct sidecars sidecars;
+    struct envelopes envelopes;
     struct asks asks;
     struct servings servings;
     struct kept kept;
@@ -481,6 +482,9 @@ void chain_name_final(struct node *n);
 /* It calls final, at the epoch of the user's checkpoint, another block. */
 bool chain_conflicts(const struct node *n, const struct eth_status *theirs);
 const char *block_via_name(unsigned via); /* NULL out of range */
+/* From gloas on, what the bid of a block that is here promises; without has_bid: nothing is known.
+ * Good until the next call. */
+const struct check_block *chain_bid(struct node *n, const uint8_t root[static 32], uint64_t slot);
 bool chain_known(void *self, const uint8_t root[static 32], struct check_block *ret);
 
 /* ask_peer.c: the rest is in ask.h */

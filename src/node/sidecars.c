@@ -66,6 +66,8 @@ void sidecars_want(struct node *n, const uint8_t root[static 32], uint64_t slot,
     struct sidecar_want want = {.slot = slot, .n_blobs = n_blobs};
     bool recent = n->slot != UINT64_MAX && slot + 1 >= n->slot;
 
+    envelopes_want(n, root, slot, now);
+
     if (n_blobs == 0 || n->cfg.serve == SERVE_NONE ||
         network_fork_at_slot(n->cfg.network, slot) < DENEB ||
         slot < keep_floor(n, kind_at(n, slot))) {

@@ -21,6 +21,7 @@ void sync_init(struct node *n)
     lookup_init(n);
     backfill_init(n);
     sidecars_init(n);
+    envelopes_init(n);
 }
 
 void sync_done(struct node *n)
@@ -29,6 +30,7 @@ void sync_done(struct node *n)
     ranges_done(&n->sync.down);
     lookup_done(n);
     sidecars_done(n);
+    envelopes_done(n);
 }
 
 /* What a peer says of its head, by status or by a block that it sent since, without the future:
@@ -371,6 +373,7 @@ void sync_tick(struct node *n, struct now now)
     go_up(n, now);
     backfill_tick(n, now);
     sidecars_tick(n, now);
+    envelopes_tick(n, now);
 }
 
 uint64_t sync_deadline(const struct node *n)

@@ -93,6 +93,21 @@ struct sidecars {
     uint64_t scan_slot, scan_end; /* blocks of earlier runs still to be looked through */
 };
 
+#define ENVELOPES_AT_ONCE 32u /* of one request: 60 MiB of full payloads at most */
+
+struct envelope_want { /* of one block */
+    uint64_t slot, again_ns;
+    unsigned tries;
+};
+
+struct envelopes {
+    struct map wanted;    /* root -> struct envelope_want, the oldest first */
+    uint64_t ask;         /* the one request under way; 0: none */
+    uint64_t lowest_slot; /* of its blocks */
+    size_t n_asked;
+    uint8_t asked[ENVELOPES_AT_ONCE][32];
+};
+
 /* sync.c */
 void sync_init(struct node *n);
 void sync_done(struct node *n);
@@ -134,6 +149,12 @@ void backfill_tick(struct node *n, struct now now);
 bool backfill_take(struct node *n, const struct block_in *b, struct now now);
 
 /* sidecars.c */
+/* envelopes.c */
+void envelopes_init(struct node *n);
+void envelopes_done(struct node *n);
+void envelopes_want(struct node *n, const uint8_t root[static 32], uint64_t slot, struct now now);
+void envelopes_tick(struct node *n, struct now now);
+
 void sidecars_init(struct node *n);
 void sidecars_done(struct node *n);
 /* A block has so many blobs: what we keep of them must come. */

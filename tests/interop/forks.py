@@ -69,9 +69,19 @@ def run():
         check(count >= SLOTS_PER_EPOCH // 2, f"{fork}: only {count} blocks came to the follower by gossip")
     fetched = sum(late.blocks_by_way().get(b["root"]) == "range" for b in made)
     check(fetched >= len(made) - SLOTS_PER_EPOCH, f"the late node fetched {fetched} of {len(made)} blocks by range")
+    # What a block of gloas promised came by gossip to the follower; the late node asks for it by root.
+    promised = [b for b in made if FORKS.index(fork_of(b["slot"])) >= FORKS.index("gloas")]
+    for block in promised:
+        envelope = maker.envelope_ssz(block["root"])
+        check(envelope, f"the maker has no envelope of slot {block['slot']}")
+        for node in (follower, late):
+            until(lambda n=node, b=block, e=envelope: n.envelope_ssz(b["root"]) == e, 60,
+                  f"{node.name} has the maker's envelope of slot {block['slot']}")
+    asked = int(late.metrics()["p2pd_envelopes_fetched_total"])
+    check(asked >= len(promised) - 2, f"the late node fetched {asked} of {len(promised)} envelopes")
     for node in (late, follower, maker):
         node.stop()
-    note(f"{len(made)} blocks of {len(seen)} forks and ten digests; {len(gossiped)} by gossip, {fetched} by range to the late node")
+    note(f"{len(made)} blocks of {len(seen)} forks and ten digests; {len(gossiped)} by gossip, {fetched} by range to the late node, with {asked} envelopes by root")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,20 @@ enum check_verdict check_envelope(struct check *c)
     return CHECK_ACCEPT;
 }
 
+enum err check_envelope_of(const struct network *n, const struct ssz_type *t, struct view ssz,
+                           const struct check_block *block)
+{
+    struct check_result res = {.verdict = CHECK_ACCEPT};
+    struct check c = {.net = n, .type = t, .data = ssz, .res = &res};
+    const char *over;
+
+    return field_u64(&c, "message.payload.slot_number") == block->slot && block->has_bid &&
+                   check_promise(&c, block) == CHECK_ACCEPT &&
+                   !requests_over(&c, "message.execution_requests.", &over)
+               ? E_OK
+               : E_BLOCK_UNASKED;
+}
+
 enum check_verdict check_payload_attestation(struct check *c)
 {
     uint64_t slot = field_u64(c, "data.slot");

@@ -11,17 +11,22 @@ from harness.proc import TOP, Failure, Process, check, free_port, until
 PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build" / "release" / "beacon-p2pd"))
 
 
-def http_json(url, seconds=10):
-    """The JSON that a GET answers, or None while nobody answers or it is 404."""
+def http_bytes(url, accept, seconds=10):
+    """What a GET answers, or None while nobody answers or it is 404."""
     try:
-        with urllib.request.urlopen(url, timeout=seconds) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=seconds) as answer:
+            return answer.read()
     except urllib.error.HTTPError as error:
         if error.code == 404:
             return None
         raise Failure(f"GET {url}: {error.code} {error.read()[:200]!r}") from None
     except (OSError, TimeoutError):
         return None
+
+
+def http_json(url, seconds=10):
+    body = http_bytes(url, "application/json", seconds)
+    return None if body is None else json.loads(body)
 
 
 class Daemon:
@@ -125,6 +130,12 @@ class Daemon:
                 f"{self.name}: block {block} came as {answer.headers.get('Content-Type')}, not as SSZ",
             )
             return answer.read(), answer.headers.get("Eth-Consensus-Version")
+
+    def envelope_ssz(self, block):
+        """The block's payload envelope; None while it is not here."""
+        return http_bytes(
+            f"{self.rest}/eth/v1/beacon/execution_payload_envelopes/{block}", "application/octet-stream"
+        )
 
     def metrics(self):
         """{'name{labels}': value}"""
