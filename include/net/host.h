@@ -123,6 +123,7 @@ enum host_kind {
     HOST_DISCONNECTED,   /* a connection that was HOST_CONNECTED is gone: conn, peer, error */
     HOST_DIAL_FAILED,    /* conn (as host_dial() returned it), addr, error, text */
     HOST_INBOUND_FAILED, /* addr, error, text: an inbound upgrade that failed */
+    HOST_REFUSED,        /* addr, error: somebody dialled us and was not let in */
     HOST_IDENTIFIED,     /* conn: identify, borrowed until the next call. Comes again for each push,
                           * which may be partial: a field that is absent keeps its old value */
     HOST_PONG,           /* conn: rtt_ns, after host_ping() */
@@ -154,6 +155,10 @@ void host_unregister(struct host *h, const struct stream_protocol *p);
 void host_tell_protocols(struct host *h); /* an identify push to all: rows came or went */
 /* What identify tells; copied. */
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
+
+/* Addresses whose connections are refused from now on as they come, beside those of the config that
+ * are denied both ways. Borrowed until the next call. */
+void host_set_banned(struct host *h, const struct addr_range *ranges, size_t n);
 
 void host_on_port(struct host *h, const struct port_event *ev, struct now now);
 /* Due at once while events wait to be fetched or bytes to be flushed. */

@@ -195,6 +195,7 @@ static void on_host(struct session *s, const struct host_event *ev, struct now n
         on_pong(s, ev->rtt_ns);
         break;
     case HOST_INBOUND_FAILED:
+    case HOST_REFUSED:
     case HOST_NONE:
         break;
     }

@@ -251,6 +251,7 @@ static void on_host(struct session *s, const struct host_event *ev, struct now n
     case HOST_IDENTIFIED:
     case HOST_PONG:
     case HOST_INBOUND_FAILED:
+    case HOST_REFUSED:
     case HOST_NONE:
         break;
     }

@@ -53,7 +53,9 @@ struct conn *conn_accept(struct host *h, const struct addr *from)
     struct conn *c = e == E_OK ? conn_new(h, from, false) : NULL;
 
     if (c == NULL) {
-        metric_add(h->metrics, M_FAULTS, (unsigned)(e == E_OK ? E_BUDGET : e), 1);
+        e = e == E_OK ? E_BUDGET : e;
+        metric_add(h->metrics, M_FAULTS, (unsigned)e, 1);
+        host_tell_refused(h, from, e);
     }
     return c;
 }

@@ -134,9 +134,23 @@ void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)
 
 /* ---- events ---- */
 
-static struct event_item *event_new(struct host *h, enum host_kind kind, const struct conn *c)
+static struct event_item *event_append(struct host *h)
 {
     struct event_item *i = mem_zalloc(sizeof *i);
+
+    *h->events_end = i;
+    h->events_end = &i->next;
+    return i;
+}
+
+void host_tell_refused(struct host *h, const struct addr *from, enum err why)
+{
+    event_append(h)->ev = (struct host_event){.kind = HOST_REFUSED, .addr = *from, .error = why};
+}
+
+static struct event_item *event_new(struct host *h, enum host_kind kind, const struct conn *c)
+{
+    struct event_item *i = event_append(h);
 
     i->ev = (struct host_event){
         .kind = kind,
@@ -147,8 +161,6 @@ static struct event_item *event_new(struct host *h, enum host_kind kind, const s
         .outbound = c->outbound,
         .steps = c->steps,
     };
-    *h->events_end = i;
-    h->events_end = &i->next;
     return i;
 }
 

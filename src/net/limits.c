@@ -41,12 +41,21 @@ enum err limits_address(const struct host *h, const struct addr *a)
     return cfg->n_allow == 0 || in_any(cfg->allow, cfg->n_allow, a) ? E_OK : E_DENIED;
 }
 
+void host_set_banned(struct host *h, const struct addr_range *ranges, size_t n)
+{
+    h->banned = ranges;
+    h->n_banned = n;
+}
+
 enum err limits_accept(struct host *h, const struct addr *from)
 {
     struct addr ip = ip_of(from);
     const unsigned *count = map_get(&h->ip_count, &ip);
 
     TRY(limits_address(h, from));
+    if (in_any(h->banned, h->n_banned, from)) {
+        return E_BANNED;
+    }
     if (h->n_conns >= h->cfg.conns_max) {
         return E_CONNS_MAX;
     }

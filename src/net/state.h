@@ -165,12 +165,14 @@ struct host {
     struct noise_static noise;
     struct peer_id self;
     struct slots conns, streams;
-    struct map by_port;  /* TCP: port number -> struct conn *; several while dialling */
-    struct quic *quic;   /* NULL: no socket for it */
-    struct map by_quic;  /* its number -> struct conn *; several while dialling */
-    struct map by_peer;  /* peer id -> struct conn *: connections that are up */
-    struct map ip_count; /* address -> unsigned, inbound */
-    struct map backoff;  /* host_addr -> those that failed: backoff.c */
+    struct map by_port;              /* TCP: port number -> struct conn *; several while dialling */
+    struct quic *quic;               /* NULL: no socket for it */
+    struct map by_quic;              /* its number -> struct conn *; several while dialling */
+    struct map by_peer;              /* peer id -> struct conn *: connections that are up */
+    struct map ip_count;             /* address -> unsigned, inbound */
+    const struct addr_range *banned; /* host_set_banned() */
+    size_t n_banned;
+    struct map backoff; /* host_addr -> those that failed: backoff.c */
     unsigned n_conns, n_pending;
     bool accept_paused;
     const struct mux_ops *muxers[2];
@@ -205,6 +207,7 @@ void slots_done(struct slots *s);
 
 /* host.c */
 struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c);
+void host_tell_refused(struct host *h, const struct addr *from, enum err why);
 /* Owns `i` from here. */
 void host_tell_identify(struct host *h, struct conn *c, struct identify *i);
 

@@ -21,6 +21,16 @@ static const struct {
     {251, "banned", SECONDS(7200)},         {252, "banned address", SECONDS(7200)},
 };
 
+const char *goodbye_text(uint64_t code)
+{
+    for (size_t i = 0; i < ARRAY_LEN(goodbyes); i++) {
+        if (goodbyes[i].code == code) {
+            return goodbyes[i].text;
+        }
+    }
+    return "unknown reason";
+}
+
 /* ---- values ---- */
 
 static enum err status_write(const struct ssz_type *t, const struct eth_status *s, struct buf *out)
@@ -204,6 +214,7 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
     sync_wake(n, now);
     p->status_ns = now.mono_ns + STATUS_INTERVAL_NS;
     if (first) {
+        peer_note(n, p, WHY_AGREED, E_OK, p->agent, now);
         LOG(n->log, LOG_INFO, "peers", "peer has our network",
             L_STR("peer", peer_id_text(&p->id, id)), L_STR("address", addr_text(&p->addr, addr)),
             L_STR("direction", p->outbound ? "outbound" : "inbound"),
@@ -225,15 +236,13 @@ static void on_ping_seq(struct node *n, struct peer *p, struct view ssz, struct 
 static void on_goodbye(struct node *n, struct peer *p, struct view ssz, struct now now)
 {
     uint64_t code = ssz.n == 8 ? load_le64(ssz.p) : 0;
-    const char *text = "unknown reason";
+    const char *text = goodbye_text(code);
     uint64_t wait_ns = SECONDS(60);
 
     for (size_t i = 0; i < ARRAY_LEN(goodbyes); i++) {
-        if (goodbyes[i].code == code) {
-            text = goodbyes[i].text;
-            wait_ns = goodbyes[i].wait_ns;
-        }
+        wait_ns = goodbyes[i].code == code ? goodbyes[i].wait_ns : wait_ns;
     }
+    p->end_code = code;
     snprintf(p->why, sizeof p->why, "remote said goodbye %llu: %s", (unsigned long long)code, text);
     watch_end(n, code == GOODBYE_TOO_MANY                    ? END_FULL
                  : code == GOODBYE_IRRELEVANT || code == 128 ? END_WRONG_FORK

@@ -103,6 +103,9 @@ static size_t read_good(struct node *n, struct history *all, size_t *ret_bad, st
 
     while (count < HISTORY_MAX && n_bad < HISTORY_MAX &&
            store_next_peer(n->store, &at, &id, &value)) {
+        if (id.n != 0 && (id.p[0] == RULE_BAN || id.p[0] == RULE_RANGE || id.p[0] == RULE_WISH)) {
+            continue; /* rules.c reads them */
+        }
         if (history_decode(value, &all[count]) == E_OK && !is_stale(&all[count], now)) {
             count++;
         } else if (id.n <= sizeof bad->b) {

@@ -6,11 +6,14 @@
 
 #define AGAIN_NS       SECONDS(300) /* as long as records of such names commonly live */
 #define RETRY_FIRST_NS SECONDS(5)
+#define NAMED_MAX      256u /* names looked up again and again: 50 questions a minute at most */
 
 /* All addresses of found[first]'s peer in one go: the host races them. */
-static bool take_peer(struct node *n, const struct multiaddr_parts *found, size_t n_found,
-                      size_t first, enum peer_source source, struct now now)
+static bool take_peer(struct node *n, const struct named_peer *p,
+                      const struct multiaddr_parts *found, size_t n_found, size_t first,
+                      struct now now)
 {
+    enum peer_source source = p->source;
     struct host_addr addrs[HOST_ADDRS_MAX], at;
     size_t n_addrs = 0;
 
@@ -29,35 +32,75 @@ static bool take_peer(struct node *n, const struct multiaddr_parts *found, size_
             addrs[n_addrs++] = at;
         }
     }
-    return n_addrs != 0 && peers_add_named(n, &found[first].peer, addrs, n_addrs, source, now);
+    return n_addrs != 0 && (source != SOURCE_STATIC || wish_keep(n, &found[first].peer, p->by)) &&
+           peers_add_named(n, &found[first].peer, addrs, n_addrs, source, now);
 }
 
-static void add(struct node *n, const struct multiaddr *a, enum peer_source source, struct now now)
+bool named_add(struct node *n, const struct multiaddr *a, enum peer_source source, enum node_by by,
+               struct now now)
 {
-    struct named_peer *p = &n->named.all[n->named.n];
+    struct named_peer p = {
+        .source = source, .by = (uint8_t)by, .at_ns = now.mono_ns, .wait_ns = RETRY_FIRST_NS};
+    struct named *all = &n->named;
     struct host_addr at;
 
-    *p = (struct named_peer){.source = source, .at_ns = now.mono_ns, .wait_ns = RETRY_FIRST_NS};
-    if (multiaddr_split(a, &p->of) != E_OK) {
-        return; /* checked when it was read */
+    if (multiaddr_split(a, &p.of) != E_OK) {
+        return false; /* checked when it was read */
     }
-    if (p->of.name[0] != '\0') {
-        n->named.n++;
-    } else if (p->of.has_peer && host_addr_of(&p->of, &at)) {
-        peers_add_named(n, &p->of.peer, &at, 1, source, now);
+    if (p.of.name[0] == '\0') {
+        return p.of.has_peer && host_addr_of(&p.of, &at) &&
+               (source != SOURCE_STATIC || wish_keep(n, &p.of.peer, by)) &&
+               peers_add_named(n, &p.of.peer, &at, 1, source, now);
     }
+    for (size_t i = 0; i < all->n; i++) {
+        if (memcmp(&all->all[i].of, &p.of, sizeof p.of) == 0 && all->all[i].source == source) {
+            all->all[i].by |= (uint8_t)by;
+            all->all[i].stale &= (uint8_t)~by;
+            return true;
+        }
+    }
+    if (all->n == NAMED_MAX) {
+        return false;
+    }
+    if (all->n == all->cap) {
+        all->cap = all->cap == 0 ? 4 : 2 * all->cap;
+        all->all = mem_realloc(all->all, all->cap * sizeof *all->all);
+    }
+    all->all[all->n++] = p;
+    return true;
+}
+
+void named_stale(struct node *n)
+{
+    for (size_t i = 0; i < n->named.n; i++) {
+        n->named.all[i].stale = n->named.all[i].by & BY_FILE;
+    }
+}
+
+void named_sweep(struct node *n)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < n->named.n; i++) {
+        struct named_peer *p = &n->named.all[i];
+
+        p->by &= (uint8_t)~p->stale;
+        p->stale = 0;
+        if (p->by != 0) { /* an answer that comes for one that is gone is nobody's */
+            n->named.all[kept++] = *p;
+        }
+    }
+    n->named.n = kept;
 }
 
 void named_init(struct node *n, struct now now)
 {
     n->names = names_new(n->port);
-    n->named.all =
-        mem_zalloc_array(n->cfg.n_static + n->cfg.n_boot_addrs + 1, sizeof *n->named.all);
     for (size_t i = 0; i < n->cfg.n_static; i++) {
-        add(n, &n->cfg.static_peers[i], SOURCE_STATIC, now);
+        IGNORE(!named_add(n, &n->cfg.static_peers[i], SOURCE_STATIC, BY_FLAG, now), "it is us");
     }
     for (size_t i = 0; i < n->cfg.n_boot_addrs; i++) {
-        add(n, &n->cfg.boot_addrs[i], SOURCE_BOOT, now);
+        IGNORE(!named_add(n, &n->cfg.boot_addrs[i], SOURCE_BOOT, BY_FLAG, now), "it is us");
     }
 }
 
@@ -81,7 +124,7 @@ static void resolved(struct node *n, struct named_peer *p, const struct names_ev
     size_t taken = 0;
 
     for (size_t i = 0; i < ev->n_found; i++) {
-        taken += take_peer(n, ev->found, ev->n_found, i, p->source, now);
+        taken += take_peer(n, p, ev->found, ev->n_found, i, now);
     }
     if (taken == 0) {
         failed(n, p, ev->error != E_OK ? ev->text : "no address of a peer that we may dial", now);

@@ -113,6 +113,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     first_metadata(n, now);
     metric_set(n->metrics, M_CUSTODY_GROUPS, 0, cfg->custody_groups);
     peers_init(n);
+    wishes_init(n);
     sync_init(n);
     ask_init(n);
     serve_init(n);
@@ -125,6 +126,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
         return NULL;
     }
     named_init(n, now);
+    rules_load(n, now);
     lists_init(n, now);
     own_init(n, now);
     nat_init(n, now);
@@ -152,6 +154,7 @@ void node_free(struct node *n)
     ask_done(n);
     chain_done(n);
     peers_done(n);
+    wishes_done(n);
     if (n->own_store) {
         IGNORE(store_close(n->store), "in memory");
     }

@@ -12,6 +12,7 @@
 #include "programs.h"
 #include "serve.h"
 #include "sync.h"
+#include "wishes.h"
 
 #include <base/map.h>
 #include <base/mem.h>
@@ -31,6 +32,8 @@
 #include <node/bans.h>
 #include <node/control.h>
 #include <node/node.h>
+#include <node/peer_events.h>
+#include <node/peers.h>
 #include <proto/discv5.h>
 
 #define PEERS_KNOWN_SMALL  128u  /* of a node among thousands in one process: 200 KiB */
@@ -117,6 +120,11 @@ struct peer {
     uint64_t custody_count;    /* for which that holds; 0: not looked at */
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
     char agent[AGENT_MAX], why[WHY_MAX];
+    struct now found;    /* when it became known */
+    bool found_told;     /* in the ring: with the first other event of it */
+    enum err end_why;    /* how its last connection ended, or its last dial; E_OK: never */
+    uint64_t end_code;   /* of the goodbye that ended it; 0: none */
+    uint64_t downscored; /* parts of its rating that fell since it connected: bits */
 };
 
 struct peers {
@@ -156,14 +164,15 @@ struct router {
 struct named_peer {
     struct multiaddr_parts of;
     enum peer_source source;
-    uint64_t task;  /* of names: 0 while none is under way */
-    uint64_t at_ns; /* when it is resolved next; NEVER while that is under way */
+    uint8_t by, stale; /* bits of enum node_by; of those, what the file has not named again yet */
+    uint64_t task;     /* of names: 0 while none is under way */
+    uint64_t at_ns;    /* when it is resolved next; NEVER while that is under way */
     uint64_t wait_ns;
 };
 
 struct named {
     struct named_peer *all;
-    size_t n;
+    size_t n, cap;
 };
 
 /* Lists of nodes in DNS. */
@@ -297,6 +306,7 @@ struct node {
     struct peer_id id;
     struct node_id node_id;
     struct peers peers;
+    struct map wishes; /* peer_id -> struct node_wish */
     struct names *names;
     struct named named;
     struct lists lists;
@@ -357,8 +367,8 @@ void slots_tick(struct node *n, struct now now);
 
 /* rate.c: ratings, and what follows from them */
 /* Into the ring of events: why something was done with this peer. */
-void peer_note(struct node *n, const struct peer *p, enum peer_reason why, enum err e,
-               const char *text, struct now now);
+void peer_note(struct node *n, struct peer *p, enum peer_reason why, enum err e, const char *text,
+               struct now now);
 void peer_rate(struct node *n, struct peer *p, enum rating_part part, double points, enum err why,
                struct now now);
 /* A program's points for what this connection brought, in gossipsub's. */
@@ -377,8 +387,18 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
 bool peer_is_banned(const struct node *n, const struct peer *p, struct now now);
 void rate_tick(struct node *n, struct now now);
 
+/* We said goodbye with this code. */
+void peer_note_goodbye(struct node *n, struct peer *p, uint64_t code, enum err why, struct now now);
+/* Somebody dialled us, and did not get as far as being a peer. */
+void peer_note_stranger(struct node *n, const struct host_event *ev, struct now now);
+
 /* named.c */
 void named_init(struct node *n, struct now now);
+/* False: it is us, or NAMED_MAX names are there. */
+bool named_add(struct node *n, const struct multiaddr *a, enum peer_source source, enum node_by by,
+               struct now now);
+void named_stale(struct node *n); /* as bans_stale() */
+void named_sweep(struct node *n);
 void named_done(struct node *n);
 bool named_take(struct node *n, const struct names_event *ev, struct now now); /* false: not its */
 void named_tick(struct node *n, struct now now);
@@ -450,6 +470,7 @@ void handshake_ask_again(struct peer *p, uint64_t slot, struct now now);
 void handshake_on_call(struct node *n, const struct rpc_event *ev, struct now now);
 void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now now);
 void handshake_on_end(struct node *n, const struct rpc_event *ev, struct now now);
+const char *goodbye_text(uint64_t code);
 CHECKED enum err handshake_goodbye(struct node *n, struct peer *p, enum goodbye reason,
                                    struct now now);
 

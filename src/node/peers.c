@@ -97,18 +97,8 @@ static bool forget_one(struct node *n)
     return false;
 }
 
-static bool is_trusted(const struct node *n, const struct peer_id *id)
-{
-    for (size_t i = 0; i < n->cfg.n_trusted; i++) {
-        if (peer_id_eq(&n->cfg.trusted[i], id)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
-                                     enum peer_source source)
+                                     enum peer_source source, struct now now)
 {
     struct peer *p = peer_by_id(n, id);
 
@@ -127,7 +117,10 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
     p = *slot = mem_zalloc(sizeof *p);
     p->id = *id;
     p->source = source;
-    p->trusted = is_trusted(n, id);
+    p->found = now;
+    const struct node_wish *w = wish_of(n, id);
+    p->trusted = w != NULL && w->trusted_by != 0;
+    p->is_static = w != NULL && w->kept_by != 0 && !w->removed;
     metric_set(n->metrics, M_PEERS_KNOWN, 0, n->peers.by_id.n);
     return p;
 }
@@ -194,7 +187,7 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
         return NULL;
     }
     peer_id_from_secp(e->public, &id);
-    struct peer *p = peer_id_eq(&id, &n->id) ? NULL : peer_get_or_make(n, &id, source);
+    struct peer *p = peer_id_eq(&id, &n->id) ? NULL : peer_get_or_make(n, &id, source, now);
     if (p == NULL) {
         return NULL;
     }
@@ -207,7 +200,6 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
             set_addrs(p, to, n_to);
         }
         p->changed = true;
-        peer_note(n, p, WHY_FOUND, E_OK, peer_source_name(source), now);
         if (!p->has_metadata) { /* which is newer than any record */
             subnets_of_record(n, e, &p->serves);
         }
@@ -219,7 +211,7 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
                      size_t n_addrs, enum peer_source source, struct now now)
 {
-    struct peer *p = peer_id_eq(id, &n->id) ? NULL : peer_get_or_make(n, id, source);
+    struct peer *p = peer_id_eq(id, &n->id) ? NULL : peer_get_or_make(n, id, source, now);
 
     if (p == NULL) {
         return false;
@@ -229,9 +221,9 @@ bool peers_add_named(struct node *n, const struct peer_id *id, const struct host
         set_addrs(p, addrs, n_addrs);
         p->retry_ns = now.mono_ns;
         n->peers.tick_ns = 0;
-        peer_note(n, p, WHY_FOUND, E_OK, peer_source_name(source), now);
     }
-    p->is_static |= source == SOURCE_STATIC;
+    const struct node_wish *w = source == SOURCE_STATIC ? wish_of(n, id) : NULL;
+    p->is_static |= w != NULL && !w->removed;
     return true;
 }
 
@@ -290,7 +282,7 @@ static bool refuse(struct node *n, struct peer *p, struct now now)
 
 static void on_connected(struct node *n, const struct host_event *ev, struct now now)
 {
-    struct peer *p = peer_get_or_make(n, &ev->peer, SOURCE_INBOUND);
+    struct peer *p = peer_get_or_make(n, &ev->peer, SOURCE_INBOUND, now);
 
     if (p == NULL) {
         host_close(n->host, ev->conn, E_TOO_MANY_PEERS, now);
@@ -321,6 +313,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->changed = true;
     p->sent_away = false;
     p->why[0] = '\0';
+    p->end_code = p->downscored = 0;
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
@@ -354,6 +347,8 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
     if (p->state == PEER_CONNECTING || !p->sent_away) { /* its goodbye has said how long */
         p->retry_ns = now.mono_ns + slots_retry_ns(p);
     }
+    p->end_why = ev->error;
+    p->end_code = p->state == PEER_CONNECTED ? p->end_code : 0;
     if (ev->error != E_DUPLICATE) {
         peer_note(n, p,
                   p->state == PEER_CONNECTING   ? WHY_GONE_DIAL
@@ -392,6 +387,10 @@ void peers_on_host(struct node *n, const struct host_event *ev, struct now now)
         LOG(n->log, LOG_INFO, "net", "disconnected", L_STR("address", addr_text(&ev->addr, addr)),
             L_STR("reason", err_table[ev->error].name), L_STR("text", ev->text),
             L_STR("direction", "inbound"));
+        peer_note_stranger(n, ev, now);
+        break;
+    case HOST_REFUSED:
+        peer_note_stranger(n, ev, now);
         break;
     case HOST_IDENTIFIED:
         p = peer_by_conn(n, ev->conn);
@@ -416,7 +415,9 @@ void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why
     }
     p->goodbye_sent = true;
     p->drop_why = why;
+    p->end_code = (uint64_t)reason;
     snprintf(p->why, sizeof p->why, "we said goodbye %d: %s", (int)reason, err_text(why));
+    peer_note_goodbye(n, p, p->end_code, why, now);
     if (handshake_goodbye(n, p, reason, now) != E_OK) {
         host_close(n->host, p->conn, why, now);
     }

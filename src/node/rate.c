@@ -11,37 +11,71 @@
 #define PRAISE      1.0        /* of a good answer */
 #define TOLD_FROM   1.0        /* smaller changes are not told: each good answer is one */
 
-void peer_note(struct node *n, const struct peer *p, enum peer_reason why, enum err e,
-               const char *text, struct now now)
+/* That it was found is told with the first other event: most nodes found are never dialled. */
+static void note_event(struct node *n, struct peer *p, struct peer_event *ev, const char *text,
+                       struct now now)
 {
-    struct peer_event ev = {.peer = p->id,
-                            .addr = p->addr,
-                            .reason = why,
-                            .error = e,
-                            .outbound = p->outbound,
-                            .rating = rating_at(&p->rating, now)};
+    if (!p->found_told && n->peers.events != NULL) {
+        struct peer_event found = {.peer = p->id,
+                                   .addr = p->addr,
+                                   .transport = p->transport,
+                                   .reason = WHY_FOUND,
+                                   .outbound = p->source != SOURCE_INBOUND};
 
-    snprintf(ev.text, sizeof ev.text, "%s", text);
-    peer_events_note(n->peers.events, &ev, now);
-    metric_add(n->metrics, M_PEER_EVENTS, why, 1);
+        p->found_told = true;
+        snprintf(found.text, sizeof found.text, "%s", peer_source_name(p->source));
+        peer_events_note(n->peers.events, &found, p->found);
+        metric_add(n->metrics, M_PEER_EVENTS, WHY_FOUND, 1);
+    }
+    ev->peer = p->id;
+    ev->addr = p->addr;
+    ev->transport = p->transport;
+    ev->outbound = p->outbound;
+    ev->rating = rating_at(&p->rating, now);
+    snprintf(ev->text, sizeof ev->text, "%s", text);
+    peer_events_note(n->peers.events, ev, now);
+    metric_add(n->metrics, M_PEER_EVENTS, ev->reason, 1);
 }
 
-static void note_change(struct node *n, const struct peer *p, enum rating_part part, double change,
+void peer_note(struct node *n, struct peer *p, enum peer_reason why, enum err e, const char *text,
+               struct now now)
+{
+    struct peer_event ev = {.reason = why, .error = e};
+
+    ev.code = why == WHY_GONE_GOODBYE ? p->end_code : 0;
+    note_event(n, p, &ev, text, now);
+}
+
+void peer_note_goodbye(struct node *n, struct peer *p, uint64_t code, enum err why, struct now now)
+{
+    struct peer_event ev = {.reason = WHY_GOODBYE_SENT, .error = why, .code = code};
+
+    note_event(n, p, &ev, goodbye_text(code), now);
+}
+
+void peer_note_stranger(struct node *n, const struct host_event *ev, struct now now)
+{
+    struct peer_event e = {.reason =
+                               ev->kind == HOST_REFUSED ? WHY_REFUSED_HOST : WHY_REFUSED_UPGRADE,
+                           .addr = ev->addr,
+                           .transport = ev->transport,
+                           .error = ev->error};
+
+    memcpy(e.text, ev->text, sizeof e.text - 1); /* as much as there is room for */
+    peer_events_note(n->peers.events, &e, now);
+    metric_add(n->metrics, M_PEER_EVENTS, e.reason, 1);
+}
+
+static void note_change(struct node *n, struct peer *p, enum rating_part part, double change,
                         enum err e, struct now now)
 {
-    struct peer_event ev = {.peer = p->id,
-                            .addr = p->addr,
-                            .reason = WHY_RATED,
-                            .error = e,
-                            .part = part,
-                            .change = change,
-                            .rating = rating_at(&p->rating, now),
-                            .outbound = p->outbound};
+    struct peer_event ev = {.reason = WHY_RATED, .error = e, .part = part, .change = change};
 
     if (change > TOLD_FROM || change < -TOLD_FROM) {
-        snprintf(ev.text, sizeof ev.text, "%s", e == E_OK ? "" : err_text(e));
-        peer_events_note(n->peers.events, &ev, now);
-        metric_add(n->metrics, M_PEER_EVENTS, WHY_RATED, 1);
+        note_event(n, p, &ev, e == E_OK ? "" : err_text(e), now);
+        if (change < 0) {
+            p->downscored |= UINT64_C(1) << part;
+        }
     }
 }
 
@@ -80,7 +114,8 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
     }
     peer_note(n, p, why, e, "", now);
     bool whole = bans_add(&n->peers.bans, &ban);
-    metric_set(n->metrics, M_BANS, 0, n->peers.bans.by_id.n);
+    rules_keep_ban(n, &ban, now);
+    bans_changed(n);
     if (whole) {
         peer_note(n, p, WHY_BANNED_GROUP, e, "", now);
     }
@@ -93,20 +128,22 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
 
 static void end_bans(struct node *n, struct now now)
 {
+    struct addr_range range;
     struct ban ban;
 
     while (bans_over(&n->peers.bans, now, &ban)) {
-        struct peer_event ev = {.peer = ban.id, .addr = ban.addr, .reason = WHY_UNBANNED_TIME};
-
-        peer_events_note(n->peers.events, &ev, now);
-        metric_set(n->metrics, M_BANS, 0, n->peers.bans.by_id.n);
+        bans_lifted(n, &ban.id, NULL, WHY_UNBANNED_TIME, "", now);
+    }
+    while (bans_range_over(&n->peers.bans, now, &range)) {
+        bans_lifted(n, &(struct peer_id){.n = 0}, &range, WHY_UNBANNED_TIME, "", now);
     }
 }
 
 bool peer_is_banned(const struct node *n, const struct peer *p, struct now now)
 {
     return !p->trusted && (bans_of_peer(&n->peers.bans, &p->id, now) != NULL ||
-                           (!p->is_static && bans_has_group(&n->peers.bans, &p->addr)));
+                           (!p->is_static && (bans_has_group(&n->peers.bans, &p->addr) ||
+                                              bans_has_range(&n->peers.bans, &p->addr))));
 }
 
 /* ---- verdicts ---- */

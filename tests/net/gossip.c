@@ -299,6 +299,7 @@ static void pull_host(struct peer *p, struct now now)
             break;
         case HOST_IDENTIFIED:
         case HOST_PONG:
+        case HOST_REFUSED:
         case HOST_NONE:
             break;
         }

@@ -356,6 +356,7 @@ static void pull_host(struct peer *p, struct now now)
         case HOST_PONG:
             printf("{\"ev\":\"ping\",\"us\":%" PRIu64 "}\n", ev.rtt_ns / 1000u);
             break;
+        case HOST_REFUSED:
         case HOST_NONE:
             break;
         }

@@ -138,6 +138,7 @@ static void pull(struct side *x)
         case HOST_PONG:
             x->pongs++;
             break;
+        case HOST_REFUSED:
         case HOST_NONE:
             fail();
         }

@@ -89,6 +89,7 @@ static void on_host(struct mesh_host *m, const struct host_event *ev, struct now
         m->failed_dials++;
         break;
     case HOST_INBOUND_FAILED:
+    case HOST_REFUSED:
     case HOST_IDENTIFIED:
     case HOST_PONG:
     case HOST_NONE:
