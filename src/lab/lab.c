@@ -235,7 +235,7 @@ static struct node *make_node(struct lab *l, struct lab_node *n, struct port *po
     if (!recorded) {
         return node_new(&cfg, port, rng, now);
     }
-    l->recorder = recorder_new(port, rng, now, l->recording);
+    l->recorder = recorder_new(port, rng, now, &l->recording_out);
     l->recorded_cfg = cfg;
     memcpy(l->recorded_boot, l->boot, l->sc.boot * sizeof *l->boot);
     l->recorded_cfg.boot = l->recorded_boot;
@@ -491,11 +491,21 @@ unsigned lab_connected(const struct lab *l, uint32_t node, uint64_t since_ns)
 
 /* ---- recording ---- */
 
+static bool put_entry(struct record_out *self, struct view head, struct view body)
+{
+    struct lab *l = (struct lab *)(void *)((uint8_t *)self - offsetof(struct lab, recording_out));
+    struct buf *out = l->recording;
+
+    return head.n + body.n <= out->max - out->n && buf_append_view(out, head) == E_OK &&
+           buf_append_view(out, body) == E_OK;
+}
+
 void lab_record(struct lab *l, uint32_t node, struct buf *out)
 {
     assert(node < l->sc.nodes && !sim_running(l->sim, node));
     l->recorded = node;
     l->recording = out;
+    l->recording_out.put = put_entry;
 }
 
 bool lab_replay(struct lab *l, struct view recording, char fault[static REPLAY_FAULT_MAX],

@@ -77,6 +77,7 @@ struct lab {
     bool show_log, failed;
     uint32_t recorded; /* this node's first life, into `recording` unless that is NULL */
     struct buf *recording;
+    struct record_out recording_out;
     struct recorder *recorder;
     struct node_config recorded_cfg;
     struct enr *recorded_boot;

@@ -6,7 +6,7 @@
 #include <base/hash.h>
 #include <io/port.h>
 
-#define RECORD_MAGIC "p2pd-rec 1\n"
+#define RECORD_MAGIC "p2pd-rec 2\n"
 
 enum entry_kind {
     ENTRY_EVENT = 'E',
@@ -21,6 +21,7 @@ enum entry_kind {
     ENTRY_ACCEPT_PAUSE = 'Q',
     ENTRY_DONE = 'X',
     ENTRY_RANDOM = 'G',
+    ENTRY_COMMAND = 'N', /* from beside the port: of a program, of the API */
 };
 
 /* A call's entry is: kind, where (connection, deadline, a flag...), a hash of its other arguments,
