@@ -16,10 +16,12 @@
 #define API_ERROR_MAX       160u
 
 struct api;
+struct events;
 
 struct api_config {
     struct addr listen; /* port 0: any */
     struct metrics *metrics;
+    struct events *events;    /* NULL: no streams of them; freed after the API */
     const char *version;      /* "beacon-p2pd/0.1.0" */
     const char *allow_origin; /* pages that may call: "https://example.org,..." or "*"; or NULL */
 };

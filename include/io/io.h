@@ -50,6 +50,10 @@ CHECKED enum err io_watch_new(struct io *io, int fd, io_ready *ready, void *self
 void io_watch_want(struct io_watch *w, bool readable, bool writable);
 void io_watch_free(struct io_watch *w); /* accepts NULL; before io_free() */
 
+/* Run `work` on a thread of the pool, then `done` on the loop's: for what is not the node's. A
+ * PORT_TURN follows. `done` always comes: from io_free() at the latest. */
+void io_work(struct io *io, void (*work)(void *self), io_ready *done, void *self);
+
 /* port_nat.job.run: blocks for seconds, so on a thread of the pool only. */
 void io_nat_run(struct port_job *job);
 

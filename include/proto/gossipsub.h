@@ -142,7 +142,8 @@ struct gossip_event {
     struct view raw;   /* compressed, as it came; borrowed until the next call */
     struct blob *data; /* decompressed; borrowed until the next call */
     struct gossip_partial partial;
-    uint8_t id[GOSSIP_ID_MAX];
+    uint8_t id[GOSSIP_ID_MAX]; /* GOSSIP_DUPLICATE: zeros when it was known by its raw bytes */
+    size_t size;               /* GOSSIP_DUPLICATE: of the data field, as it came */
     enum err error;
 };
 

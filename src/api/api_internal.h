@@ -68,6 +68,18 @@ bool u64_parse(struct view text, uint64_t *ret); /* decimal digits, nothing else
 struct metrics *api_metrics_of(const struct api *a);
 const char *api_version_of(const struct api *a);
 
+struct events;
+struct stream;
+
+struct events *api_events_of(const struct api *a); /* NULL: none */
+struct stream **api_streams(struct api *a);        /* the first one */
+void api_run_soon(struct api *a);                  /* in this turn of the loop */
+void api_cut(struct MHD_Connection *c);            /* its socket, at once */
+
+/* stream.c */
+void streams_keep_alive(struct api *a);
+void streams_end(struct api *a);
+
 /* ---- route.c: which handler, in which form ---- */
 
 #define ROUTE_ID_MAX 160u

@@ -17,13 +17,15 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#define ANSWER_MAX           (64 * MIB) /* the largest: a block as JSON, four times its size */
-#define BODY_MAX             (32 * MIB) /* of one request: MAX_PAYLOAD_SIZE of a block, as JSON */
-#define BODIES_MAX           (64 * MIB) /* of all requests under way */
-#define CONNECTION_MEMORY    (16 * KIB) /* a request's head is no larger */
-#define CONNECTION_TIMEOUT_S 30u        /* of silence */
+#define ANSWER_MAX (64 * MIB) /* the largest: a block as JSON, four times its size */
+#define BODY_MAX   (32 * MIB) /* of one request: MAX_PAYLOAD_SIZE of a block, as JSON */
+#define BODIES_MAX (64 * MIB) /* of all requests under way */
+#define CONNECTION_MEMORY \
+    (64 * KIB)                   /* a request's head is no larger; streams send as much at once */
+#define CONNECTION_TIMEOUT_S 30u /* of silence */
 #define REQUEST_TIME_NS      SECONDS(30)
 #define ANSWER_TIME_NS       SECONDS(120)
+#define KEEP_ALIVE_S         15u /* a comment to each stream: half of the silence allowed */
 #define RUNS_MAX             16u /* turns of the server at one wake-up */
 
 struct client { /* a connection */
@@ -52,6 +54,12 @@ struct api {
     uint16_t port;
     struct client *clients;
     size_t bodies; /* bytes of bodies under way */
+    struct events *events;
+    struct stream *streams;
+    unsigned seconds; /* since streams were kept alive */
+    uint64_t second_ns;
+    bool soon; /* the timer is set to go off at once */
+    bool stopping;
 };
 
 struct metrics *api_metrics_of(const struct api *a)
@@ -62,6 +70,16 @@ struct metrics *api_metrics_of(const struct api *a)
 const char *api_version_of(const struct api *a)
 {
     return a->version;
+}
+
+struct events *api_events_of(const struct api *a)
+{
+    return a->events;
+}
+
+struct stream **api_streams(struct api *a)
+{
+    return &a->streams;
 }
 
 /* ---- connections and their time ---- */
@@ -110,16 +128,21 @@ static void on_connection(void *self, struct MHD_Connection *c, void **context,
 }
 
 /* The server finds the end of a socket that is shut down here, and cleans up as for any other. */
+void api_cut(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    if (info != NULL) {
+        shutdown(info->connect_fd, SHUT_RDWR);
+    }
+}
+
 static void end_overdue(const struct api *a, uint64_t now_ns)
 {
     for (struct client *c = a->clients; c != NULL; c = c->next) {
-        const union MHD_ConnectionInfo *info =
-            now_ns < c->due_ns
-                ? NULL
-                : MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-        if (info != NULL) {
-            shutdown(info->connect_fd, SHUT_RDWR);
+        if (now_ns >= c->due_ns) {
+            api_cut(c->connection);
             metric_add(a->metrics, M_HTTP_OVERDUE, 0, 1);
             c->due_ns = NEVER;
         }
@@ -318,13 +341,36 @@ static void on_ready(void *self, struct now now)
     }
 }
 
+void api_run_soon(struct api *a)
+{
+    const struct itimerspec at_once = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_nsec = 1}};
+
+    if (!a->stopping && !a->soon) {
+        a->soon = timerfd_settime(a->timer, 0, &at_once, NULL) == 0;
+    }
+}
+
+static void each_second(struct api *a, uint64_t now_ns)
+{
+    if (now_ns - a->second_ns < SECONDS(1)) {
+        return;
+    }
+    a->second_ns = now_ns;
+    end_overdue(a, now_ns);
+    if (++a->seconds >= KEEP_ALIVE_S) {
+        a->seconds = 0;
+        streams_keep_alive(a);
+    }
+}
+
 static void on_timer(void *self, struct now now)
 {
     struct api *a = self;
     uint64_t times;
 
     if (read(a->timer, &times, sizeof times) == (ssize_t)sizeof times) {
-        end_overdue(a, now.mono_ns);
+        a->soon = false;
+        each_second(a, now.mono_ns);
         on_ready(a, now);
     }
 }
@@ -355,7 +401,8 @@ static union socket_address socket_address_of(const struct addr *a)
 static bool listen_on(struct api *a, const struct addr *at)
 {
     union socket_address s = socket_address_of(at);
-    unsigned flags = MHD_USE_EPOLL | MHD_NO_FLAG | (at->family == 6 ? MHD_USE_IPv6 : 0);
+    unsigned flags =
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (at->family == 6 ? MHD_USE_IPv6 : 0);
 
     a->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, a, MHD_OPTION_SOCK_ADDR, &s.any,
@@ -391,6 +438,7 @@ struct api *api_new(const struct api_config *cfg, struct node *node, struct io *
     a->node = node;
     a->io = io;
     a->metrics = cfg->metrics;
+    a->events = cfg->events;
     a->version = cfg->version;
     a->timer = -1;
     if (!guard_init(&a->guard, cfg->allow_origin, addr_is_loopback(&cfg->listen))) {
@@ -418,6 +466,9 @@ void api_free(struct api *a)
     io_watch_free(a->watch);
     io_watch_free(a->tick);
     if (a->daemon != NULL) {
+        a->stopping = true;
+        streams_end(a);
+        MHD_run(a->daemon); /* it may not be stopped while a stream is suspended */
         MHD_stop_daemon(a->daemon);
     }
     if (a->timer >= 0) {

@@ -138,6 +138,18 @@ static bool open_control(struct run *r)
     return r->control != NULL || run_fail(r, EXIT_FAILED, "%s", error);
 }
 
+static bool open_events(struct run *r)
+{
+    char error[EVENTS_ERROR_MAX];
+
+    r->events = events_new(option_text(&r->o, OPT_EVENTS), r->io, r->log, r->metrics, error);
+    if (r->events == NULL) {
+        return run_fail(r, EXIT_FAILED, "%s", error);
+    }
+    events_watch(r->events, r->node);
+    return true;
+}
+
 static bool open_node(struct run *r)
 {
     char error[API_ERROR_MAX];
@@ -156,12 +168,16 @@ static bool open_node(struct run *r)
     if (!open_control(r)) {
         return false;
     }
+    if (!open_events(r)) {
+        return false;
+    }
     if (option_bool(&r->o, OPT_DISABLE_HTTP)) {
         return true;
     }
     struct api_config api = {.listen = r->http,
                              .metrics = r->metrics,
                              .version = version_agent(),
+                             .events = r->events,
                              .allow_origin = option_text(&r->o, OPT_HTTP_ALLOW_ORIGIN)};
     r->api = api_new(&api, r->node, r->io, error);
     return r->api != NULL || run_fail(r, EXIT_FAILED, "%s", error);
@@ -198,8 +214,10 @@ static void close_all(struct run *r)
 {
     api_free(r->api);
     control_socket_free(r->control);
+    events_stop(r->events);
     node_free(r->node);
     io_free(r->io);
+    events_free(r->events);
     keylog_close(r->cfg.keylog);
     if (r->store != NULL && store_close(r->store) != E_OK) {
         run_fail(r, EXIT_FAILED, "the last blocks could not be written to %s", r->datadir);

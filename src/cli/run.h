@@ -6,6 +6,7 @@
 #include "options.h"
 
 #include <api/control.h>
+#include <api/events.h>
 #include <api/http.h>
 #include <io/io.h>
 #include <node/node.h>
@@ -28,6 +29,7 @@ struct run {
     struct io *io;
     struct node *node;
     struct api *api;
+    struct events *events;
     struct control_socket *control;
     struct node_config cfg;
     struct node_checkpoint checkpoint;

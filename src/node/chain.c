@@ -428,6 +428,7 @@ enum err chain_add(struct node *n, const struct block_in *b, struct now now)
     }
     metric_set(n->metrics, M_HEAD_SLOT, 0, c->head_slot);
     metric_add(n->metrics, M_BLOCKS, b->via, 1);
+    tell_block(n, b);
     sidecars_want(n, b->root, b->slot, b->n_blobs, now);
     LOG(n->log, b->via == VIA_RANGE ? LOG_DEBUG : LOG_INFO, "chain", "block",
         L_U64("slot", b->slot), L_HEX("root", view_of(b->root, 32)),

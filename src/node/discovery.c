@@ -254,6 +254,9 @@ static void on_found(struct node *n, const struct discv5_event *ev, struct now n
     const struct peer *p = ev->enr == NULL ? NULL : peers_found(n, ev->enr, SOURCE_DISCV5, now);
 
     d->answered += ev->kind == DISCV5_LIVE;
+    if (ev->enr != NULL) {
+        tell_node(n, ev->enr, ev->kind == DISCV5_LIVE);
+    }
     if (p == NULL || ev->lookup == 0 || ev->lookup != d->search) {
         return;
     }

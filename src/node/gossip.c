@@ -335,6 +335,7 @@ void gossip_take(struct node *n, const struct arrival *a, bool proved, struct no
     struct check_input in = check_input_of(a, &chain, now);
 
     (proved ? check_accepted : check_passed)(n->gossip.checks, &in);
+    tell_object(n, a->topic, blob_view(a->data));
     keep(n, a, now);
 }
 
@@ -351,6 +352,7 @@ void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, 
     if (n->cfg.tap != NULL) {
         v = n->cfg.tap->message(n->cfg.tap, a->topic, &ev, v, now);
     }
+    tell_message(n, a, v);
     gossipsub_verdict(engine(n), a->message, v, now);
 }
 
@@ -396,11 +398,14 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
         .conn = ev->conn,
         .message = ev->g.message,
         .data = ev->g.data,
+        .came = now,
+        .raw_size = ev->g.raw.n,
     };
     /* A program that judges may know blocks that we do not. */
     bool judged = n->cfg.validation == VALIDATE_EXTERNAL && control_judges(n, a.number);
     struct check_result r = gossip_check(n, &a, !judged, now);
 
+    a.why = r.reason;
     memcpy(a.id, ev->g.id, sizeof a.id);
     metric_add(n->metrics, M_GOSSIP_MESSAGES, a.topic->kind, 1);
     switch (r.verdict) {
@@ -445,18 +450,24 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
         break;
     case GOSSIP_REFUSED:
         refused(n, ev, ev->g.error, err_text(ev->g.error));
+        tell_refused(n, ev, ev->g.error);
         break;
     case GOSSIP_PX:
         on_px(n, ev, now);
         break;
     case GOSSIP_DUPLICATE:
+        tell_duplicate(n, ev);
+        validate_vouch(n, ev->g.message, ev->conn, now);
+        break;
     case GOSSIP_ADVERTISED:
         validate_vouch(n, ev->g.message, ev->conn, now);
         break;
-    case GOSSIP_SUBSCRIBED:
-    case GOSSIP_UNSUBSCRIBED:
     case GOSSIP_GRAFTED:
     case GOSSIP_PRUNED:
+        tell_mesh(n, ev);
+        break;
+    case GOSSIP_SUBSCRIBED:
+    case GOSSIP_UNSUBSCRIBED:
     case GOSSIP_PARTIAL:
     case GOSSIP_SENDABLE:
     case GOSSIP_NONE:

@@ -288,6 +288,7 @@ void handshake_on_call(struct node *n, const struct rpc_event *ev, struct now no
     } else {
         rpc_reply_end(n->rpc, ev->call);
     }
+    tell_request(n, ev->conn, false, ev->method, out.n != 0, e == E_OK ? NULL : err_table[e].name);
     buf_done(&out);
     if (p == NULL) {
         return;

@@ -157,6 +157,7 @@ static bool most_agree(struct node *n, const struct eth_status *claim)
 void chain_on_epoch(struct node *n)
 {
     const struct chain_block *best = NULL;
+    uint64_t epoch = 0;
     uint8_t root[32];
     uint32_t at = 0;
 
@@ -169,8 +170,12 @@ void chain_on_epoch(struct node *n)
         if (p->has_status && b != NULL && (best == NULL || b->slot > best->slot) &&
             chain_is_canonical(n, p->status.finalized_root) && most_agree(n, &p->status)) {
             best = b;
+            epoch = p->status.finalized_epoch;
             memcpy(root, p->status.finalized_root, 32);
         }
+    }
+    if (best != NULL) {
+        tell_final(n, root, best->slot, epoch);
     }
     if (best != NULL && best->slot < n->chain.head_slot &&
         store_pending(n->store) < STORE_PENDING_DEFAULT / 2) {

@@ -270,6 +270,17 @@ static void bad_ssz(struct node *n, const struct rpc_event *ev, enum err e, stru
     handshake_on_end(n, &refused, now);
 }
 
+/* Requests of ours; those of peers are told where they are served. */
+static void tell_rpc(const struct node *n, const struct rpc_event *ev)
+{
+    if (ev->kind == RPC_DONE || ev->kind == RPC_FAILED) {
+        tell_request(n, ev->conn, true, ev->method, ev->count,
+                     ev->kind == RPC_DONE ? NULL : err_table[ev->error].name);
+    } else if (ev->kind == RPC_REFUSED) {
+        tell_request(n, ev->conn, false, ev->method, 0, err_table[ev->error].name);
+    }
+}
+
 static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 {
     if (ev->method >= METHOD_COUNT) { /* a program's */
@@ -280,6 +291,7 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
         }
         return;
     }
+    tell_rpc(n, ev);
     enum err e = check_ssz(n, ev);
 
     if (e != E_OK) {
@@ -386,6 +398,7 @@ static void turn(struct node *n, struct now now)
         host_flush(n->host, now);
     }
     control_turn(n, now);
+    tell_turn(n);
     uint64_t at = earlier(host_deadline(n->host), rpc_deadline(n->rpc));
     at = earlier(at, pubsub_deadline(n->gossip.pubsub));
     at = earlier(at, earlier(discovery_deadline(n), validate_deadline(n)));
@@ -457,6 +470,7 @@ static void on_port(struct port_sink *sink, const struct port_event *ev, struct 
     struct node *n = (struct node *)sink;
 
     log_set_time(n->log, now.wall_ns);
+    n->tell.now = now;
     switch (ev->kind) {
     case PORT_ACCEPTED:
     case PORT_CONNECTED:

@@ -18,6 +18,9 @@ struct arrival {
     uint64_t message;
     uint8_t id[GOSSIP_ID_MAX];
     struct blob *data; /* SSZ; borrowed */
+    struct now came;
+    size_t raw_size; /* as it came, compressed */
+    const char *why; /* the verdict */
 };
 
 struct undecided_queue {

@@ -25,6 +25,7 @@ static void note_event(struct node *n, struct peer *p, struct peer_event *ev, co
         p->found_told = true;
         snprintf(found.text, sizeof found.text, "%s", peer_source_name(p->source));
         peer_events_note(n->peers.events, &found, p->found);
+        tell_peer(n, &found, p->found);
         metric_add(n->metrics, M_PEER_EVENTS, WHY_FOUND, 1);
     }
     ev->peer = p->id;
@@ -34,6 +35,7 @@ static void note_event(struct node *n, struct peer *p, struct peer_event *ev, co
     ev->rating = rating_at(&p->rating, now);
     snprintf(ev->text, sizeof ev->text, "%s", text);
     peer_events_note(n->peers.events, ev, now);
+    tell_peer(n, ev, now);
     metric_add(n->metrics, M_PEER_EVENTS, ev->reason, 1);
 }
 

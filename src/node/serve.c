@@ -69,6 +69,7 @@ static bool pay(struct node *n, struct serving *s, struct now now)
 static void refuse(struct node *n, struct serving *s, uint8_t code, const char *why)
 {
     rpc_reply_error(n->rpc, s->call, code, why);
+    tell_request(n, s->conn, false, s->method, s->sent, why);
     finish(n, s);
 }
 
@@ -79,6 +80,7 @@ static void end(struct node *n, struct serving *s)
         return;
     }
     rpc_reply_end(n->rpc, s->call);
+    tell_request(n, s->conn, false, s->method, s->sent, NULL);
     finish(n, s);
 }
 
@@ -230,6 +232,7 @@ void serve_on_dropped(struct node *n, uint64_t call)
     struct serving *s = find_serving(n, call);
 
     if (s != NULL) {
+        tell_request(n, s->conn, false, s->method, s->sent, "the stream is gone");
         finish(n, s);
     }
 }

@@ -197,10 +197,12 @@ static void settle(struct node *n, const struct arrival *a, enum verdict_how how
     metric_add(n->metrics, M_VERDICTS, how, 1);
     LOG(n->log, LOG_DEBUG, "gossip", "message decided", L_STR("how", end->name),
         L_STR("topic", topic_kind_name(a->topic->kind)), L_HEX("id", view_of(a->id, sizeof a->id)));
+    struct arrival told = *a;
+    told.why = end->name;
     if (end->taken) {
         gossip_take(n, a, end->proved, now);
     }
-    gossip_end(n, a, end->verdict, now);
+    gossip_end(n, &told, end->verdict, now);
 }
 
 /* A message that has waited: is it still what the checks want? Others of its first-seen key may

@@ -70,13 +70,14 @@ static struct event *message_event(struct gossipsub *g, enum gossip_kind kind, u
 }
 
 /* The message is known and its state is at hand: one more peer has delivered it. */
-static void on_duplicate(struct gossipsub *g, uint32_t peer, struct message *m)
+static void on_duplicate(struct gossipsub *g, uint32_t peer, struct message *m, size_t size)
 {
     bool again = bit_get(m->bits, peer);
     const struct gossip_topic_score *score = &g->topics[m->topic].cfg.score;
 
     bit_set(m->bits, peer);
     struct event *e = message_event(g, GOSSIP_DUPLICATE, peer, m->topic, m);
+    e->ev.size = size;
     e->ev.message = m->state == MSG_PENDING ? message_handle(m) : 0;
     if (m->state == MSG_REJECTED) {
         score_invalid(g, peer, m->topic);
@@ -162,12 +163,14 @@ static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic,
 
     if (m != NULL) {
         gossip_seen_add(&g->recent, o->raw_fp);
-        on_duplicate(g, peer, m);
+        on_duplicate(g, peer, m, it->data.n);
         return;
     }
     if (o->id_n != 0 && gossip_seen_has(&g->seen, o->id_fp)) {
         gossip_seen_add(&g->recent, o->raw_fp);
-        event_id(event_push(g, GOSSIP_DUPLICATE, peer, topic), o->id, o->id_n);
+        struct event *known = event_push(g, GOSSIP_DUPLICATE, peer, topic);
+        known->ev.size = it->data.n;
+        event_id(known, o->id, o->id_n);
         return;
     }
     if (opens != E_OK) {
@@ -204,9 +207,9 @@ static void receive(struct gossipsub *g, uint32_t peer, uint32_t topic,
     struct opened o = {.raw_fp = raw_print(g, topic, is_signed ? it->body : it->data)};
     struct message *m = message_by_raw(g, o.raw_fp);
     if (m != NULL) {
-        on_duplicate(g, peer, m);
+        on_duplicate(g, peer, m, it->data.n);
     } else if (gossip_seen_has(&g->recent, o.raw_fp)) {
-        event_push(g, GOSSIP_DUPLICATE, peer, topic);
+        event_push(g, GOSSIP_DUPLICATE, peer, topic)->ev.size = it->data.n;
     } else {
         on_new_bytes(g, peer, topic, it, &o);
         blob_unref(o.data);
