@@ -12,6 +12,7 @@
 #include "programs.h"
 #include "serve.h"
 #include "sync.h"
+#include "tell.h"
 #include "wishes.h"
 
 #include <base/map.h>
@@ -31,7 +32,6 @@
 #include <net/rpc.h>
 #include <node/bans.h>
 #include <node/control.h>
-#include <node/events.h>
 #include <node/node.h>
 #include <node/peer_events.h>
 #include <node/peers.h>
@@ -288,13 +288,6 @@ struct gossip {
     uint64_t blocks; /* by gossip, since start */
     struct gossip_join joins[JOINED_MAX];
     uint32_t n_joins;
-};
-
-struct tell {                     /* tell.c */
-    struct node_watcher *watcher; /* NULL: nobody watches */
-    struct now now;
-    uint8_t head_root[32]; /* as it was told last */
-    uint64_t head_slot, final_epoch;
 };
 
 struct node {
@@ -580,21 +573,6 @@ CHECKED enum err gossip_leave(struct node *n, const struct topic *t, uint32_t cl
 
 /* validate.c, control.c, control_do.c, control_ask.c: programs.h; served.c, flow.c, post.c, call.c:
  * flow.h */
-
-/* tell.c: to whoever watches */
-void tell_message(const struct node *n, const struct arrival *a, enum gossip_verdict v);
-void tell_refused(const struct node *n, const struct pubsub_event *ev, enum err why);
-void tell_duplicate(const struct node *n, const struct pubsub_event *ev);
-void tell_mesh(const struct node *n, const struct pubsub_event *ev);
-void tell_object(const struct node *n, const struct topic *t, struct view ssz);
-void tell_peer(const struct node *n, const struct peer_event *p, struct now at);
-void tell_node(const struct node *n, const struct enr *enr, bool live);
-/* result NULL: it was answered. */
-void tell_request(const struct node *n, conn_id c, bool outbound, size_t method, uint32_t chunks,
-                  const char *result);
-void tell_block(const struct node *n, const struct block_in *b);
-void tell_final(struct node *n, const uint8_t root[static 32], uint64_t slot, uint64_t epoch);
-void tell_turn(struct node *n);
 
 /* producer.c: the devnet's block maker */
 void producer_on_slot(struct node *n, struct now now);
