@@ -68,7 +68,7 @@ fetch_go() {
 need_go() {
     local minor found=$cache/goroot/bin/go
     command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
-    minor=$(go env GOVERSION 2>/dev/null | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
+    minor=$({ go env GOVERSION 2>/dev/null || true; } | sed -n 's/^go1\.\([0-9]*\).*/\1/p')
     if [ "${minor:-0}" -ge 21 ]; then
         found=$(command -v go)
     elif [ ! -x "$found" ]; then
