@@ -78,6 +78,8 @@ need_go() {
     [ "$found" = "$cache/bin/go" ] || ln -sf "$found" "$cache/bin/go"
 }
 
+RUST_MINOR=89 # what the locked crates ask for
+
 export PATH=$cache/bin:$PATH
 case ${1:-} in
 node) prepare_node ;;
@@ -97,10 +99,12 @@ devp2p) # go-ethereum's discv5 conformance suite: some 200 CPU seconds, once
         { echo "devp2p does not build"; exit 1; }
     ;;
 rust) # libp2p and discv5 in one program: some 300 CPU seconds, once
-    cargo=$(command -v cargo || true)
-    [ -n "$cargo" ] || { p2pd_install cargo-web && cargo=$(command -v cargo || true); }
-    [ -n "$cargo" ] || { echo "no cargo: it is neither here nor among the packages of apt"; exit 77; }
-    (cd "$top/tests/interop/rust" && CARGO_TARGET_DIR=$cache/rust "$cargo" build --release --locked) ||
+    minor=$({ cargo --version 2>/dev/null || true; } | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
+    if [ "${minor:-0}" -lt "$RUST_MINOR" ]; then # Debian 12 has 1.63 and 1.85
+        echo "Rust 1.$RUST_MINOR or newer is wanted for libp2p and discv5, here is 1.${minor:-none}: see https://rustup.rs"
+        exit 77
+    fi
+    (cd "$top/tests/interop/rust" && CARGO_TARGET_DIR=$cache/rust cargo build --release --locked) ||
         { echo "the Rust peer does not build"; exit 1; }
     ln -sf ../rust/release/rustpeer "$cache/bin/rustpeer"
     ;;
