@@ -187,13 +187,13 @@ static void send_singly(struct udp_socket *u, const struct udp_batch *b)
 void udp_flush(struct udp_socket *u)
 {
     struct udp_out *o = u->out;
-    struct mmsghdr msgs[IO_BATCHES];
-    struct iovec pieces[IO_BATCHES];
-    union number controls[IO_BATCHES];
 
     if (!u->open || o->n == 0) {
         return;
     }
+    struct mmsghdr msgs[IO_BATCHES]; /* here: most turns send nothing, and the build clears them */
+    struct iovec pieces[IO_BATCHES];
+    union number controls[IO_BATCHES];
     for (unsigned i = 0; i < o->n; i++) {
         struct udp_batch *b = &o->batches[i];
         pieces[i] = (struct iovec){b->p, b->n};

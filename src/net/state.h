@@ -77,6 +77,17 @@ struct outq {
     size_t bytes;    /* unsent */
 };
 
+struct held_chunk {
+    struct held_chunk *next;
+    size_t n, cap;
+    uint8_t b[];
+};
+
+struct held { /* bytes of a paused stream */
+    struct held_chunk *first, *last;
+    size_t n;
+};
+
 struct stream_list {
     struct stream *first, *last;
 };
@@ -99,7 +110,7 @@ struct stream {
     struct stream *dead_next, *later_next;  /* in host->dead_streams, ->later */
     int ready_class;                        /* -1: not in a list */
     size_t turn_left;                       /* bytes of its turn */
-    struct buf held;                        /* came while paused */
+    struct held held;                       /* came while paused */
     struct timer timer;
     uint64_t agree_by_ns, user_deadline_ns, stuffed_until_ns; /* NEVER: none */
     void *user;
@@ -291,6 +302,11 @@ CHECKED enum err outq_put(struct stream *s, struct blob *b, enum send_class klas
 void outq_drop(struct stream *s);
 void stream_ready(struct stream *s); /* put into the list of its class, if it has work */
 void stream_unready(struct stream *s);
+
+/* held.c */
+void held_put(struct held *h, struct view in);
+struct held_chunk *held_take(struct held *h); /* the first, now the caller's; NULL: none */
+void held_drop(struct held *h);
 
 /* stream.c */
 struct stream *stream_get(const struct host *h, stream_id id); /* NULL: stale or dead */

@@ -82,7 +82,6 @@ static struct stream *stream_new(struct conn *c, uint32_t sid, const struct stre
     };
     *slot = s;
     s->id = slots_add(&h->streams, s);
-    buf_init(&s->held, HELD_MAX);
     timer_init(&s->timer, TIMER_STREAM, s);
     set_timer(s);
     return s;
@@ -181,7 +180,7 @@ void stream_end(struct stream *s, enum err why)
     stream_unready(s);
     outq_drop(s);
     budget_give(&s->conn->mem, s->held.n);
-    buf_done(&s->held);
+    held_drop(&s->held);
     timer_stop(&h->timers, &s->timer);
     map_remove(&s->conn->streams, &s->sid);
     s->conn->n_opened_by_us -= s->inbound ? 0 : 1;
@@ -349,17 +348,19 @@ static enum err negotiate(struct stream *s, struct view *in)
     return agreed(s, index);
 }
 
+static enum err hold(struct stream *s, struct view in)
+{
+    if (in.n > HELD_MAX - s->held.n) {
+        return E_FULL;
+    }
+    TRY(budget_take(&s->conn->mem, in.n));
+    held_put(&s->held, in);
+    stuff(s, s->held.n >= HELD_STUFFED);
+    return E_OK;
+}
+
 static enum err deliver(struct stream *s, struct view in)
 {
-    if (s->paused || s->held.n != 0) {
-        if (in.n > s->held.max - s->held.n) {
-            return E_FULL;
-        }
-        TRY(budget_take(&s->conn->mem, in.n));
-        TRY(buf_append_view(&s->held, in));
-        stuff(s, s->held.n >= HELD_STUFFED);
-        return E_OK;
-    }
     TRY(s->protocol->ops->data(s->protocol->self, s->id, in, s->host->now));
     if (!s->dead) {
         s->conn->via->consumed(s->conn, s->sid, in.n);
@@ -382,7 +383,10 @@ static enum err take(struct stream *s, struct view in)
         }
         s->conn->via->consumed(s->conn, s->sid, in.n - rest.n);
     }
-    return rest.n == 0 ? E_OK : deliver(s, rest);
+    if (rest.n == 0) {
+        return E_OK;
+    }
+    return s->paused || s->held.n != 0 ? hold(s, rest) : deliver(s, rest);
 }
 
 enum err stream_data(struct stream *s, struct view in)
@@ -432,10 +436,26 @@ void stream_emptied(struct stream *s)
     stream_end_if_asked(s);
 }
 
+/* Until the protocol has enough again. */
+static enum err deliver_held(struct stream *s)
+{
+    struct held_chunk *k;
+
+    while (!s->dead && !s->paused && (k = held_take(&s->held)) != NULL) {
+        budget_give(&s->conn->mem, k->n);
+        stuff(s, false);
+        enum err e = deliver(s, view_of(k->b, k->n));
+        mem_free(k);
+        TRY(e);
+    }
+    if (!s->dead) {
+        stuff(s, s->held.n >= HELD_STUFFED);
+    }
+    return E_OK;
+}
+
 static enum err later(struct stream *s)
 {
-    struct buf held = s->held;
-
     if (s->protocol != NULL && s->protocol->n_ids == 1) {
         TRY(tell_opened(s)); /* nothing was to be agreed first */
     }
@@ -445,14 +465,7 @@ static enum err later(struct stream *s)
     if (s->dead || s->paused || s->negotiation != NULL) {
         return E_OK;
     }
-    if (held.n != 0) {
-        buf_init(&s->held, HELD_MAX);
-        budget_give(&s->conn->mem, held.n);
-        stuff(s, false);
-        enum err e = deliver(s, buf_view(&held));
-        buf_done(&held);
-        TRY(e);
-    }
+    TRY(deliver_held(s));
     return !s->dead && s->remote_ended ? tell_ended(s) : E_OK;
 }
 

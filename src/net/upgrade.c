@@ -68,10 +68,10 @@ enum err upgrade_start(struct conn *c)
         bool done;
         TRY(ms_dial(&u->ms, &noise_id, 1, &u->out));
         TRY(noise_handshake(c->tcp->noise, &none, &u->out, &done));
+        send_plain(c);
     } else {
-        TRY(ms_listen(&u->ms, &noise_id, 1, &u->out));
+        TRY(ms_listen(&u->ms, &noise_id, 1, &u->out)); /* goes with the first answer */
     }
-    send_plain(c);
     return E_OK;
 }
 

@@ -429,8 +429,8 @@ static void on_event(struct port_sink *sink, const struct port_event *ev, struct
     pull_rpc(p);
     if (ev->kind == PORT_TURN) {
         host_flush(p->host, now);
+        fflush(stdout);
     }
-    fflush(stdout);
     if (p->quit || ev->kind == PORT_STOP) {
         io_watch_free(p->input);
         p->input = NULL;
