@@ -130,16 +130,29 @@ void quic_stream_ready(struct quic_stream *s)
     quic_dirty(c);
 }
 
-static void drop_pieces(struct quic_stream *s)
+/* What was sent stays until it is acknowledged or the stream is gone: ngtcp2 has views of it and
+ * sends it again when it was lost, even behind a reset. */
+static void drop_unsent(struct quic_stream *s)
 {
-    for (struct piece *p = s->first, *next; p != NULL; p = next) {
-        next = p->next;
-        s->conn->held -= p->n;
+    uint64_t keep = s->sent - s->acked;
+    struct piece **at = &s->first, *p;
+
+    s->last = NULL;
+    while ((p = *at) != NULL) {
+        size_t n = keep < p->n ? (size_t)keep : p->n;
+        keep -= n;
+        s->conn->held -= p->n - n;
+        p->n = n;
+        if (n != 0) {
+            s->last = p;
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
         blob_unref(p->blob);
         mem_free(p);
     }
-    s->first = s->last = NULL;
-    s->acked = s->end = s->sent;
+    s->end = s->sent;
 }
 
 static void stream_free(struct quic_stream *s)
@@ -147,7 +160,8 @@ static void stream_free(struct quic_stream *s)
     struct quic_conn *c = s->conn;
 
     quic_stream_unready(s);
-    drop_pieces(s);
+    s->acked = s->sent; /* nothing is sent again */
+    drop_unsent(s);
     map_remove(&c->streams, &s->sid);
     c->mux.n_streams--;
     mem_free(s);
@@ -378,7 +392,7 @@ void quic_streams_after_read(struct quic_conn *c)
         if (s->reset_by_remote && !s->forgotten) {
             s->forgotten = true;
             quic_stream_unready(s);
-            drop_pieces(s);
+            drop_unsent(s);
             (void)ngtcp2_conn_shutdown_stream_write(c->conn, s->sid, 0);
             continue;
         }
@@ -446,7 +460,7 @@ static void op_reset(struct mux *m, uint32_t sid)
     }
     s->forgotten = true;
     quic_stream_unready(s);
-    drop_pieces(s);
+    drop_unsent(s);
     ngtcp2_conn_extend_max_offset(c->conn, s->owed);
     s->owed = 0;
     (void)ngtcp2_conn_shutdown_stream(c->conn, sid, 0);

@@ -565,6 +565,42 @@ static void a_remote_at_another_port_is_followed(void **state)
     world_free(&w);
 }
 
+/* Bytes under way that are lost after a stream's reset, by either side: whose are they then? */
+static void a_reset_while_bytes_are_lost_frees_nothing_too_early(void **state)
+{
+    struct world w;
+    uint32_t sid;
+
+    (void)state;
+    for (unsigned i = 0; i < 40; i++) {
+        struct blob *blob = blob_new(30000);
+        memset(blob->b, 'r', blob->n);
+        world_new(&w, NULL);
+        w.side[1].consume = i % 4 != 0;
+        connect_both(&w);
+        struct mux *m = quic_mux(w.side[0].q, w.side[0].conn),
+                   *other = quic_mux(w.side[1].q, w.side[1].conn);
+        assert_int_equal(m->ops->open(m, &sid), E_OK);
+        quic_write(m, sid, blob, 0, 100);
+        UNTIL(&w, w.side[1].got == 100);
+        w.loss_percent = 40;
+        w.reorder_percent = 20;
+        quic_write(m, sid, blob, 0, blob->n);
+        for (unsigned k = 0; k < i && step(&w); k++) {
+        }
+        if (i % 2 == 0) {
+            m->ops->reset(m, sid);
+        } else {
+            other->ops->reset(other, sid);
+        }
+        blob_unref(blob); /* the last references are the stream's */
+        uint64_t until = w.now.mono_ns + SECONDS(10);
+        while (w.now.mono_ns < until && step(&w)) {
+        }
+        world_free(&w);
+    }
+}
+
 #define UNUSED_STREAMS 1000u
 
 /* Opened with one byte and left: no more than allowed stand, and each costs little. */
@@ -617,6 +653,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_connection_is_reset_without_state),
         cmocka_unit_test(keys_change_under_way),
         cmocka_unit_test(a_remote_at_another_port_is_followed),
+        cmocka_unit_test(a_reset_while_bytes_are_lost_frees_nothing_too_early),
         cmocka_unit_test(streams_opened_and_never_used_cost_little),
     };
 
