@@ -8,6 +8,7 @@
 #ifndef API_HTTP_H
 #define API_HTTP_H
 
+#include <base/log_ring.h>
 #include <base/metric.h>
 #include <io/io.h>
 #include <node/node.h>
@@ -24,6 +25,8 @@ struct api_config {
     struct events *events;    /* NULL: no streams of them; freed after the API */
     const char *version;      /* "beacon-p2pd/0.1.0" */
     const char *allow_origin; /* pages that may call: "https://example.org,..." or "*"; or NULL */
+    struct log *log;
+    struct log_ring *log_ring; /* what `log` wrote last */
 };
 
 /* NULL: error names the address and the machine's words. Before io_free(), after node_new(). */

@@ -36,6 +36,9 @@ struct log *log_new(log_sink *sink, void *self, enum log_format format, enum log
 void log_free(struct log *l);
 /* "info" or "info,gossip=debug,discv5=trace"; false names a bad word in ret_bad (may be NULL). */
 bool log_set_levels(struct log *l, const char *spec, struct view *ret_bad);
+/* The levels as log_set_levels() takes them, cut at `cap`. */
+const char *log_levels(const struct log *l, char *out, size_t cap);
+const char *log_level_name(enum log_level level);
 /* The wall clock that lines carry; set by the world each turn. */
 void log_set_time(struct log *l, uint64_t wall_ns);
 bool log_on(const struct log *l, enum log_level level, const char *module);

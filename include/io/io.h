@@ -40,6 +40,18 @@ struct now io_now(const struct io *io);
  * second signal. False: ended by a second signal. */
 bool io_run(struct io *io);
 
+/* How long turns of the loop took, from their first event to their end: what came meanwhile has
+ * waited so long at most. */
+#define IO_TURN_BOUNDS 7u
+
+struct io_load {
+    uint64_t turns, busy_ns, longest_ns; /* since io_run() */
+    uint64_t within[IO_TURN_BOUNDS];     /* turns no longer than io_turn_bound_ns(i) */
+};
+
+uint64_t io_turn_bound_ns(size_t i);
+void io_load(const struct io *io, struct io_load *ret);
+
 /* Call `ready` on the loop's thread when `fd` can be read (or written, when asked): for servers
  * with a descriptor of their own (HTTP, control socket). The descriptor stays the caller's. A
  * PORT_TURN follows. */

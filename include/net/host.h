@@ -230,6 +230,14 @@ struct host_conn_info {
 
 bool host_conn_info(const struct host *h, conn_id c, struct host_conn_info *ret);
 size_t host_conn_count(const struct host *h);
+
+struct host_traffic {
+    struct view protocol; /* the first of its ids; "other": those not registered, negotiation */
+    uint64_t bytes_in, bytes_out; /* of streams, multiplexing and encryption not counted */
+};
+
+/* By protocol: `at` from 0; false at the end. */
+bool host_traffic(const struct host *h, size_t at, struct host_traffic *ret);
 /* The budget of a connection, good until its last gone(); 0: the host's. NULL for a stale id. */
 struct budget *host_budget(struct host *h, conn_id c);
 /* That of a stream's own connection, good until its gone(). */

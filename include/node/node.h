@@ -196,7 +196,8 @@ struct node_head {
 
 void node_head(const struct node *n, struct node_head *ret);
 const char *node_verdict_name(unsigned index); /* label of p2pd_gossip_verdicts_total; or NULL */
-const char *node_end_name(unsigned kind);   /* label of p2pd_dial_ends_total; NULL out of range */
+const char *node_end_name(unsigned kind); /* label of p2pd_dial_ends_total; NULL out of range */
+const char *node_method_id(const struct node *n, unsigned index); /* of p2pd_requests_*; or NULL */
 const char *node_block_via(unsigned index); /* label of p2pd_blocks_total; NULL out of range */
 
 struct node_block {

@@ -241,6 +241,15 @@ bool gossipsub_topic_name(const struct gossipsub *g, uint32_t topic, struct view
 size_t gossipsub_mesh_size(const struct gossipsub *g, uint32_t topic);
 size_t gossipsub_topic_peers(const struct gossipsub *g, uint32_t topic);
 bool gossipsub_in_mesh(const struct gossipsub *g, uint32_t topic, uint32_t peer);
+bool gossipsub_subscribed(const struct gossipsub *g, uint32_t topic, uint32_t peer); /* it is */
+
+struct gossip_load { /* bytes held now, and the most */
+    size_t cache_bytes, cache_max;
+    size_t seen_bytes, gather_bytes;
+    size_t queue_bytes; /* unsent messages: a blob counts for each peer */
+};
+
+void gossipsub_load(const struct gossipsub *g, struct gossip_load *ret);
 /* Asserts what must hold between two calls; for tests, fuzzing and the simulator. */
 void gossipsub_verify(const struct gossipsub *g);
 

@@ -67,6 +67,10 @@ bool u64_parse(struct view text, uint64_t *ret); /* decimal digits, nothing else
 
 struct metrics *api_metrics_of(const struct api *a);
 const char *api_version_of(const struct api *a);
+struct log *api_log_of(const struct api *a);
+const struct log_ring *api_ring_of(const struct api *a);
+struct io *api_io_of(const struct api *a);
+uint64_t api_begun_of(const struct api *a); /* monotonic, ns */
 
 struct events;
 struct stream;

@@ -28,6 +28,11 @@
 #define KEEP_ALIVE_S         15u /* a comment to each stream: half of the silence allowed */
 #define RUNS_MAX             16u /* turns of the server at one wake-up */
 
+/* Only our own files, nothing inline: what a peer says can never become a script. */
+#define POLICY                                                                  \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " \
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 struct client { /* a connection */
     struct client *prev, *next;
     struct MHD_Connection *connection;
@@ -47,6 +52,9 @@ struct api {
     struct io *io;
     struct metrics *metrics;
     const char *version;
+    struct log *log;
+    struct log_ring *log_ring;
+    uint64_t begun_ns;
     struct guard guard;
     struct MHD_Daemon *daemon;
     struct io_watch *watch, *tick;
@@ -80,6 +88,26 @@ struct events *api_events_of(const struct api *a)
 struct stream **api_streams(struct api *a)
 {
     return &a->streams;
+}
+
+struct log *api_log_of(const struct api *a)
+{
+    return a->log;
+}
+
+const struct log_ring *api_ring_of(const struct api *a)
+{
+    return a->log_ring;
+}
+
+struct io *api_io_of(const struct api *a)
+{
+    return a->io;
+}
+
+uint64_t api_begun_of(const struct api *a)
+{
+    return a->begun_ns;
 }
 
 /* ---- connections and their time ---- */
@@ -172,6 +200,8 @@ static void add_headers(struct MHD_Response *r, const struct answer *a)
         {MHD_HTTP_HEADER_ACCESS_CONTROL_EXPOSE_HEADERS,
          a->origin == NULL ? NULL : "Eth-Consensus-Version"},
         {"X-Content-Type-Options", "nosniff"},
+        {"Content-Security-Policy", POLICY},
+        {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(headers); i++) {
@@ -440,6 +470,9 @@ struct api *api_new(const struct api_config *cfg, struct node *node, struct io *
     a->metrics = cfg->metrics;
     a->events = cfg->events;
     a->version = cfg->version;
+    a->log = cfg->log;
+    a->log_ring = cfg->log_ring;
+    a->begun_ns = io_now(io).mono_ns;
     a->timer = -1;
     if (!guard_init(&a->guard, cfg->allow_origin, addr_is_loopback(&cfg->listen))) {
         snprintf(error, API_ERROR_MAX,

@@ -1,9 +1,8 @@
-/* The API's /eth/v1/node: identity, peers, version, health, syncing; and /metrics. */
+/* The API's /eth/v1/node: identity, peers, version, health, syncing. */
 #include "api_internal.h"
 
 #include <codec/base.h>
 #include <eth/topic.h>
-#include <node/peer_events.h>
 #include <stdio.h>
 
 #define ADDRS_MAX 8u
@@ -210,33 +209,4 @@ void api_syncing(const struct request *q, struct answer *a)
                              json_u64(h.slot), "sync_distance", json_u64(h.sync_distance),
                              "is_syncing", h.syncing, "is_optimistic", 1, "el_offline", 1, "p2pd",
                              own));
-}
-
-static const char *label(void *self, enum metric m, unsigned index)
-{
-    (void)self;
-    switch ((int)m) { /* the metrics with a label */
-    case M_FAULTS:
-        return err_table[index].name;
-    case M_BLOCKS:
-        return node_block_via(index);
-    case M_PEER_EVENTS:
-        return index < PEER_REASONS ? peer_reasons[index].name : NULL;
-    case M_ENDS:
-        return node_end_name(index);
-    case M_VERDICTS:
-        return node_verdict_name(index);
-    case M_CROWDED:
-    case M_GOSSIP_MESSAGES:
-        return index < TOPIC_KIND_COUNT ? topic_kind_name((enum topic_kind)index) : NULL;
-    }
-    return NULL;
-}
-
-void api_metrics(const struct request *q, struct answer *a)
-{
-    a->type = "text/plain; version=0.0.4";
-    if (metrics_print(api_metrics_of(q->api), label, NULL, &a->body) != E_OK) {
-        answer_error(a, MHD_HTTP_INTERNAL_SERVER_ERROR, "metrics are over the answer's maximum");
-    }
 }

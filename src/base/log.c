@@ -116,6 +116,22 @@ bool log_set_levels(struct log *l, const char *spec, struct view *ret_bad)
     return true;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+const char *log_levels(const struct log *l, char *out, size_t cap)
+{
+    int n = snprintf(out, cap, "%s", level_names[l->level]);
+
+    for (size_t i = 0; i < l->n_rules && n >= 0 && (size_t)n < cap; i++) {
+        n += snprintf(out + n, cap - (size_t)n, ",%s=%s", l->rules[i].module,
+                      level_names[l->rules[i].level]);
+    }
+    return out;
+}
+
 bool log_on(const struct log *l, enum log_level level, const char *module)
 {
     if (l == NULL || level > l->most) {

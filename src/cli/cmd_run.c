@@ -176,6 +176,8 @@ static bool open_node(struct run *r)
     }
     struct api_config api = {.listen = r->http,
                              .metrics = r->metrics,
+                             .log = r->log,
+                             .log_ring = r->log_ring,
                              .version = version_agent(),
                              .events = r->events,
                              .allow_origin = option_text(&r->o, OPT_HTTP_ALLOW_ORIGIN)};
@@ -224,6 +226,7 @@ static void close_all(struct run *r)
     }
     metrics_free(r->metrics);
     log_free(r->log);
+    log_ring_free(r->log_ring);
     network_free(r->network);
     blob_unref(r->checkpoint.block);
     mem_free(r->boot);

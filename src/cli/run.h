@@ -8,6 +8,7 @@
 #include <api/control.h>
 #include <api/events.h>
 #include <api/http.h>
+#include <base/log_ring.h>
 #include <io/io.h>
 #include <node/node.h>
 
@@ -21,6 +22,7 @@ struct run {
     char datadir[RUN_PATH_BYTES];
     struct network *network;
     struct log *log;
+    struct log_ring *log_ring;
     struct metrics *metrics;
     struct ident ident;
     struct store *store;

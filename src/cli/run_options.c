@@ -312,8 +312,7 @@ static bool read_limits(struct run *r)
 
 static void log_to_stdout(void *self, enum log_level level, struct view line)
 {
-    (void)self;
-    (void)level;
+    log_ring_add(self, level, line);
     fwrite(line.p, 1, line.n, stdout);
     fflush(stdout);
 }
@@ -326,7 +325,8 @@ static bool read_log(struct run *r)
     if (strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
         return run_fail(r, EXIT_USAGE, "--log-format %s: text or json is wanted", format);
     }
-    r->log = log_new(log_to_stdout, NULL, format[0] == 'j' ? LOG_JSON : LOG_TEXT, LOG_INFO);
+    r->log_ring = log_ring_new();
+    r->log = log_new(log_to_stdout, r->log_ring, format[0] == 'j' ? LOG_JSON : LOG_TEXT, LOG_INFO);
     if (!log_set_levels(r->log, option_text(&r->o, OPT_LOG_LEVEL), &bad)) {
         return run_fail(
             r, EXIT_USAGE,

@@ -30,8 +30,47 @@ void io_emit(struct io *io, const struct port_event *ev)
     if (io->done) {
         return;
     }
-    io->events_came = true;
-    io->port.sink->on(io->port.sink, ev, io_now(io));
+    struct now now = io_now(io);
+
+    io_turn_begins(io, now.mono_ns);
+    io->port.sink->on(io->port.sink, ev, now);
+}
+
+/* ---- how busy the loop is ---- */
+
+void io_turn_begins(struct io *io, uint64_t now_ns)
+{
+    if (!io->events_came) {
+        io->events_came = true;
+        io->turn_begin_ns = now_ns;
+    }
+}
+
+uint64_t io_turn_bound_ns(size_t i)
+{
+    static const uint64_t bounds[IO_TURN_BOUNDS] = {
+        MILLIS(1) / 2, MILLIS(1), MILLIS(2), MILLIS(5), MILLIS(20), MILLIS(100), SECONDS(1)};
+
+    return bounds[i];
+}
+
+static void turn_ends(struct io *io)
+{
+    uint64_t took_ns = uv_hrtime() - io->turn_begin_ns;
+    struct io_load *l = &io->load;
+
+    l->turns++;
+    l->busy_ns += took_ns;
+    l->longest_ns = took_ns > l->longest_ns ? took_ns : l->longest_ns;
+    for (size_t i = 0; i < IO_TURN_BOUNDS; i++) {
+        l->within[i] += took_ns <= io_turn_bound_ns(i);
+    }
+    io->events_came = false;
+}
+
+void io_load(const struct io *io, struct io_load *ret)
+{
+    *ret = io->load;
 }
 
 /* Runs before the loop sleeps: after timers and after all that was ready. */
@@ -43,12 +82,14 @@ static void on_turn(uv_prepare_t *h)
     if (io->events_came) {
         struct port_event ev = {.kind = PORT_TURN};
         io_emit(io, &ev);
-        io->events_came = false;
     }
     udp_flush(&io->udp4);
     udp_flush(&io->udp6);
     udp_flush(&io->quic4);
     udp_flush(&io->quic6);
+    if (io->events_came) {
+        turn_ends(io);
+    }
     if (io->killed || (io->done && io->n_lingering == 0)) {
         uv_stop(&io->loop);
     }

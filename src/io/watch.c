@@ -19,8 +19,10 @@ static void on_poll(uv_poll_t *h, int status, int events)
     if (status < 0) {
         uv_poll_stop(h);
     }
-    w->io->events_came = true;
-    w->ready(w->self, io_now(w->io));
+    struct now now = io_now(w->io);
+
+    io_turn_begins(w->io, now.mono_ns);
+    w->ready(w->self, now);
 }
 
 static void on_closed(uv_handle_t *h)

@@ -74,10 +74,13 @@ struct io {
     uint64_t next_conn, next_request;
     uint64_t deadline_ns, timer_at_ns; /* wanted; what the uv timer is set to, NEVER: not set */
     unsigned n_lingering, n_stops;
+    uint64_t turn_begin_ns; /* of the turn's first event; good while events_came */
+    struct io_load load;
     bool events_came, ticking, accept_paused, done, killed;
 };
 
 void io_emit(struct io *io, const struct port_event *ev);
+void io_turn_begins(struct io *io, uint64_t now_ns); /* an event has come */
 void io_error_text(int uv_error, char out[static 64]);
 
 /* addresses.c */

@@ -110,13 +110,45 @@ void host_unregister(struct host *h, const struct stream_protocol *p)
         h->ids[i] = h->protocols[h->id_rows[i].protocol] == p ? view_of(NULL, 0) : h->ids[i];
     }
     for (size_t i = 0; i < h->n_protocols; i++) {
-        h->protocols[i] = h->protocols[i] == p ? NULL : h->protocols[i];
+        if (h->protocols[i] == p) { /* the row may become another's: what it counted is kept */
+            h->protocols[i] = NULL;
+            h->traffic[PROTOCOLS_MAX].in += h->traffic[i].in;
+            h->traffic[PROTOCOLS_MAX].out += h->traffic[i].out;
+            h->traffic[i] = (struct traffic){0};
+        }
     }
 }
 
 void host_tell_protocols(struct host *h)
 {
     identify_push(h);
+}
+
+struct traffic *host_traffic_of(struct host *h, const struct stream_protocol *p)
+{
+    size_t i = 0;
+
+    while (i < h->n_protocols && h->protocols[i] != p) {
+        i++;
+    }
+    return &h->traffic[i < h->n_protocols ? i : PROTOCOLS_MAX];
+}
+
+bool host_traffic(const struct host *h, size_t at, struct host_traffic *ret)
+{
+    bool other = at == h->n_protocols;
+
+    if (at > h->n_protocols) {
+        return false;
+    }
+    const struct traffic *t = &h->traffic[other ? PROTOCOLS_MAX : at];
+
+    *ret = (struct host_traffic){.protocol = other                      ? view_str("other")
+                                             : h->protocols[at] == NULL ? view_str("")
+                                                                        : h->protocols[at]->ids[0],
+                                 .bytes_in = t->in,
+                                 .bytes_out = t->out};
+    return true;
 }
 
 void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)

@@ -175,6 +175,7 @@ void out_taken(struct stream *s, size_t n)
     int klass = s->ready_class;
 
     s->out.bytes -= n;
+    s->traffic->out += n;
     s->turn_left -= n < s->turn_left ? n : s->turn_left;
     budget_give(&s->conn->mem, n);
     while (n != 0) {

@@ -103,6 +103,7 @@ struct stream {
     stream_id id;
     uint32_t sid;
     const struct stream_protocol *protocol; /* NULL: inbound, not agreed yet */
+    struct traffic *traffic;                /* its protocol's */
     size_t index;
     struct negotiation *negotiation; /* NULL: agreed */
     struct outq out;
@@ -164,6 +165,10 @@ struct event_item {
     struct identify *identify; /* NULL: none */
 };
 
+struct traffic { /* bytes of streams */
+    uint64_t in, out;
+};
+
 struct host {
     struct host_config cfg;
     struct port *port;
@@ -191,6 +196,8 @@ struct host {
     size_t n_muxers;
     const struct stream_protocol *protocols[PROTOCOLS_MAX];
     size_t n_protocols;
+    struct traffic
+        traffic[PROTOCOLS_MAX + 1];    /* by protocol; the last: of all that are not in it */
     struct view ids[PROTOCOL_IDS_MAX]; /* what streams may be opened for */
 
     struct {
@@ -219,6 +226,8 @@ void slots_done(struct slots *s);
 /* host.c */
 struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c);
 void host_tell_refused(struct host *h, const struct addr *from, enum err why);
+/* Where the bytes of its streams are counted. */
+struct traffic *host_traffic_of(struct host *h, const struct stream_protocol *p);
 /* Owns `i` from here. */
 void host_tell_identify(struct host *h, struct conn *c, struct identify *i);
 

@@ -73,6 +73,7 @@ static struct stream *stream_new(struct conn *c, uint32_t sid, const struct stre
         .host = h,
         .sid = sid,
         .protocol = p,
+        .traffic = host_traffic_of(h, p),
         .negotiation = negotiation_new(),
         .ready_class = -1,
         .agree_by_ns = h->now.mono_ns + h->cfg.stream_timeout_ns,
@@ -323,6 +324,7 @@ static enum err agreed(struct stream *s, size_t index)
         return E_LIMIT;
     }
     s->protocol = p;
+    s->traffic = host_traffic_of(s->host, p);
     s->index = h->id_rows[index].index;
     return tell_opened(s);
 }
@@ -361,6 +363,7 @@ static enum err hold(struct stream *s, struct view in)
 
 static enum err deliver(struct stream *s, struct view in)
 {
+    s->traffic->in += in.n;
     TRY(s->protocol->ops->data(s->protocol->self, s->id, in, s->host->now));
     if (!s->dead) {
         s->conn->via->consumed(s->conn, s->sid, in.n);

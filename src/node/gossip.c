@@ -265,6 +265,7 @@ static void on_block(struct node *n, const struct arrival *a, struct now now)
     n->gossip.last_delay_ns = now.wall_ns > start_ns ? now.wall_ns - start_ns : 0;
     n->gossip.has_delay = true;
     n->gossip.blocks++;
+    arrivals_root(n, a->id, b.root);
     sync_take(n, &b, a->conn, now);
     blob_unref(b.packed);
 }
@@ -408,6 +409,8 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
     a.why = r.reason;
     memcpy(a.id, ev->g.id, sizeof a.id);
     metric_add(n->metrics, M_GOSSIP_MESSAGES, a.topic->kind, 1);
+    n->gossip.topics[ev->g.topic].messages++;
+    arrivals_first(n, a.topic, ev, now);
     switch (r.verdict) {
     case CHECK_ACCEPT:
         validate_begin(n, &a, now);
@@ -420,6 +423,17 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
         gossip_end(n, &a, GOSSIP_REJECT, now);
         break;
     }
+}
+
+static void on_duplicate(struct node *n, const struct pubsub_event *ev, struct now now)
+{
+    struct gossip_topic *t = ev->g.topic == UINT32_MAX ? NULL : &n->gossip.topics[ev->g.topic];
+
+    if (t != NULL && t->topic != NULL) {
+        t->duplicates++;
+        arrivals_again(n, t->topic, ev, now);
+    }
+    validate_vouch(n, ev->g.message, ev->conn, now);
 }
 
 /* A peer that another one told us of, by what it has signed itself: one more candidate. */
@@ -457,7 +471,7 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
         break;
     case GOSSIP_DUPLICATE:
         tell_duplicate(n, ev);
-        validate_vouch(n, ev->g.message, ev->conn, now);
+        on_duplicate(n, ev, now);
         break;
     case GOSSIP_ADVERTISED:
         validate_vouch(n, ev->g.message, ev->conn, now);

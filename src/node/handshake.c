@@ -128,6 +128,7 @@ static void ask_ping(struct node *n, struct peer *p, struct now now)
 
     store_le64(seq, n->metadata.seq);
     ask(n, p, METHOD_ping_1, view_of(seq, sizeof seq), REQUEST_TIMEOUT_NS, now);
+    p->pinged_ns = now.mono_ns;
     p->ping_ns = now.mono_ns + (p->outbound ? PING_OUTBOUND_NS : PING_INBOUND_NS);
 }
 
@@ -314,6 +315,7 @@ void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now 
         on_status(n, p, m->chunk_type, ev->data, now);
     } else if (strcmp(m->name, "ping") == 0) {
         p->pings_missed = 0;
+        p->rtt_ns = now.mono_ns - p->pinged_ns;
         on_ping_seq(n, p, ev->data, now);
     } else if (strcmp(m->name, "metadata") == 0) {
         metadata_read(m->chunk_type, ev->data, &p->metadata);

@@ -166,6 +166,11 @@ void node_head(const struct node *n, struct node_head *ret)
     memcpy(ret->root, n->chain.head_root, 32);
 }
 
+const char *node_method_id(const struct node *n, unsigned index)
+{
+    return index < METHOD_COUNT ? n->methods[index].id : NULL;
+}
+
 const char *node_block_via(unsigned index)
 {
     return block_via_name(index);

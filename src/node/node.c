@@ -119,6 +119,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     serve_init(n);
     validate_init(n);
     flows_init(n);
+    arrivals_init(n);
     make_host(n, now);
     if (n->store == NULL || chain_init(n) != E_OK || make_rpc(n, now) != E_OK ||
         gossip_init(n, now) != E_OK || discovery_init(n, now) != E_OK) {
@@ -155,6 +156,7 @@ void node_free(struct node *n)
     chain_done(n);
     peers_done(n);
     wishes_done(n);
+    arrivals_done(n);
     if (n->own_store) {
         IGNORE(store_close(n->store), "in memory");
     }
@@ -281,6 +283,22 @@ static void tell_rpc(const struct node *n, const struct rpc_event *ev)
     }
 }
 
+static void count_rpc(struct node *n, const struct rpc_event *ev)
+{
+    static const struct {
+        bool counted;
+        enum metric m;
+    } rows[] = {
+        [RPC_CALLED] = {true, M_REQUESTS_IN},     [RPC_REFUSED] = {true, M_REQUESTS_REFUSED},
+        [RPC_CHUNK] = {true, M_CHUNKS_IN},        [RPC_DONE] = {true, M_REQUESTS_DONE},
+        [RPC_FAILED] = {true, M_REQUESTS_FAILED},
+    };
+
+    if (ev->kind < ARRAY_LEN(rows) && rows[ev->kind].counted) {
+        metric_add(n->metrics, rows[ev->kind].m, (unsigned)ev->method, 1);
+    }
+}
+
 static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
 {
     if (ev->method >= METHOD_COUNT) { /* a program's */
@@ -292,6 +310,7 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
         return;
     }
     tell_rpc(n, ev);
+    count_rpc(n, ev);
     enum err e = check_ssz(n, ev);
 
     if (e != E_OK) {

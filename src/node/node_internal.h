@@ -102,12 +102,13 @@ struct peer {
     bool named;      /* by the user, and so is `to` */
     struct enr *enr; /* owned, or NULL */
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
-    unsigned failures;      /* dials in a row, or sync answers of no use */
-    struct ratelim *limits; /* what it is given, by method; owned, NULL: never asked */
-    struct rating rating;   /* see rate.c */
-    unsigned pings_missed;  /* in a row */
-    bool sent_away;         /* its last word was a goodbye: it is not a matter of links */
-    struct subnets serves;  /* by its metadata, or by its record */
+    unsigned failures;          /* dials in a row, or sync answers of no use */
+    struct ratelim *limits;     /* what it is given, by method; owned, NULL: never asked */
+    struct rating rating;       /* see rate.c */
+    unsigned pings_missed;      /* in a row */
+    uint64_t pinged_ns, rtt_ns; /* the last ping's begin; how long its answer took, 0: none yet */
+    bool sent_away;             /* its last word was a goodbye: it is not a matter of links */
+    struct subnets serves;      /* by its metadata, or by its record */
     /* its history, as history.c keeps it */
     uint64_t last_s;
     uint32_t successes;
@@ -271,6 +272,7 @@ struct gossip_topic {     /* one that we know; at the engine's number */
     bool wanted;          /* scratch of gossip_on_slot() */
     uint64_t until_slot;  /* not joined: it is here to publish on, and goes after this slot */
     uint8_t watch, judge; /* programs that asked for its messages, a bit each */
+    uint64_t messages, duplicates; /* first arrivals; copies of them */
 };
 
 struct gossip_join { /* what a program joined */
@@ -288,6 +290,11 @@ struct gossip {
     uint64_t blocks; /* by gossip, since start */
     struct gossip_join joins[JOINED_MAX];
     uint32_t n_joins;
+};
+
+struct arrivals {
+    struct node_arrival *ring; /* of the last blocks by gossip; NULL: not kept */
+    size_t n, next;
 };
 
 struct node {
@@ -323,6 +330,7 @@ struct node {
     struct kept kept;
     struct light light;
     struct gossip gossip;
+    struct arrivals arrivals;
     struct validation validation;
     struct control control;
     struct flows flows;
@@ -388,6 +396,16 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
 /* By itself or by its address group; trusted ones never. */
 bool peer_is_banned(const struct node *n, const struct peer *p, struct now now);
 void rate_tick(struct node *n, struct now now);
+/* arrivals.c */
+void arrivals_init(struct node *n);
+void arrivals_done(struct node *n);
+void arrivals_first(struct node *n, const struct topic *t, const struct pubsub_event *ev,
+                    struct now now);
+void arrivals_again(struct node *n, const struct topic *t, const struct pubsub_event *ev,
+                    struct now now);
+/* The block of that message has this root. */
+void arrivals_root(struct node *n, const uint8_t id[static GOSSIP_ID_MAX],
+                   const uint8_t root[static 32]);
 
 /* We said goodbye with this code. */
 void peer_note_goodbye(struct node *n, struct peer *p, uint64_t code, enum err why, struct now now);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# peers.sh node|lodestar|js|discv5_js|go|devp2p|rust: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
+# peers.sh node|lodestar|js|discv5_js|page|go|devp2p|rust: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$top/cmake/packages.sh"
@@ -89,6 +89,11 @@ js)
         installed js
     ;;
 discv5_js) npm_ci discv5_js && installed discv5_js ;;
+page) # the dashboard's: a browser, and what drives it
+    p2pd_install chromium
+    command -v chromium >/dev/null || { echo "no Chromium: it is neither here nor among the packages of apt"; exit 77; }
+    npm_ci page && installed page
+    ;;
 go)
     need_go
     (cd "$top/tests/interop/go" && go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
@@ -123,6 +128,6 @@ lodestar)
         installed lodestar
     fi
     ;;
-*) die "usage: peers.sh node|lodestar|js|discv5_js|go|devp2p|rust" ;;
+*) die "usage: peers.sh node|lodestar|js|discv5_js|page|go|devp2p|rust" ;;
 esac
 exit 0

@@ -518,3 +518,21 @@ bool gossipsub_in_mesh(const struct gossipsub *g, uint32_t topic, uint32_t peer)
 
     return t != NULL && peer < g->cfg.peers_max && bit_get(t->mesh, peer);
 }
+
+bool gossipsub_subscribed(const struct gossipsub *g, uint32_t topic, uint32_t peer)
+{
+    const struct topic *t = topic_at(g, topic);
+
+    return t != NULL && peer < g->cfg.peers_max && bit_get(t->subs, peer);
+}
+
+void gossipsub_load(const struct gossipsub *g, struct gossip_load *ret)
+{
+    *ret = (struct gossip_load){
+        .cache_bytes = g->cache_mem.used,
+        .cache_max = g->cache_mem.max,
+        .seen_bytes = g->seen_mem.used,
+        .gather_bytes = g->gather_mem.used,
+        .queue_bytes = g->out_bytes,
+    };
+}

@@ -152,9 +152,25 @@ static void every_error_has_its_own_name_and_text(void **state)
     assert_string_equal(err_text((enum err)ERR_COUNT), "unknown error");
 }
 
+static void levels_are_told_as_they_are_set(void **state)
+{
+    struct lines got = {.n = 0};
+    struct log *log = log_new(keep_line, &got, LOG_TEXT, LOG_INFO);
+    char text[64];
+    (void)state;
+
+    assert_string_equal(log_levels(log, text, sizeof text), "info");
+    assert_true(log_set_levels(log, "warn,gossip=debug,net=trace", NULL));
+    assert_string_equal(log_levels(log, text, sizeof text), "warn,gossip=debug,net=trace");
+    assert_string_equal(log_levels(log, text, 9), "warn,gos");
+    assert_string_equal(log_level_name(LOG_TRACE), "trace");
+    log_free(log);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(levels_are_told_as_they_are_set),
         cmocka_unit_test(a_line_as_text),
         cmocka_unit_test(a_line_as_json),
         cmocka_unit_test(a_field_too_long_is_left_out_and_said_so),
