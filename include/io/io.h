@@ -66,6 +66,11 @@ void io_watch_free(struct io_watch *w); /* accepts NULL; before io_free() */
  * PORT_TURN follows. `done` always comes: from io_free() at the latest. */
 void io_work(struct io *io, void (*work)(void *self), io_ready *done, void *self);
 
+/* Call `call` on the loop's thread at each SIGHUP, from now on; a PORT_TURN follows. Without it
+ * SIGHUP ends the process. */
+typedef void io_signal(void *self, struct now now);
+void io_on_hangup(struct io *io, io_signal *call, void *self);
+
 /* port_nat.job.run: blocks for seconds, so on a thread of the pool only. */
 void io_nat_run(struct port_job *job);
 

@@ -101,7 +101,8 @@ struct host_config {
     /* Whom we speak with, either way: none of `deny`; one of `allow` unless it is empty. Borrowed
      * for the host's life. */
     const struct addr_range *allow, *deny;
-    size_t n_allow, n_deny;
+    const struct addr_range *colocated; /* conns_per_ip_max does not hold there; borrowed too */
+    size_t n_allow, n_deny, n_colocated;
     struct keylog *keylog; /* NULL: secrets are told to nobody */
 };
 
@@ -158,6 +159,8 @@ void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n);
 
 /* Addresses whose connections are refused from now on as they come, beside those of the config that
  * are denied both ways. Borrowed until the next call. */
+/* Is it one of an address that many peers may share? */
+bool host_may_colocate(const struct host *h, const struct addr *a);
 void host_set_banned(struct host *h, const struct addr_range *ranges, size_t n);
 
 void host_on_port(struct host *h, const struct port_event *ev, struct now now);

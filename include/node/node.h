@@ -51,6 +51,11 @@ struct node_checkpoint {
     uint64_t slot;      /* of block */
 };
 
+struct node_named { /* peers as node_who_read() takes them */
+    const char *const *texts;
+    size_t n;
+};
+
 struct node_config {
     const struct network *network; /* borrowed, as all pointers here, for the node's life */
     const struct ident *ident;
@@ -66,10 +71,10 @@ struct node_config {
     size_t n_boot_addrs;
     const struct multiaddr *static_peers; /* dialled until connected, never pruned */
     size_t n_static;
-    const struct peer_id *trusted;
-    size_t n_trusted;
-    const struct addr_range *allow, *deny; /* whom we speak with: see net/host.h */
-    size_t n_allow, n_deny;
+    struct node_named kept, trusted, direct; /* direct: both */
+    const struct addr_range *allow, *deny;   /* whom we speak with: see net/host.h */
+    const struct addr_range *colocated;      /* addresses that many peers may share */
+    size_t n_allow, n_deny, n_colocated;
     struct addr advertised4, advertised6;   /* given by flags; family 0: see src/node/own.c */
     const char *advertised_name;            /* resolved again and again; NULL: none */
     enum port_nat_by nat;                   /* whom to ask for a port of the router */
@@ -94,6 +99,7 @@ struct node_config {
     uint64_t verdict_wait_ns;                /* external: a program's time for a verdict */
     unsigned quorum;                         /* address groups, NODE_QUORUM_MAX at most */
     struct serve_limit limits[METHOD_COUNT]; /* of what one peer is given */
+    bool no_scoring;                         /* ratings are kept, and have no consequence */
     bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
     struct node_tap *tap;
     struct keylog *keylog; /* NULL: secrets are told to nobody */
@@ -132,6 +138,8 @@ void node_metadata(const struct node *n, struct node_metadata *ret);
 
 enum node_peer_state { PEER_DISCONNECTED, PEER_CONNECTING, PEER_CONNECTED, PEER_DISCONNECTING };
 
+#define PEER_ERRORS ((ERR_COUNT + 63) / 64)
+
 struct node_peer {
     struct peer_id id;
     enum node_peer_state state;
@@ -144,6 +152,10 @@ struct node_peer {
     const char *why;       /* how the last connection ended; may be empty */
     double score;          /* gossip */
     const struct rating *rating;
+    const uint64_t *downscored; /* by which errors since it connected: bits, PEER_ERRORS words */
+    enum err end_why;           /* how the last connection or dial ended; E_OK: none has yet */
+    uint64_t end_code;          /* by a goodbye with this code, of either side; 0: without */
+    uint64_t found_wall_ns;
     bool trusted, is_static;
     uint32_t gossip; /* its number in node_pubsub(); UINT32_MAX: not there */
     uint64_t head_slot;

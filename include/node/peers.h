@@ -40,7 +40,8 @@ enum node_order_kind {
     ORDER_TRUST,
     ORDER_DISTRUST,
     ORDER_BAN,
-    ORDER_UNBAN
+    ORDER_UNBAN,
+    NODE_ORDERS
 };
 
 /* Who wants it: bits. What the user wants at run time is kept over restarts, as bans by the rating

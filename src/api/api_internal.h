@@ -65,6 +65,11 @@ typedef bool query_each(void *self, struct view value);
 bool request_each(const struct request *q, const char *name, query_each *each, void *self);
 bool u64_parse(struct view text, uint64_t *ret); /* decimal digits, nothing else */
 
+/* peers.c */
+json_t *peer_json(const struct node_peer *p, struct now now);
+json_t *json_rating(const struct rating *r, struct now now);
+json_t *json_address(enum transport_kind kind, const struct addr *at); /* "": family 0 */
+
 struct metrics *api_metrics_of(const struct api *a);
 const char *api_version_of(const struct api *a);
 struct log *api_log_of(const struct api *a);

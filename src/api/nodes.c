@@ -10,13 +10,6 @@
 #define P2PD_COMMIT "0x00000000" /* built outside of a checkout */
 #endif
 
-static const char *const state_names[] = {
-    [PEER_DISCONNECTED] = "disconnected",
-    [PEER_CONNECTING] = "connecting",
-    [PEER_CONNECTED] = "connected",
-    [PEER_DISCONNECTING] = "disconnecting",
-};
-
 static json_t *p2p_addresses(const struct node *n)
 {
     struct multiaddr addrs[ADDRS_MAX];
@@ -63,104 +56,6 @@ void api_identity(const struct request *q, struct answer *a)
                              json_u64(m.seq), "attnets", json_hex(view_of(m.attnets, 8)),
                              "syncnets", json_hex(view_of(&m.syncnets, 1)), "custody_group_count",
                              json_u64(m.custody_group_count)));
-}
-
-static json_t *peer_json(const struct node_peer *p)
-{
-    char id[PEER_ID_TEXT_MAX], enr[ENR_TEXT_MAX], at[MULTIADDR_TEXT_MAX] = "";
-    struct multiaddr m;
-
-    if (p->addr.family != 0) {
-        multiaddr_of(p->transport, &p->addr, NULL, &m);
-        if (multiaddr_text(&m, at, sizeof at) != E_OK) {
-            at[0] = '\0';
-        }
-    }
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:o}", "peer_id",
-                     peer_id_text(&p->id, id), "enr",
-                     p->enr == NULL ? json_null() : json_string(enr_text(p->enr, enr)),
-                     "last_seen_p2p_address", at, "state", state_names[p->state], "direction",
-                     p->outbound ? "outbound" : "inbound", "source", p->source, "agent", p->agent,
-                     "why", p->why, "score", p->score, "head_slot", json_u64(p->head_slot));
-}
-
-struct filter { /* the query names values, each one of `all` */
-    const char *const *all;
-    size_t n_all;
-    uint32_t chosen; /* bits; 0: none is named, all fit */
-};
-
-static bool choose(void *self, struct view value)
-{
-    struct filter *f = self;
-
-    for (size_t i = 0; i < f->n_all; i++) {
-        if (view_eq(value, view_str(f->all[i]))) {
-            f->chosen |= UINT32_C(1) << i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool fits(const struct filter *f, unsigned i)
-{
-    return f->chosen == 0 || (f->chosen >> i & 1) != 0;
-}
-
-void api_peers(const struct request *q, struct answer *a)
-{
-    static const char *const directions[] = {"inbound", "outbound"};
-    struct filter state = {.all = state_names, .n_all = ARRAY_LEN(state_names)};
-    struct filter direction = {.all = directions, .n_all = ARRAY_LEN(directions)};
-    struct node_peer p;
-    uint32_t at = 0;
-
-    if (!request_each(q, "state", choose, &state) ||
-        !request_each(q, "direction", choose, &direction)) {
-        answer_error(a, MHD_HTTP_BAD_REQUEST,
-                     "state is disconnected, connecting, connected or disconnecting; direction is "
-                     "inbound or outbound");
-        return;
-    }
-    json_t *list = json_array();
-    while (node_next_peer(q->node, &at, &p)) {
-        if (fits(&state, p.state) && fits(&direction, p.outbound)) {
-            json_array_append_new(list, peer_json(&p));
-        }
-    }
-    json_int_t count = (json_int_t)json_array_size(list);
-    answer_json(a, json_pack("{s:o, s:{s:I}}", "data", list, "meta", "count", count));
-}
-
-void api_peer(const struct request *q, struct answer *a)
-{
-    struct peer_id id;
-    struct node_peer p;
-
-    if (peer_id_parse(view_str(q->id), &id) != E_OK) {
-        answer_error(a, MHD_HTTP_BAD_REQUEST, "not a peer id");
-    } else if (!node_find_peer(q->node, &id, &p)) {
-        answer_error(a, MHD_HTTP_NOT_FOUND, "peer is not known");
-    } else {
-        answer_json(a, json_pack("{s:o}", "data", peer_json(&p)));
-    }
-}
-
-void api_peer_count(const struct request *q, struct answer *a)
-{
-    uint64_t count[ARRAY_LEN(state_names)] = {0};
-    json_t *data = json_object();
-    struct node_peer p;
-    uint32_t at = 0;
-
-    while (node_next_peer(q->node, &at, &p)) {
-        count[p.state]++;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(state_names); i++) {
-        json_object_set_new(data, state_names[i], json_u64(count[i]));
-    }
-    answer_json(a, json_pack("{s:o}", "data", data));
 }
 
 void api_version(const struct request *q, struct answer *a)

@@ -3,6 +3,7 @@
 #include "chain_options.h"
 #include "commands.h"
 #include "keylog.h"
+#include "peers_file.h"
 #include "run.h"
 #include "version.h"
 
@@ -150,6 +151,33 @@ static bool open_events(struct run *r)
     return true;
 }
 
+static void on_hangup(void *self, struct now now)
+{
+    struct run *r = self;
+    const char *path = option_text(&r->o, OPT_PEERS_FILE);
+    char fault[PEERS_FILE_FAULT_MAX];
+
+    log_set_time(r->log, now.wall_ns);
+    if (path == NULL) {
+        LOG(r->log, LOG_INFO, "node", "SIGHUP: there is no --peers-file to read again");
+    } else if (peers_file_follow(path, r->node, now, fault)) {
+        LOG(r->log, LOG_INFO, "node", "SIGHUP: the file of peers is followed", L_STR("file", path));
+    } else {
+        LOG(r->log, LOG_ERROR, "node", "SIGHUP: the file of peers is not followed",
+            L_STR("why", fault));
+    }
+}
+
+static bool open_peers_file(struct run *r)
+{
+    const char *path = option_text(&r->o, OPT_PEERS_FILE);
+    char fault[PEERS_FILE_FAULT_MAX];
+
+    io_on_hangup(r->io, on_hangup, r);
+    return path == NULL || peers_file_follow(path, r->node, io_now(r->io), fault) ||
+           run_fail(r, EXIT_FAILED, "%s", fault);
+}
+
 static bool open_node(struct run *r)
 {
     char error[API_ERROR_MAX];
@@ -165,7 +193,7 @@ static bool open_node(struct run *r)
     if (r->node == NULL) {
         return run_fail(r, EXIT_FAILED, "the node cannot start: store or record is not usable");
     }
-    if (!open_control(r)) {
+    if (!open_peers_file(r) || !open_control(r)) {
         return false;
     }
     if (!open_events(r)) {
@@ -232,10 +260,9 @@ static void close_all(struct run *r)
     mem_free(r->boot);
     mem_free(r->boot_addrs);
     mem_free(r->lists);
-    mem_free(r->static_peers);
-    mem_free(r->trusted);
     mem_free(r->allow);
     mem_free(r->deny);
+    mem_free(r->colocated);
     options_done(&r->o);
 }
 

@@ -10,7 +10,7 @@
 #define SLOW_BYTES      1024L /* a second, over SLOW_SECONDS: slower is given up */
 #define SLOW_SECONDS    20L
 #define REDIRECTS       3L
-#define URL_MAX         1024u
+#define URL_MAX         2048u
 
 static size_t take(char *bytes, size_t size, size_t n, void *self)
 {

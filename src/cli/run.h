@@ -37,9 +37,8 @@ struct run {
     struct node_checkpoint checkpoint;
     struct enr *boot;
     struct enrtree_url *lists;
-    struct multiaddr *boot_addrs, *static_peers;
-    struct peer_id *trusted;
-    struct addr_range *allow, *deny;
+    struct multiaddr *boot_addrs;
+    struct addr_range *allow, *deny, *colocated;
 };
 
 /* Says it on stderr and sets the exit code; false. */

@@ -9,6 +9,7 @@
 #include <base/mem.h>
 #include <errno.h>
 #include <eth/chain_maker.h>
+#include <node/peers.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
@@ -149,21 +150,6 @@ static bool read_listen(struct run *r)
     return true;
 }
 
-/* An ENR's endpoint as a multiaddr: TCP's, if it has one. */
-static bool enr_multiaddr(const struct enr *e, struct multiaddr *ret)
-{
-    struct peer_id id;
-    struct host_addr to[HOST_RECORD_ADDRS];
-    size_t n = host_addrs_of_record(e, to);
-
-    peer_id_from_secp(e->public, &id);
-    if (n != 0) { /* TCP's are behind QUIC's */
-        multiaddr_of(to[n - 1].transport == HOST_TCP ? TRANSPORT_TCP : TRANSPORT_QUIC,
-                     &to[n - 1].addr, &id, ret);
-    }
-    return n != 0;
-}
-
 /* What can be dialled: an IP or a name, TCP or QUIC, and the peer's id. A dnsaddr has the rest in
  * DNS. */
 static bool parse_dialable(const char *text, struct multiaddr *ret)
@@ -220,36 +206,32 @@ static bool read_boot(struct run *r)
     return true;
 }
 
+/* Peers named in any form; with an address, where `dialable`. */
+static bool read_named(struct run *r, enum option id, bool dialable, struct node_named *ret)
+{
+    struct option_list l = option_list(&r->o, id);
+    struct node_who w;
+
+    for (size_t i = 0; i < l.n; i++) {
+        enum err e = node_who_read(view_str(l.values[i]), &w);
+
+        if (e != E_OK || w.has_range || (dialable && w.n_addrs == 0 && w.addr.n == 0)) {
+            return run_fail(r, EXIT_USAGE, "--%s %s: %s is wanted", option_name(id), l.values[i],
+                            dialable ? "an ENR with a TCP or QUIC port, an enode URL, or a "
+                                       "multiaddr with an IP or a name, /tcp or /udp/quic-v1, and "
+                                       "/p2p"
+                                     : NODE_WHO_FORMS);
+        }
+    }
+    *ret = (struct node_named){(const char *const *)l.values, l.n};
+    return true;
+}
+
 static bool read_peers(struct run *r)
 {
-    struct option_list named = option_list(&r->o, OPT_LIBP2P_ADDRESSES);
-    struct option_list trusted = option_list(&r->o, OPT_TRUSTED_PEERS);
-    struct enr e;
-
-    r->static_peers = mem_zalloc_array(named.n, sizeof *r->static_peers);
-    for (size_t i = 0; i < named.n; i++) {
-        bool ok = enr_parse(view_str(named.values[i]), &e) == E_OK
-                      ? enr_multiaddr(&e, &r->static_peers[i])
-                      : parse_dialable(named.values[i], &r->static_peers[i]);
-        if (!ok) {
-            return run_fail(r, EXIT_USAGE,
-                            "--libp2p-addresses %s: neither an ENR with a TCP or QUIC port nor a "
-                            "multiaddr with "
-                            "an IP or a name, /tcp or /udp/quic-v1, and /p2p",
-                            named.values[i]);
-        }
-    }
-    r->trusted = mem_zalloc_array(trusted.n, sizeof *r->trusted);
-    for (size_t i = 0; i < trusted.n; i++) {
-        if (peer_id_parse(view_str(trusted.values[i]), &r->trusted[i]) != E_OK) {
-            return run_fail(r, EXIT_USAGE, "--trusted-peers %s: not a peer id", trusted.values[i]);
-        }
-    }
-    r->cfg.static_peers = r->static_peers;
-    r->cfg.n_static = named.n;
-    r->cfg.trusted = r->trusted;
-    r->cfg.n_trusted = trusted.n;
-    return true;
+    return read_named(r, OPT_LIBP2P_ADDRESSES, true, &r->cfg.kept) &&
+           read_named(r, OPT_TRUSTED_PEERS, false, &r->cfg.trusted) &&
+           read_named(r, OPT_DIRECT_PEERS, true, &r->cfg.direct);
 }
 
 static bool read_ranges(struct run *r, enum option id, struct addr_range **ret, size_t *ret_n)
@@ -271,10 +253,12 @@ static bool read_ranges(struct run *r, enum option id, struct addr_range **ret, 
 static bool read_filters(struct run *r)
 {
     bool ok = read_ranges(r, OPT_ALLOW_CIDR, &r->allow, &r->cfg.n_allow) &&
-              read_ranges(r, OPT_DENY_CIDR, &r->deny, &r->cfg.n_deny);
+              read_ranges(r, OPT_DENY_CIDR, &r->deny, &r->cfg.n_deny) &&
+              read_ranges(r, OPT_COLOCATED, &r->colocated, &r->cfg.n_colocated);
 
     r->cfg.allow = r->allow;
     r->cfg.deny = r->deny;
+    r->cfg.colocated = r->colocated;
     return ok;
 }
 
@@ -369,6 +353,7 @@ bool run_read_options(struct run *r)
         option_bool(o, OPT_PRIVATE_DISCOVERY) ||
         (r->cfg.advertised4.family == 4 && !addr_is_public(&r->cfg.advertised4));
     r->cfg.local_network = option_bool(o, OPT_LOCAL_PROFILE);
+    r->cfg.no_scoring = option_bool(o, OPT_NO_SCORING);
     r->cfg.all_subnets = option_bool(o, OPT_ALL_SUBNETS);
     r->cfg.upload_max = option_u64(o, OPT_MAX_UPLOAD) * 1000 / 8;
     r->cfg.peer_exchange = option_bool(o, OPT_PEER_EXCHANGE);

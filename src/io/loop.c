@@ -125,7 +125,9 @@ static void handles_init(struct io *io)
     uv_timer_init(&io->loop, &io->timer);
     uv_signal_init(&io->loop, &io->sigint);
     uv_signal_init(&io->loop, &io->sigterm);
+    uv_signal_init(&io->loop, &io->sighup);
     io->turn.data = io->timer.data = io->sigint.data = io->sigterm.data = io;
+    io->sighup.data = io;
     uv_prepare_start(&io->turn, on_turn);
 }
 

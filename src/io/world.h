@@ -64,7 +64,9 @@ struct io {
     uv_loop_t loop;
     uv_prepare_t turn;
     uv_timer_t timer;
-    uv_signal_t sigint, sigterm;
+    uv_signal_t sigint, sigterm, sighup;
+    io_signal *on_hangup; /* NULL: ignored */
+    void *hangup_self;
     struct listener listen4, listen6;
     struct udp_socket udp4, udp6, quic4, quic6;
     struct map conns; /* port_event.conn -> struct tcp_conn * */

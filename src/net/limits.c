@@ -41,6 +41,11 @@ enum err limits_address(const struct host *h, const struct addr *a)
     return cfg->n_allow == 0 || in_any(cfg->allow, cfg->n_allow, a) ? E_OK : E_DENIED;
 }
 
+bool host_may_colocate(const struct host *h, const struct addr *a)
+{
+    return in_any(h->cfg.colocated, h->cfg.n_colocated, a);
+}
+
 void host_set_banned(struct host *h, const struct addr_range *ranges, size_t n)
 {
     h->banned = ranges;
@@ -62,7 +67,8 @@ enum err limits_accept(struct host *h, const struct addr *from)
     if (h->n_pending >= h->cfg.pending_max) {
         return E_PENDING_MAX; /* a world that accepts all the same */
     }
-    if (h->cfg.conns_per_ip_max != 0 && count != NULL && *count >= h->cfg.conns_per_ip_max) {
+    if (h->cfg.conns_per_ip_max != 0 && !host_may_colocate(h, from) && count != NULL &&
+        *count >= h->cfg.conns_per_ip_max) {
         return E_IP_MAX;
     }
     return E_OK;

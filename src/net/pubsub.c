@@ -343,7 +343,8 @@ void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now)
     }
     peer->known = true;
     peer->id = info.peer;
-    peer->from = info.addr;
+    /* Without an address it shares none: P6. */
+    peer->from = host_may_colocate(p->host, &info.addr) ? (struct addr){.family = 0} : info.addr;
     peer->outbound = info.outbound;
     peer->direct = direct;
     open_ours(p, peer, now);

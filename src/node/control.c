@@ -313,6 +313,7 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
 {
     struct client *c = n->control.clients[client];
     enum control_code code;
+    char fault[NODE_FAULT_MAX];
     const char *why;
 
     if (!c->welcomed && f->kind != CONTROL_HELLO) {
@@ -343,7 +344,9 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
         break;
     case CONTROL_ADD_PEER:
     case CONTROL_DROP_PEER:
-        answer_err(n, c, f->tag, control_peer(n, f, now));
+    case CONTROL_ORDER:
+        code = control_order(n, f, now, fault);
+        answer(n, c, f->tag, code, code == CONTROL_OK ? "" : fault);
         break;
     case CONTROL_REQUEST:
         request_begin(n, client, f, now);

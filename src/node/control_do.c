@@ -103,30 +103,20 @@ enum err control_join(struct node *n, uint32_t client, const struct control_fram
     return gossip_join(n, &t, client, f->time == 0 ? UINT64_MAX : f->time, now);
 }
 
-enum err control_peer(struct node *n, const struct control_frame *f, struct now now)
+enum control_code control_order(struct node *n, const struct control_frame *f, struct now now,
+                                char fault[static NODE_FAULT_MAX])
 {
-    struct multiaddr_parts parts;
-    struct host_addr at;
-    struct multiaddr a;
-    struct peer_id id;
+    char reason[BAN_TEXT_MAX];
+    struct node_order o = {.by = BY_USER, .seconds = f->time, .reason = reason};
 
-    if (f->kind == CONTROL_ADD_PEER) {
-        TRY(multiaddr_parse(f->text, &a));
-        TRY(multiaddr_split(&a, &parts));
-        if (!parts.has_peer || !host_addr_of(&parts, &at)) {
-            return E_MULTIADDR;
-        }
-        return peers_add_named(n, &parts.peer, &at, 1, SOURCE_STATIC, now) ? E_OK : E_INVALID;
+    snprintf(reason, sizeof reason, "%.*s", (int)(f->data.n < sizeof reason ? f->data.n : 0),
+             f->data.n == 0 ? "" : (const char *)f->data.p);
+    if (f->kind == CONTROL_ORDER && f->mode >= NODE_ORDERS) {
+        snprintf(fault, NODE_FAULT_MAX, "MODE %u is no order", f->mode);
+        return CONTROL_MALFORMED;
     }
-    TRY(peer_id_parse(f->text, &id));
-    struct peer *p = peer_by_id(n, &id);
-    if (p == NULL) {
-        return E_NOT_FOUND;
-    }
-    p->is_static = false;
-    if (p->state == PEER_CONNECTED) {
-        peer_note(n, p, WHY_DROPPED_USER, E_OK, "", now);
-        peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
-    }
-    return E_OK;
+    o.kind = f->kind == CONTROL_ADD_PEER    ? ORDER_ADD
+             : f->kind == CONTROL_DROP_PEER ? ORDER_REMOVE
+                                            : (enum node_order_kind)f->mode;
+    return control_code_of(node_order(n, &o, f->text, now, fault));
 }

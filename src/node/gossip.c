@@ -40,6 +40,9 @@ enum err gossip_init(struct node *n, struct now now)
     if (n->cfg.local_network) {
         cfg.ip_threshold = cfg.peers_max; /* all of them on one host */
     }
+    if (n->cfg.no_scoring) { /* and topics' weights are 0: every score is */
+        cfg.app_weight = cfg.ip_weight = cfg.behaviour_weight = 0;
+    }
     cfg.upload_max = n->cfg.upload_max;
     cfg.px_peers = n->cfg.peer_exchange ? PX_PEERS : 0;
     bool quorum = n->cfg.validation == VALIDATE_QUORUM || n->cfg.fallback == VALIDATE_QUORUM;
@@ -96,6 +99,7 @@ static enum err topic_number(struct node *n, const struct topic *t, uint32_t *re
     struct topic *copy = mem_alloc(sizeof *copy);
     *copy = *t;
     topic_config(copy, name, &cfg);
+    cfg.score.weight = n->cfg.no_scoring ? 0 : cfg.score.weight;
     cfg.user = copy;
     enum err e = gossipsub_add_topic(engine(n), &cfg, ret);
     if (e != E_OK) {

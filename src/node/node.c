@@ -88,6 +88,8 @@ static void make_host(struct node *n, struct now now)
     cfg.n_allow = n->cfg.n_allow;
     cfg.deny = n->cfg.deny;
     cfg.n_deny = n->cfg.n_deny;
+    cfg.colocated = n->cfg.colocated;
+    cfg.n_colocated = n->cfg.n_colocated;
     cfg.keylog = n->cfg.keylog;
     n->host = host_new(&cfg, n->port, n->rng, n->log, n->metrics, now);
 }
@@ -128,6 +130,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     }
     named_init(n, now);
     rules_load(n, now);
+    orders_of_flags(n, now);
     lists_init(n, now);
     own_init(n, now);
     nat_init(n, now);

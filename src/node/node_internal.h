@@ -122,11 +122,11 @@ struct peer {
     uint64_t custody_count;    /* for which that holds; 0: not looked at */
     enum err drop_why; /* once goodbye_sent: the connection ends when it was heard, or soon */
     char agent[AGENT_MAX], why[WHY_MAX];
-    struct now found;    /* when it became known */
-    bool found_told;     /* in the ring: with the first other event of it */
-    enum err end_why;    /* how its last connection ended, or its last dial; E_OK: never */
-    uint64_t end_code;   /* of the goodbye that ended it; 0: none */
-    uint64_t downscored; /* parts of its rating that fell since it connected: bits */
+    struct now found;  /* when it became known */
+    bool found_told;   /* in the ring: with the first other event of it */
+    enum err end_why;  /* how its last connection ended, or its last dial; E_OK: never */
+    uint64_t end_code; /* of the goodbye that ended it; 0: none */
+    uint64_t downscored[PEER_ERRORS]; /* errors that cost it points since it connected */
 };
 
 struct peers {

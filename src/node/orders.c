@@ -225,6 +225,7 @@ static enum err obey(struct node *n, const struct node_order *o, const struct no
         return unwant(n, o, w, now, fault);
     case ORDER_BAN:
     case ORDER_UNBAN:
+    case NODE_ORDERS:
         break;
     }
     return ban(n, o, w, now, fault);
@@ -237,6 +238,28 @@ enum err node_order(struct node *n, const struct node_order *o, struct view who,
 
     TRY(read_who(who, o->kind == ORDER_BAN || o->kind == ORDER_UNBAN, &w, fault));
     return obey(n, o, &w, who, now, fault);
+}
+
+static void obey_flags(struct node *n, enum node_order_kind kind, const struct node_named *named,
+                       struct now now)
+{
+    struct node_order o = {.kind = kind, .by = BY_FLAG};
+    char fault[NODE_FAULT_MAX];
+
+    for (size_t i = 0; i < named->n; i++) {
+        if (node_order(n, &o, view_str(named->texts[i]), now, fault) != E_OK) {
+            LOG(n->log, LOG_WARN, "peers", "a flag that names a peer is not followed",
+                L_STR("peer", named->texts[i]), L_STR("why", fault));
+        }
+    }
+}
+
+void orders_of_flags(struct node *n, struct now now)
+{
+    obey_flags(n, ORDER_ADD, &n->cfg.kept, now);
+    obey_flags(n, ORDER_ADD, &n->cfg.direct, now);
+    obey_flags(n, ORDER_TRUST, &n->cfg.direct, now);
+    obey_flags(n, ORDER_TRUST, &n->cfg.trusted, now);
 }
 
 /* ---- a file ---- */

@@ -272,7 +272,8 @@ static bool refuse(struct node *n, struct peer *p, struct now now)
         peer_drop(n, p, itself ? GOODBYE_BANNED : GOODBYE_BANNED_ADDRESS, E_BANNED, now);
         return true;
     }
-    if (!p->trusted && !p->is_static && rating_at(&p->rating, now) <= RATING_KEEP) {
+    if (!p->trusted && !p->is_static && !n->cfg.no_scoring &&
+        rating_at(&p->rating, now) <= RATING_KEEP) {
         peer_note(n, p, WHY_REFUSED_RATING, E_RATING, "", now);
         peer_drop(n, p, GOODBYE_BAD_SCORE, E_RATING, now);
         return true;
@@ -313,7 +314,8 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->changed = true;
     p->sent_away = false;
     p->why[0] = '\0';
-    p->end_code = p->downscored = 0;
+    p->end_code = 0;
+    memset(p->downscored, 0, sizeof p->downscored);
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);

@@ -9,6 +9,7 @@
 #include <eth/check.h>
 #include <net/pubsub.h>
 #include <node/control.h>
+#include <node/peers.h>
 
 /* A first arrival that the stateless checks let pass. */
 struct arrival {
@@ -103,7 +104,8 @@ enum control_code control_publish(struct node *n, const struct control_frame *f,
                                   const char **ret_why); /* NULL: nothing to say */
 CHECKED enum err control_join(struct node *n, uint32_t client, const struct control_frame *f,
                               struct now now);
-CHECKED enum err control_peer(struct node *n, const struct control_frame *f, struct now now);
+enum control_code control_order(struct node *n, const struct control_frame *f, struct now now,
+                                char fault[static NODE_FAULT_MAX]);
 /* control_ask.c: requests that programs make of peers */
 void request_begin(struct node *n, uint32_t client, const struct control_frame *f, struct now now);
 void request_cancel(struct node *n, uint32_t client, uint32_t tag, struct now now);

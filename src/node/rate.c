@@ -76,7 +76,7 @@ static void note_change(struct node *n, struct peer *p, enum rating_part part, d
     if (change > TOLD_FROM || change < -TOLD_FROM) {
         note_event(n, p, &ev, e == E_OK ? "" : err_text(e), now);
         if (change < 0) {
-            p->downscored |= UINT64_C(1) << part;
+            p->downscored[e / 64] |= UINT64_C(1) << e % 64;
         }
     }
 }
@@ -111,7 +111,7 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
                       .until_ns = for_ns == NEVER ? NEVER : now.mono_ns + for_ns};
     struct addr group = p->addr;
 
-    if (groups_count(n)) {
+    if (groups_count(n) && !host_may_colocate(n->host, &p->addr)) {
         ban.addr = p->addr;
     }
     peer_note(n, p, why, e, "", now);
@@ -153,7 +153,7 @@ bool peer_is_banned(const struct node *n, const struct peer *p, struct now now)
 /* Whom the user named is dialled again whatever its rating, and is not banned for it. */
 static void judge(struct node *n, struct peer *p, enum err why, struct now now)
 {
-    if (p->trusted || p->state != PEER_CONNECTED) {
+    if (p->trusted || n->cfg.no_scoring || p->state != PEER_CONNECTED) {
         return;
     }
     enum rating_verdict v = rating_judge(rating_at(&p->rating, now));

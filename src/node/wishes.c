@@ -15,13 +15,6 @@ void wishes_init(struct node *n)
 {
     map_init(&n->wishes, sizeof(struct peer_id), sizeof(struct node_wish), NODE_WISHES_MAX,
              node_hash_key(n));
-    for (size_t i = 0; i < n->cfg.n_trusted; i++) {
-        struct node_wish *w = map_put(&n->wishes, &n->cfg.trusted[i], NULL);
-
-        if (w != NULL) { /* else: more than can be named by any flag */
-            w->trusted_by = BY_FLAG;
-        }
-    }
 }
 
 void wishes_done(struct node *n)

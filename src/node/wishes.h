@@ -27,6 +27,7 @@ struct rule {
 };
 
 /* orders.c */
+void orders_of_flags(struct node *n, struct now now);
 /* After a change of n->peers.bans: what else follows it. */
 void bans_changed(struct node *n);
 /* This ban is over and out of the table; id->n 0: of a range. */

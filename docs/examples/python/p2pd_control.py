@@ -47,6 +47,7 @@ FRAMES = {
     0x13: ("reset", "id"),
     0x14: ("tell", "tag count wait mode peer text data"),
     0x15: ("reply", "id code data"),
+    0x20: ("order", "tag time mode text data"),
     0x81: ("welcome", "count wait low mode peer text"),
     0x82: ("result", "tag code text"),
     0x83: ("message", "id time wait hash peer topic data"),
