@@ -157,15 +157,21 @@ static int tell(const struct why *w, const struct http_answer *got)
     return 0;
 }
 
+/* `to` has room for three times the bytes of `from`. */
 static void escape(const char *from, char *to)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    static const char hex[] = "0123456789ABCDEF",
+                      plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
 
     for (; *from != '\0'; from++) {
-        if (strchr(plain, *from) != NULL) {
+        unsigned char c = (unsigned char)*from;
+
+        if (strchr(plain, c) != NULL) {
             *to++ = *from;
         } else {
-            to += sprintf(to, "%%%02X", (unsigned char)*from);
+            *to++ = '%';
+            *to++ = hex[c >> 4];
+            *to++ = hex[c & 15];
         }
     }
     *to = '\0';
