@@ -315,13 +315,13 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->sent_away = false;
     p->why[0] = '\0';
     p->end_code = 0;
-    memset(p->downscored, 0, sizeof p->downscored);
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
     if (refuse(n, p, now)) {
         return;
     }
+    memset(p->downscored, 0, sizeof p->downscored);
     peer_note(n, p, WHY_CONNECTED, E_OK, "", now);
     /* A direct peer is in no mesh of ours, so both sides must mean it: a flag that only keeps us
      * connected does not say that. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Explicit

@@ -145,21 +145,27 @@ def goodbyes_sent(daemon, peer, bad):
 
     peer.join(daemon)
     start = peer.mark()
-    for _ in range(12):  # each costs 10 points; at -50 it must go
-        if peer.goodbyes(start) or peer.last("disconnected", start):
-            break
+    while row(daemon, peer.id)["score"] > -50:  # a request of no sense costs 10 points
+        was = row(daemon, peer.id)["score"]
         peer.process.send(f"req {daemon.peer_id} status/2 00")
-        peer.wait("resp", 20, start)
+        until(lambda: row(daemon, peer.id)["score"] < was - 5, 20, lambda: f"it costs points: {why(daemon, peer.id)}")
     until(lambda: peer.goodbyes(start), 20, "a bad rating is told goodbye")
-    # go-libp2p dials again for the next request, and is told so again.
-    check(set(peer.goodbyes(start)) == {250}, f"{peer.goodbyes(start)}: {why(daemon, peer.id)}")
+    check(peer.goodbyes(start)[0] == 250, f"{peer.goodbyes(start)}: {why(daemon, peer.id)}")
     gone(daemon, peer)
     p = row(daemon, peer.id)
-    check(p["score"] <= -40 and p["rating"]["reqresp"] < -40 and p["downscore_reasons"], f"{p}")
+    check(p["rating"]["reqresp"] < -40 and p["downscore_reasons"] == ["rpc_invalid_response"], f"{p}")
     check(p["disconnect_reason"] == "bad_score", f"{p}")
     story = why(daemon, peer.id)
     check("reqresp -" in story and "dropped_rating" in story, story)
     refused(daemon, peer, [250])  # below what is let in
+    start = peer.mark()
+    while not banned(daemon, peer.id):  # go-libp2p dials for each request, and each request counts until we are gone
+        peer.process.send(f"req {daemon.peer_id} status/2 00")
+        peer.wait("resp", 30, start)
+        start = peer.mark()
+    ban = banned(daemon, peer.id)
+    check(ban["by"] == "rating" and ban["until_ms"] is not None and ban["reason"], f"{ban}")
+    refused(daemon, peer, [251])
 
 
 def named(daemon, peer, work):
@@ -234,7 +240,9 @@ def run():
     order(daemon, "ban", a.id, seconds=3600, reason="kept")
     order(daemon, "trust", c.multiaddr)
     until(lambda: daemon.peer(c.id), 20, "c is dialled")
-    order(daemon, "add", b.multiaddr, status=200)
+    order(daemon, "add", b.multiaddr, status=400)  # the rating has banned it
+    order(daemon, "unban", b.id)
+    order(daemon, "add", b.multiaddr)
     start = c.mark()
     daemon.stop()
     c.wait("disconnected", 20, start)
