@@ -422,6 +422,7 @@ int main(int argc, char **argv)
     cfg.memory_per_conn_max = cfg.memory_max = 1024 * MIB;
     cfg.conns_max = 512;
     cfg.conns_per_ip_max = 0; /* all peers are on this machine */
+    mem_start();              /* as the daemon does */
     if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
         fprintf(stderr, "%s\n", error);
         return 1;

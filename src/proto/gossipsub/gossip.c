@@ -10,7 +10,7 @@
 /* ---- IHAVE in, IWANT out ---- */
 
 /* Shall this peer be asked for the id? Counts it as asked. */
-static bool ask_for(struct gossipsub *g, uint64_t id_fp)
+static bool ask_for(struct gossipsub *g, uint32_t peer, uint64_t id_fp)
 {
     if (gossip_seen_has(&g->seen, id_fp)) {
         return false;
@@ -20,6 +20,9 @@ static bool ask_for(struct gossipsub *g, uint64_t id_fp)
         return true;
     }
     a->tick = a->n == 0 ? g->tick : a->tick;
+    if (a->n < IWANT_ASK_MAX) {
+        a->peers[a->n] = peer;
+    }
     return a->n++ < IWANT_ASK_MAX;
 }
 
@@ -55,7 +58,7 @@ static void ask(struct gossipsub *g, uint32_t peer, struct rd ids)
 
         p->ihave_ids++;
         tell_advertised(g, peer, fp);
-        if (id.n == 0 || id.n > WIRE_ID_MAX || !ask_for(g, fp) ||
+        if (id.n == 0 || id.n > WIRE_ID_MAX || !ask_for(g, peer, fp) ||
             gossip_put_id(body, ITEM_IWANT, id) != E_OK) {
             continue;
         }
@@ -151,21 +154,35 @@ void gossip_on_idontwant(struct gossipsub *g, uint32_t peer, const struct gossip
     }
 }
 
-void gossip_send_idontwant(struct gossipsub *g, const struct message *m)
+static void send_idontwant(struct gossipsub *g, uint32_t peer, const struct message *m)
 {
     struct view id = {m->id, m->id_n};
     size_t size = gossip_id_size(id);
+    struct peer *p = g->peers[peer];
 
-    BIT_EACH(g->topics[m->topic].mesh, g->peer_words, i) {
-        struct peer *p = g->peers[i];
+    if (p->version < GOSSIP_1_2 || bit_get(m->bits, peer) || p->dont.n + size + 16 > p->dont.max) {
+        return;
+    }
+    IGNORE(gossip_put_ids_head(&p->dont, ITEM_IDONTWANT, view_of(NULL, 0), size), "there is room");
+    IGNORE(gossip_put_id(&p->dont, ITEM_IDONTWANT, id), "there is room");
+    queue_wake(g, peer);
+}
 
-        if (p->version < GOSSIP_1_2 || bit_get(m->bits, i) || p->dont.n + size + 16 > p->dont.max) {
-            continue;
+/* To the mesh, and to those who were asked for it and may still have it in their queues.
+ * Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.2.md "Cancelling IWANT" */
+void gossip_send_idontwant(struct gossipsub *g, const struct message *m)
+{
+    const uint64_t *mesh = g->topics[m->topic].mesh;
+    const struct asked *a = map_get(&g->asked, &m->id_fp);
+
+    BIT_EACH(mesh, g->peer_words, i) {
+        send_idontwant(g, i, m);
+    }
+    for (uint32_t i = 0; a != NULL && i < a->n && i < IWANT_ASK_MAX; i++) {
+        /* Who has gone since, or come in its place, loses nothing by it. */
+        if (bit_get(g->live, a->peers[i]) && !bit_get(mesh, a->peers[i])) {
+            send_idontwant(g, a->peers[i], m);
         }
-        IGNORE(gossip_put_ids_head(&p->dont, ITEM_IDONTWANT, view_of(NULL, 0), size),
-               "there is room");
-        IGNORE(gossip_put_id(&p->dont, ITEM_IDONTWANT, id), "there is room");
-        queue_wake(g, i);
     }
 }
 

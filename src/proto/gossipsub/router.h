@@ -251,8 +251,9 @@ struct event {
 };
 
 struct asked {
-    uint32_t n;
+    uint32_t n; /* advertisements that were worth a question; the first IWANT_ASK_MAX were asked */
     uint32_t tick;
+    uint32_t peers[IWANT_ASK_MAX];
 };
 
 struct gossipsub {

@@ -266,6 +266,27 @@ static void large_messages_are_called_off_at_once_with_those_who_understand(void
     }
 }
 
+/* Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.2.md "Cancelling IWANT" */
+static void who_was_asked_for_what_came_from_another_is_told(void **state)
+{
+    struct one *o = fresh(4);
+    char text[1200];
+    (void)state;
+
+    one_peer(o, 8, GOSSIP_1_1, false, false);
+    one_peer(o, 9, GOSSIP_1_2, false, false);
+    large(text, sizeof text);
+    for (uint32_t p = 8; p <= 9; p++) {
+        one_said(o, p);
+        send_id(o, p, ITEM_IHAVE, text);
+        assert_string_equal(one_said(o, p), "iwant 1");
+    }
+    one_send_message(o, 1, "t", text);
+    assert_string_equal(one_said(o, 8), ""); /* it does not understand */
+    assert_string_equal(one_said(o, 9), "idontwant 1");
+    one_done(o);
+}
+
 static void who_does_not_want_it_does_not_get_it(void **state)
 {
     struct one *o = fresh(5);
@@ -525,6 +546,7 @@ int main(void)
         cmocka_unit_test(large_messages_are_called_off_at_once_with_those_who_understand),
         cmocka_unit_test(who_does_not_want_it_does_not_get_it),
         cmocka_unit_test(what_waits_in_the_queue_is_called_back),
+        cmocka_unit_test(who_was_asked_for_what_came_from_another_is_told),
         cmocka_unit_test(floods_of_idontwant_are_bounded),
         cmocka_unit_test(extensions_are_told_in_the_first_rpc_once),
         cmocka_unit_test(partial_messages_that_were_not_agreed_on_are_refused),
