@@ -12,11 +12,12 @@ P2PD_BUILD_PACKAGES=(
 )
 
 # To test it: a second compiler with its fuzzer, the source checks, valgrind, what the peers' native parts build with,
-# tshark for the dissector, namespaces with a router in them.
+# tshark for the dissector, Prometheus for
+# the metrics and their rules, namespaces with a router in them.
 P2PD_TEST_PACKAGES=(
     clang libclang-rt-14-dev clang-format codespell shellcheck valgrind binutils git python3 g++ make curl ca-certificates
     mandoc man-db zsh fish dpkg-dev systemd
-    tshark openssl iproute2 util-linux nftables miniupnpd-nftables miniupnpd
+    tshark openssl iproute2 util-linux nftables miniupnpd-nftables miniupnpd prometheus
 )
 
 say() { printf "== %s\n" "$*" >&2; }

@@ -106,6 +106,20 @@ static void print_topic_dropped(struct page *p, const char *name)
     by_topic(p, name, topic_dropped);
 }
 
+/* As Lighthouse has it: the topics without a number. */
+static void print_main_topics(struct page *p, const char *name)
+{
+    struct node_topic t;
+
+    for (uint32_t at = 0; node_next_topic(p->q->node, &at, &t);) {
+        if (t.joined && t.topic->subnet == TOPIC_SINGLE) {
+            put(p, "%s{topic_hash=\"%s\",fork_digest=\"%02x%02x%02x%02x\"} %zu\n", name,
+                topic_kind_name(t.topic->kind), t.topic->span->digest[0], t.topic->span->digest[1],
+                t.topic->span->digest[2], t.topic->span->digest[3], t.mesh);
+        }
+    }
+}
+
 static void print_topic_bytes(struct page *p, const char *name)
 {
     char text[TOPIC_TEXT_MAX];
@@ -389,6 +403,8 @@ static const struct family {
 } families[] = {
     {"gossipsub_topic_peers_counts", "gauge", "Peers subscribed to a topic", print_topic_peers},
     {"gossipsub_mesh_peer_counts", "gauge", "Peers in our mesh of a topic", print_topic_mesh},
+    {"gossipsub_mesh_peers_per_main_topic", "gauge", "Peers in our mesh of topics without a number",
+     print_main_topics},
     {"gossipsub_topic_msg_recv_counts_total", "counter", "First arrivals of messages of a topic",
      print_topic_messages},
     {"p2pd_gossip_topic_duplicates_total", "counter", "Copies of known messages of a topic",

@@ -413,6 +413,10 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
     a.why = r.reason;
     memcpy(a.id, ev->g.id, sizeof a.id);
     metric_add(n->metrics, M_GOSSIP_MESSAGES, a.topic->kind, 1);
+    if (a.topic->kind == TOPIC_data_column_sidecar) {
+        metric_add(n->metrics, M_COLUMNS_SEEN, 0, 1);
+        metric_add(n->metrics, M_COLUMNS_GOOD, 0, r.verdict == CHECK_ACCEPT);
+    }
     n->gossip.topics[ev->g.topic].messages++;
     arrivals_first(n, a.topic, ev, now);
     switch (r.verdict) {

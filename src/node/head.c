@@ -128,6 +128,7 @@ void chain_pick_head(struct node *n)
         LOG(n->log, LOG_INFO, "chain", "the head is on another branch now", L_U64("slot", b->slot),
             L_HEX("root", view_of(best, 32)), L_U64("branches", c->tips.n));
         chain_set_head(c, best, b->slot);
+        metric_add(n->metrics, M_REORGS, 0, 1);
         metric_set(n->metrics, M_HEAD_SLOT, 0, c->head_slot);
     }
 }
