@@ -50,6 +50,8 @@ CHECKED enum err key_verify(enum key_type type, struct view key, struct view msg
 
 /* A 32-byte secp256k1 secret in a file, mode 0600. Created when absent; never overwritten. The
  * error names what is wrong: E_CRYPTO_KEY for a damaged file, E_IO for an unreadable one. */
+CHECKED enum err ident_load(const char *path, struct ident *ret);      /* E_NOT_FOUND too */
+CHECKED enum err ident_save(const char *path, const struct ident *id); /* E_EXISTS too */
 CHECKED enum err ident_load_or_create(const char *path, struct rng *rng, struct ident *ret);
 
 #endif

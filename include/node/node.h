@@ -34,6 +34,8 @@ struct node_tap {
 };
 
 /* Who decides what is forwarded: see src/node/validate.c. */
+struct node_witness;
+
 enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE, VALIDATE_EXTERNAL, VALIDATE_QUORUM };
 
 #define NODE_QUORUM_MAX 8u /* a mesh is no larger */
@@ -102,7 +104,8 @@ struct node_config {
     bool no_scoring;                         /* ratings are kept, and have no consequence */
     bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
     struct node_tap *tap;
-    struct keylog *keylog; /* NULL: secrets are told to nobody */
+    struct node_witness *witness; /* node/witness.h; NULL: nobody records */
+    struct keylog *keylog;        /* NULL: secrets are told to nobody */
 };
 
 void node_config_default(struct node_config *cfg);

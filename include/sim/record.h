@@ -64,6 +64,8 @@ bool replay_command(struct replay *r);
 /* Give the node (its sink is on the port by now) all events. False: it did another thing than it
  * had done; fault says at which entry, what was recorded and what it did. */
 bool replay_run(struct replay *r, char fault[static REPLAY_FAULT_MAX]);
+/* End the jobs that the recording does not end: before the node is freed. */
+void replay_drain(struct replay *r, struct now now);
 bool replay_whole(const struct replay *r);      /* to the node's end; else the recording was cut */
 uint64_t replay_events(const struct replay *r); /* given so far */
 uint64_t replay_calls(const struct replay *r);  /* checked so far */

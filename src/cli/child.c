@@ -26,22 +26,6 @@ void child_done(struct child *c)
     child_init(c);
 }
 
-/* What the environment sets is this process', which tells its children all by flags. */
-static void forget_settings(void)
-{
-    char **to = environ;
-
-    if (to == NULL) {
-        return;
-    }
-    for (char **from = environ; *from != NULL; from++) {
-        if (strncmp(*from, SETTING_ENV_PREFIX, sizeof SETTING_ENV_PREFIX - 1) != 0) {
-            *to++ = *from;
-        }
-    }
-    *to = NULL;
-}
-
 static void become(const char *const *argv, int out, pid_t parent)
 {
     char *args[CHILD_ARGS_MAX]; /* execv() takes them as its own */
@@ -59,7 +43,7 @@ static void become(const char *const *argv, int out, pid_t parent)
     if (dup2(out, STDOUT_FILENO) < 0) {
         _exit(1);
     }
-    forget_settings();
+    settings_forget(); /* they are this process', which tells its children all by flags */
     execv(args[0], args);
     fprintf(stderr, "beacon-p2pd: cannot start %s\n", argv[0]);
     _exit(1);

@@ -5,13 +5,13 @@
 #define _GNU_SOURCE
 #include "child.h"
 #include "commands.h"
+#include "files.h"
 #include "options.h"
 
 #include <base/clock.h>
 #include <base/mem.h>
 #include <errno.h>
 #include <eth/network.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -369,14 +369,6 @@ static void stop_all(struct devnet *d)
     }
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    (void)ftw;
-    return remove(path);
-}
-
 int cmd_devnet(int argc, char **argv)
 {
     struct options o;
@@ -405,7 +397,7 @@ int cmd_devnet(int argc, char **argv)
     }
     stop_all(d);
     if (d->temporary) {
-        nftw(d->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        (void)folder_remove(d->dir); /* of our own making, in /tmp */
     }
     mem_free(d);
     options_done(&o);

@@ -4,7 +4,7 @@
 #include "commands.h"
 #include "keylog.h"
 #include "peers_file.h"
-#include "run.h"
+#include "run_record.h"
 #include "version.h"
 
 #include <base/mem.h>
@@ -76,7 +76,8 @@ static bool open_key(struct run *r)
 static bool open_store(struct run *r)
 {
     char path[RUN_PATH_BYTES + 8], fault[STORE_FAULT_MAX];
-    struct store_config cfg = {.dir = path};
+    /* What is in memory is no input: a recorded run asks the disk each time. */
+    struct store_config cfg = {.dir = path, .assume_cold = r->record != NULL};
 
     snprintf(path, sizeof path, "%s/store", r->datadir);
     if (store_open(&cfg, &r->store, fault) != E_OK) {
@@ -189,7 +190,7 @@ static bool open_node(struct run *r)
     log_set_time(r->log, io_now(r->io).wall_ns);
     r->cfg.log = r->log;
     r->cfg.metrics = r->metrics;
-    r->node = node_new(&r->cfg, io_port(r->io), random_system(), io_now(r->io));
+    r->node = run_node_new(r);
     if (r->node == NULL) {
         return run_fail(r, EXIT_FAILED, "the node cannot start: store or record is not usable");
     }
@@ -242,28 +243,19 @@ static void tell_listening(struct run *r)
 
 static void close_all(struct run *r)
 {
+    run_record_stop(r);
     api_free(r->api);
     control_socket_free(r->control);
     events_stop(r->events);
     node_free(r->node);
+    run_record_end(r);
     io_free(r->io);
     events_free(r->events);
     keylog_close(r->cfg.keylog);
     if (r->store != NULL && store_close(r->store) != E_OK) {
         run_fail(r, EXIT_FAILED, "the last blocks could not be written to %s", r->datadir);
     }
-    metrics_free(r->metrics);
-    log_free(r->log);
-    log_ring_free(r->log_ring);
-    network_free(r->network);
-    blob_unref(r->checkpoint.block);
-    mem_free(r->boot);
-    mem_free(r->boot_addrs);
-    mem_free(r->lists);
-    mem_free(r->allow);
-    mem_free(r->deny);
-    mem_free(r->colocated);
-    options_done(&r->o);
+    run_free_options(r);
 }
 
 int cmd_run(int argc, char **argv)
@@ -276,9 +268,10 @@ int cmd_run(int argc, char **argv)
     if (!options_parse(&r->o, argc, argv)) {
         r->code = EXIT_USAGE;
     } else if (option_bool(&r->o, OPT_PRINT_CONFIG)) {
-        options_print(&r->o, stdout);
-    } else if (run_read_options(r) && open_datadir(r) && open_key(r) && open_store(r) &&
-               open_checkpoint(r) && open_io(r) && open_node(r)) {
+        options_print(&r->o, false, stdout);
+    } else if (run_read_options(r) && open_datadir(r) && open_key(r) && run_record_begin(r) &&
+               open_store(r) && open_checkpoint(r) && run_record_open(r) && open_io(r) &&
+               open_node(r)) {
         tell_listening(r);
         if (!io_run(r->io)) {
             /* A second signal: now, in whatever state. The store takes that as it takes kill -9. */

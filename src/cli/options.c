@@ -428,29 +428,46 @@ static int print_value(const struct options *o, enum option id, FILE *to)
     return n + (list ? fprintf(to, "]") : 0);
 }
 
-void options_print(const struct options *o, FILE *to)
+static void print_setting(const struct options *o, enum option id, FILE *to)
 {
-    struct option_row r;
     char variable[SETTING_ENV_MAX];
+    bool given = o->from[id] != FROM_DEFAULT, off = !given && rows[id].fallback == NULL;
+    int n = fprintf(to, given ? "%s: " : "# %s: ", option_name(id));
 
-    for (size_t i = 0; option_row_at(i, &r); i++) {
-        if (r.title != NULL || option_is_of_one_call(r.id)) {
-            continue;
-        }
-        bool off = o->values[r.id].n == 0 && r.fallback == NULL;
-        int n = fprintf(to, off ? "# %s: " : "%s: ", option_name(r.id));
+    n += off ? 0 : print_value(o, id, to);
+    fprintf(to, "%*s# ", n < 40 ? 40 - n : 1, "");
+    if (o->from[id] == FROM_FILE) {
+        fprintf(to, "%s:%u\n", o->file, o->line[id]);
+        return;
+    }
+    fprintf(to, "%s\n",
+            o->from[id] == FROM_FLAG          ? "flag"
+            : o->from[id] == FROM_ENVIRONMENT ? setting_env_name(option_name(id), variable)
+            : off                             ? "not set"
+                                              : "default");
+}
 
-        n += off ? 0 : print_value(o, r.id, to);
-        fprintf(to, "%*s# ", n < 40 ? 40 - n : 1, "");
-        if (o->from[r.id] == FROM_FILE) {
-            fprintf(to, "%s:%u\n", o->file, o->line[r.id]);
-        } else {
-            fprintf(to, "%s\n",
-                    o->from[r.id] == FROM_FLAG ? "flag"
-                    : o->from[r.id] == FROM_ENVIRONMENT
-                        ? setting_env_name(option_name(r.id), variable)
-                    : off ? "not set"
-                          : "default");
+void options_print(const struct options *o, bool hidden, FILE *to)
+{
+    for (enum option id = 0; id < OPTION_COUNT; id++) {
+        bool shown = rows[id].help != NULL || (hidden && o->from[id] != FROM_DEFAULT);
+
+        if (shown && !option_is_of_one_call(id)) {
+            print_setting(o, id, to);
         }
+    }
+}
+
+void options_override(struct options *o, enum option id, const char *text)
+{
+    struct option_list *l = &o->values[id];
+
+    for (size_t i = 0; i < l->n; i++) {
+        mem_free(l->values[i]);
+    }
+    l->n = 0;
+    o->from[id] = text == NULL ? FROM_DEFAULT : FROM_FLAG;
+    if (text != NULL) {
+        (void)add(o, id, text, strlen(text)); /* there is room for one */
     }
 }

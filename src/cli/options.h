@@ -59,7 +59,10 @@ struct option_row {
 
 bool option_row_at(size_t i, struct option_row *ret); /* shown rows in order; false: no more */
 void options_help(FILE *to);
-/* Every option with its value and where that is from: a file that --config reads. */
-void options_print(const struct options *o, FILE *to);
+/* Every option with its value and where that is from: a file that --config reads. `hidden`: those
+ * for tests too, where they are given. */
+void options_print(const struct options *o, bool hidden, FILE *to);
+/* One value instead of what was given; NULL: as if nothing had been. */
+void options_override(struct options *o, enum option id, const char *text);
 
 #endif

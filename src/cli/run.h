@@ -16,6 +16,8 @@
 #define EXIT_FAILED    1
 #define EXIT_USAGE     2
 
+struct run_recorder;
+
 struct run {
     struct options o;
     int code; /* what to exit with when a step fails */
@@ -39,11 +41,13 @@ struct run {
     struct enrtree_url *lists;
     struct multiaddr *boot_addrs;
     struct addr_range *allow, *deny, *colocated;
+    struct run_recorder *record; /* --record; NULL: none */
 };
 
 /* Says it on stderr and sets the exit code; false. */
 PRINTF_LIKE(3, 4) bool run_fail(struct run *r, int code, const char *format, ...);
 /* Options into values, each checked; nothing is opened. False: run_fail() has said why. */
 bool run_read_options(struct run *r);
+void run_free_options(struct run *r); /* what that made, log and metrics too */
 
 #endif

@@ -364,3 +364,19 @@ bool run_read_options(struct run *r)
     }
     return true;
 }
+
+void run_free_options(struct run *r)
+{
+    metrics_free(r->metrics);
+    log_free(r->log);
+    log_ring_free(r->log_ring);
+    network_free(r->network);
+    blob_unref(r->checkpoint.block);
+    mem_free(r->boot);
+    mem_free(r->boot_addrs);
+    mem_free(r->lists);
+    mem_free(r->allow);
+    mem_free(r->deny);
+    mem_free(r->colocated);
+    options_done(&r->o);
+}

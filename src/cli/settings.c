@@ -233,6 +233,21 @@ void settings_done(struct settings *s)
     *s = (struct settings){0};
 }
 
+void settings_forget(void)
+{
+    char **to = environ;
+
+    if (to == NULL) {
+        return;
+    }
+    for (char **from = environ; *from != NULL; from++) {
+        if (strncmp(*from, SETTING_ENV_PREFIX, sizeof SETTING_ENV_PREFIX - 1) != 0) {
+            *to++ = *from;
+        }
+    }
+    *to = NULL;
+}
+
 /* ---- commands with flags of their own ---- */
 
 /* "--name" or "--name=..." */

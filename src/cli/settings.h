@@ -40,6 +40,9 @@ const char *setting_env_name(const char *flag, char out[static SETTING_ENV_MAX])
 /* "true", "1" or "false", "0"; false: neither. */
 bool setting_bool(const char *text, bool *ret);
 
+/* Take all variables of ours out of the environment. */
+void settings_forget(void);
+
 /*
  * For a command with flags of its own: its arguments with what is set outside put in front (behind
  * a verb), where the same flag is not given. --config FILE is taken out. NULL after a line on

@@ -45,7 +45,7 @@ static enum err write_whole(int fd, const uint8_t *p, size_t n)
 
 /* A crash leaves no half-written key: the bytes are on disk before link() gives them their name,
  * and link() never replaces a file that came in between. */
-static enum err create(const char *path, const struct ident *id)
+enum err ident_save(const char *path, const struct ident *id)
 {
     char temporary[PATH_MAX_BYTES];
     int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
@@ -68,7 +68,7 @@ static enum err create(const char *path, const struct ident *id)
     return e;
 }
 
-static enum err open_and_load(const char *path, struct ident *ret)
+enum err ident_load(const char *path, struct ident *ret)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -83,17 +83,17 @@ static enum err open_and_load(const char *path, struct ident *ret)
 enum err ident_load_or_create(const char *path, struct rng *rng, struct ident *ret)
 {
     struct ident fresh;
-    enum err e = open_and_load(path, ret);
+    enum err e = ident_load(path, ret);
 
     if (e != E_NOT_FOUND) {
         return e;
     }
     ident_random(rng, &fresh);
-    e = create(path, &fresh);
+    e = ident_save(path, &fresh);
     if (e == E_OK) {
         *ret = fresh;
     } else if (e == E_EXISTS) {
-        e = open_and_load(path, ret); /* another process was first: its key is the key */
+        e = ident_load(path, ret); /* another process was first: its key is the key */
     }
     sodium_memzero(&fresh, sizeof fresh);
     return e;

@@ -376,7 +376,7 @@ static void take_frame(struct node *n, uint32_t client, struct view frame, struc
 }
 
 /* Whole frames are read where they are; only the rest is gathered. */
-void control_feed(struct node *n, uint32_t client, struct view bytes, struct now now)
+static void feed(struct node *n, uint32_t client, struct view bytes, struct now now)
 {
     struct client *c = n->control.clients[client];
     struct view frame, in = bytes;
@@ -412,6 +412,14 @@ void control_feed(struct node *n, uint32_t client, struct view bytes, struct now
     }
 }
 
+void control_feed(struct node *n, uint32_t client, struct view bytes, struct now now)
+{
+    node_told(n, COMMAND_FEED, client, 0, bytes, now);
+    n->in_command = true;
+    feed(n, client, bytes, now);
+    n->in_command = false;
+}
+
 /* ---- life ---- */
 
 void control_set_sink(struct node *n, struct control_sink *sink)
@@ -431,6 +439,7 @@ static void count_clients(struct node *n)
 
 uint32_t control_open(struct node *n)
 {
+    node_told(n, COMMAND_OPEN, 0, 0, view_of(NULL, 0), (struct now){0});
     for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         if (n->control.clients[i] == NULL) {
             struct client *c = mem_zalloc(sizeof *c);
@@ -457,6 +466,7 @@ void control_close(struct node *n, uint32_t client, struct now now)
 {
     struct client *c = n->control.clients[client];
 
+    node_told(n, COMMAND_CLOSE, client, 0, view_of(NULL, 0), now);
     c->over = true; /* nobody reads what its ends would tell */
     flows_drop(n, client, now);
     n->control.clients[client] = NULL; /* what falls back is not offered to it again */
@@ -489,6 +499,7 @@ void control_sent(struct node *n, uint32_t client, size_t bytes)
 {
     struct buf *out = &n->control.clients[client]->out;
 
+    node_told(n, COMMAND_SENT, client, bytes, view_of(NULL, 0), (struct now){0});
     buf_consume(out, bytes);
     if (out->n == 0 && out->cap > KEPT_MAX) {
         buf_done(out);

@@ -534,6 +534,7 @@ enum err node_publish(struct node *n, enum topic_kind kind, uint32_t subnet, str
     const struct fork_span *span =
         network_span_at_slot(n->cfg.network, slot_now(n->cfg.network, now.wall_ns));
 
+    node_told(n, COMMAND_PUBLISH, kind, subnet, ssz, now);
     return gossip_publish(n, span, kind, subnet, ssz, now);
 }
 

@@ -309,6 +309,7 @@ struct node {
     struct method_info methods[METHOD_COUNT];
     struct rpc_method rpc_methods[METHOD_COUNT];
     struct store *store;
+    bool in_command; /* what it leads to is told by it already */
     bool own_store;  /* in memory, ours to close */
     bool store_busy; /* a job of it is in the pool */
     struct peer_id id;

@@ -236,6 +236,7 @@ enum err node_order(struct node *n, const struct node_order *o, struct view who,
 {
     struct node_who w;
 
+    node_told_order(n, o, who, now);
     TRY(read_who(who, o->kind == ORDER_BAN || o->kind == ORDER_UNBAN, &w, fault));
     return obey(n, o, &w, who, now, fault);
 }
@@ -357,6 +358,7 @@ enum err node_peers_file(struct node *n, struct view text, struct now now,
     struct addr_range range;
     struct peer_id id;
 
+    node_told(n, COMMAND_PEERS_FILE, 0, 0, text, now);
     if (text.n > FILE_MAX) {
         return refuse(fault, E_LIMIT, "it is larger than %u bytes", (unsigned)FILE_MAX);
     }

@@ -10,6 +10,7 @@
 #include <net/pubsub.h>
 #include <node/control.h>
 #include <node/peers.h>
+#include <node/witness.h>
 
 /* A first arrival that the stateless checks let pass. */
 struct arrival {
@@ -116,5 +117,10 @@ void requests_drop(struct node *n, uint32_t client, struct now now); /* all; not
 void control_match(struct node *n, uint32_t topic);
 /* It let a message wait in vain that it was given then. */
 void control_missed(struct node *n, uint32_t client, uint64_t since_ns);
+
+/* ---- witness.c: what the node is told beside its port ---- */
+void node_told(struct node *n, enum node_command kind, uint64_t a, uint64_t b, struct view bytes,
+               struct now now);
+void node_told_order(struct node *n, const struct node_order *o, struct view who, struct now now);
 
 #endif

@@ -10,6 +10,7 @@
 struct replay {
     struct tape tape; /* first */
     struct rng rng;
+    struct rng_seeded beyond;
     struct rd in;
     struct now birth;
     struct buf scratch; /* the event's bytes, which the node may change */
@@ -118,7 +119,9 @@ static void fill(struct rng *self, void *p, size_t n)
     struct replay *r = of_rng(self);
     uint8_t recorded = peek(r);
 
-    memset(p, 0, n);
+    /* Behind the end, or a difference, the node goes on to its event's end: with bytes that no loop
+     * which draws until it likes them waits for in vain. */
+    rng_fill(&r->beyond.base, p, n);
     if (r->failed || at_end(r)) {
         return;
     }
@@ -268,7 +271,7 @@ static void give_event(struct replay *r)
 
 bool replay_run(struct replay *r, char fault[static REPLAY_FAULT_MAX])
 {
-    while (!r->failed && rd_left(&r->in) > 0 && !at_end(r)) {
+    while (!r->failed && !r->done && rd_left(&r->in) > 0 && !at_end(r)) {
         if (peek(r) == ENTRY_EVENT) {
             give_event(r);
         } else if (peek(r) != ENTRY_COMMAND) {
@@ -301,6 +304,7 @@ struct replay *replay_new(struct view recording)
 
     tape_init(&r->tape, &port, NULL, answer);
     r->rng.fill = fill;
+    rng_seeded_init(&r->beyond, 1);
     r->in = in;
     r->birth = birth;
     buf_init(&r->scratch, 16 * MIB);
@@ -329,6 +333,20 @@ struct rng *replay_rng(struct replay *r)
 struct now replay_now(const struct replay *r)
 {
     return r->birth;
+}
+
+void replay_drain(struct replay *r, struct now now)
+{
+    uint32_t at = 0;
+
+    for (struct tape_job *j; (j = map_next(&r->tape.jobs, &at)) != NULL; at = 0) {
+        struct port_event ev = {.kind = PORT_WORK, .job = j->job};
+        uint64_t number = j->number;
+
+        map_remove(&r->tape.jobs, &number);
+        ev.job->run(ev.job);
+        r->tape.port.sink->on(r->tape.port.sink, &ev, now);
+    }
 }
 
 bool replay_whole(const struct replay *r)

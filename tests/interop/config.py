@@ -44,7 +44,8 @@ def printed(*arguments, env=None):
     check(done.returncode == 0, f"--print-config: {done.stderr}")
     rows = re.findall(r"^(# )?([a-z0-9-]+): (.*?) *# ([^#\n]*)$", done.stdout, re.M)
     check(len(rows) == len(done.stdout.splitlines()), "a line of --print-config has another form")
-    return {name: (None if off else value, where) for off, name, value, where in rows}
+    check(all(bool(off) == (where in ("default", "not set")) for off, _, _, where in rows), "what is not set is no comment")
+    return {name: (value or None, where) for _, name, value, where in rows}
 
 
 def value_of(kind, bounds, which):
