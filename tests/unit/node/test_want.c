@@ -75,7 +75,7 @@ static void alone_everything_of_ours_is_lacking(void **state)
         want_target(&f->n, f->now, &target);
         hits += (subnets_of_node(f->net, target.b, epoch) & f->n.discovery.lacks.attestation) != 0;
     }
-    assert_true(hits > 200); /* those of the other period do not count; 3 of 64 by chance */
+    assert_true(hits > 100); /* by chance 25; nodes of the other period are no hits */
     fixture_free(f);
 }
 
