@@ -5,7 +5,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
-#include <stdint.h>
+#include <base/bytes.h>
 
 #define NEVER      UINT64_MAX
 #define MILLIS(n)  ((uint64_t)(n)*1000000u)
@@ -15,6 +15,9 @@ struct now {
     uint64_t mono_ns;
     uint64_t wall_ns;
 };
+
+/* "2026-11-21T13:06:56.123Z" */
+void wr_wall_time(struct wr *w, uint64_t wall_ns);
 
 static inline uint64_t earlier(uint64_t a, uint64_t b)
 {

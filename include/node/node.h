@@ -92,7 +92,11 @@ struct node_config {
     unsigned dial_rate; /* a second, of nodes not met before and of connections; local: none */
     unsigned custody_groups;
     bool discovery, private_discovery, local_network, all_subnets, make_blocks;
-    bool no_chain;       /* not Ethereum: no req/resp, topics, status or sync; discv5 must be off */
+    bool no_chain; /* not Ethereum: no req/resp, topics, status or sync; discv5 must be off */
+    const char *kad_protocol;        /* Kademlia runs, by this protocol id; NULL: it does not */
+    bool kad_client;                 /* it asks, and is not asked */
+    const char *const *kad_prefixes; /* namespaces whose values are taken unchecked */
+    size_t n_kad_prefixes;
     bool disable_tcp;    /* QUIC only: no TCP dials */
     uint64_t upload_max; /* of gossip, bytes a second; 0: no cap */
     bool peer_exchange;  /* gossipsub's, by signed records: told in PRUNEs and taken from them */

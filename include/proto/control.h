@@ -52,6 +52,18 @@ enum control_priority {
 
 #define CONTROL_ASKS 0x80u
 
+/* What KAD wants; TEXT is the key, or of FIND a peer id. */
+enum control_kad {
+    CONTROL_KAD_FIND,
+    CONTROL_KAD_GET,
+    CONTROL_KAD_PUT,
+    CONTROL_KAD_PROVIDE,
+    CONTROL_KAD_PROVIDERS,
+    CONTROL_KAD_UNPUT,
+    CONTROL_KAD_UNPROVIDE,
+    CONTROL_KAD_TABLE, /* all peers of the table, at once */
+};
+
 enum control_verdict { CONTROL_ACCEPT, CONTROL_IGNORE, CONTROL_REJECT, CONTROL_VERDICT_KINDS };
 
 /* How RESULT answers, and why BYE is said. */

@@ -163,25 +163,6 @@ static void put_fmt(struct wr *w, const char *fmt, ...)
     wr_bytes(w, text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
-/* "2026-11-21T13:06:56.123Z", days counted in years that begin in March. */
-static void put_time(struct wr *w, uint64_t wall_ns)
-{
-    uint64_t ms = wall_ns / 1000000, s = ms / 1000;
-    uint64_t days = s / 86400 + 719468; /* since 0000-03-01 */
-    uint64_t era = days / 146097, day = days % 146097;
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint64_t yday = day - (365 * year + year / 4 - year / 100);
-    uint64_t month = (5 * yday + 2) / 153;
-    uint64_t mday = yday - (153 * month + 2) / 5 + 1;
-
-    month = month < 10 ? month + 3 : month - 9;
-    year += era * 400 + (month <= 2);
-    put_fmt(w,
-            "%04" PRIu64 "-%02" PRIu64 "-%02" PRIu64 "T%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64
-            ".%03" PRIu64 "Z",
-            year, month, mday, s / 3600 % 24, s / 60 % 60, s % 60, ms % 1000);
-}
-
 static void put_escaped(struct wr *w, struct view v, enum log_format format)
 {
     for (size_t i = 0; i < v.n; i++) {
@@ -260,7 +241,7 @@ void log_write(struct log *l, enum log_level level, const char *module, const ch
     bool json = l->format == LOG_JSON;
 
     put_str(&w, json ? "{\"time\":\"" : "");
-    put_time(&w, l->wall_ns);
+    wr_wall_time(&w, l->wall_ns);
     if (json) {
         put_fmt(&w, "\",\"level\":\"%s\",\"module\":\"%s\",\"msg\":", level_names[level], module);
         put_text(&w, view_str(msg), LOG_JSON);

@@ -1,6 +1,7 @@
 /* Options of the main job into values: all are checked before anything is opened. */
 #define _GNU_SOURCE
 #include "chain_options.h"
+#include "discovery_options.h"
 #include "own_address.h"
 #include "run.h"
 #include "validation_options.h"
@@ -130,8 +131,7 @@ static bool read_listen(struct run *r)
                     &r->http)) {
         return false;
     }
-    /* Records are chosen by their fork: without a chain there is nobody for discv5 to find. */
-    if (!option_bool(&r->o, OPT_DISABLE_DISCOVERY) && !r->cfg.no_chain) {
+    if (r->cfg.discovery) {
         c->udp4 = c->tcp4;
         c->udp6 = c->tcp6;
         c->udp4.port = c->udp6.port = udp;
@@ -278,6 +278,13 @@ static bool read_dns(struct run *r)
     return true;
 }
 
+static bool read_discovery(struct run *r)
+{
+    char fault[DISCOVERY_FAULT_MAX];
+
+    return discovery_options(&r->o, &r->cfg, fault) || run_fail(r, EXIT_USAGE, "%s", fault);
+}
+
 static bool read_validation(struct run *r)
 {
     char fault[VALIDATION_FAULT_MAX];
@@ -337,8 +344,9 @@ bool run_read_options(struct run *r)
     const struct options *o = &r->o;
     char fault[CHECKPOINT_FAULT_MAX];
 
-    if (!read_log(r) || !read_network(r) || !read_listen(r) || !read_boot(r) || !read_peers(r) ||
-        !read_filters(r) || !read_dns(r) || !read_validation(r) || !read_limits(r)) {
+    if (!read_log(r) || !read_network(r) || !read_discovery(r) || !read_listen(r) ||
+        !read_boot(r) || !read_peers(r) || !read_filters(r) || !read_dns(r) ||
+        !read_validation(r) || !read_limits(r)) {
         return false;
     }
     if (!chain_options_read(o, &r->cfg, fault)) {
@@ -348,7 +356,6 @@ bool run_read_options(struct run *r)
     r->cfg.agent = option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : version_agent();
     r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
     r->cfg.dial_rate = (unsigned)option_u64(o, OPT_DIAL_RATE);
-    r->cfg.discovery = r->io_config.udp4.family + r->io_config.udp6.family != 0;
     r->cfg.private_discovery =
         option_bool(o, OPT_PRIVATE_DISCOVERY) ||
         (r->cfg.advertised4.family == 4 && !addr_is_public(&r->cfg.advertised4));

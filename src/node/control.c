@@ -342,6 +342,9 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
     case CONTROL_LEAVE:
         answer_err(n, c, f->tag, control_join(n, client, f, now));
         break;
+    case CONTROL_KAD:
+        kademlia_ask(n, client, f, now);
+        break;
     case CONTROL_ADD_PEER:
     case CONTROL_DROP_PEER:
     case CONTROL_ORDER:
@@ -475,6 +478,7 @@ void control_close(struct node *n, uint32_t client, struct now now)
     IGNORE(gossip_leave(n, NULL, client, now), "it may have joined none");
     validate_client_gone(n, client, now);
     requests_drop(n, client, now);
+    kademlia_drop(n, client);
     count_clients(n);
     LOG(n->log, LOG_INFO, "control", "program gone", L_U64("client", client));
 }

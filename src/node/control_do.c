@@ -25,6 +25,10 @@ enum control_code control_code_of(enum err e)
         {E_STREAMS_MAX, CONTROL_LIMIT},
         {E_MULTISTREAM_NONE, CONTROL_NOT_FOUND},
         {E_UNSUPPORTED, CONTROL_REFUSED},
+        {E_KAD_OFF, CONTROL_REFUSED},
+        {E_KAD_NAMESPACE, CONTROL_REFUSED},
+        {E_KAD_RECORD, CONTROL_REFUSED},
+        {E_KAD_OLD, CONTROL_EXISTS},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(codes); i++) {

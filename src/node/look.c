@@ -49,7 +49,11 @@ void look_tell_addrs(struct node *n)
 {
     struct multiaddr all[HOST_RECORD_ADDRS];
 
-    host_set_addrs(n->host, all, addrs(n, NULL, all, HOST_RECORD_ADDRS));
+    size_t count = addrs(n, NULL, all, HOST_RECORD_ADDRS);
+    host_set_addrs(n->host, all, count);
+    if (n->kademlia.dht != NULL) {
+        dht_set_addrs(n->kademlia.dht, all, count);
+    }
 }
 
 static void show_endpoint(const struct node *n, uint8_t family, struct node_endpoint *ret)

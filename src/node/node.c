@@ -134,6 +134,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     lists_init(n, now);
     own_init(n, now);
     nat_init(n, now);
+    kademlia_init(n, now);
     port->sink = &n->sink;
     return n;
 }
@@ -144,6 +145,7 @@ void node_free(struct node *n)
         return;
     }
     control_done(n);
+    kademlia_done(n);
     named_done(n);
     lists_done(n);
     discovery_done(n);
@@ -359,6 +361,9 @@ static void pump(struct node *n, struct now now)
         more = false;
         while (host_next(n->host, &h)) {
             peers_on_host(n, &h, now);
+            if (n->kademlia.dht != NULL) {
+                dht_on_host(n->kademlia.dht, &h, now);
+            }
             more = true;
         }
         while (rpc_next(n->rpc, &r)) {
@@ -366,6 +371,7 @@ static void pump(struct node *n, struct now now)
             more = true;
         }
         gossip_pump(n, now);
+        kademlia_pump(n, now);
     }
     discovery_pump(n, now);
 }
@@ -377,6 +383,7 @@ static void tick(struct node *n, struct now now)
     pubsub_tick(n->gossip.pubsub, now);
     validate_tick(n, now);
     discovery_tick(n, now);
+    kademlia_tick(n, now);
     if (now.mono_ns >= n->slot_ns) {
         on_slot(n, now);
     }
@@ -426,6 +433,7 @@ static void turn(struct node *n, struct now now)
     at = earlier(at, earlier(discovery_deadline(n), validate_deadline(n)));
     at = earlier(at, earlier(named_deadline(n), lists_deadline(n)));
     at = earlier(at, earlier(own_deadline(n), nat_deadline(n)));
+    at = earlier(at, kademlia_deadline(n));
     at = earlier(at, earlier(n->slot_ns, n->told_ns));
     at = earlier(at, flows_deadline(n));
     at = earlier(at, earlier(peers_deadline(n), sync_deadline(n)));

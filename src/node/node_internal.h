@@ -9,6 +9,7 @@
 
 #include "ask.h"
 #include "flow.h"
+#include "kademlia.h"
 #include "programs.h"
 #include "serve.h"
 #include "sync.h"
@@ -69,6 +70,7 @@ enum peer_source {
     SOURCE_KEPT,
     SOURCE_PX, /* another peer's PRUNE */
     SOURCE_DISCV5,
+    SOURCE_KAD,
     SOURCE_DNS,
     SOURCE_BOOT,
     SOURCE_STATIC
@@ -333,6 +335,7 @@ struct node {
     struct gossip gossip;
     struct arrivals arrivals;
     struct validation validation;
+    struct kademlia kademlia;
     struct control control;
     struct flows flows;
     struct tell tell;
@@ -448,9 +451,8 @@ bool lists_on_port(struct node *n, const struct port_event *ev,
 void lists_tick(struct node *n, struct now now);
 uint64_t lists_deadline(const struct node *n);
 
-/* look.c */
-void look_tell_addrs(
-    struct node *n); /* where we listen, to identify: after they may have changed */
+/* look.c: where we listen, to identify: after they may have changed. */
+void look_tell_addrs(struct node *n);
 
 /* discovery.c */
 CHECKED enum err discovery_init(struct node *n, struct now now);

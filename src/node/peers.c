@@ -10,7 +10,7 @@
 static const char *const source_names[] = {
     [SOURCE_INBOUND] = "inbound", [SOURCE_KEPT] = "kept",     [SOURCE_DISCV5] = "discv5",
     [SOURCE_BOOT] = "boot",       [SOURCE_STATIC] = "static", [SOURCE_DNS] = "dns",
-    [SOURCE_PX] = "px",
+    [SOURCE_PX] = "px",           [SOURCE_KAD] = "kad",
 };
 
 const char *peer_source_name(enum peer_source s)
@@ -206,6 +206,27 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
     }
     n->peers.tick_ns = 0;
     return p;
+}
+
+void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
+                    size_t n_addrs, struct now now)
+{
+    struct host_addr to[HOST_ADDRS_MAX];
+    size_t n_to = 0;
+
+    for (size_t i = 0; i < n_addrs && n_to < HOST_ADDRS_MAX; i++) {
+        if (peers_may_dial(n, &addrs[i])) {
+            to[n_to++] = addrs[i];
+        }
+    }
+    if (n_to == 0 || peer_id_eq(id, &n->id)) {
+        return;
+    }
+    struct peer *p = peer_get_or_make(n, id, SOURCE_KAD, now);
+    if (p != NULL && p->n_to == 0) {
+        set_addrs(p, to, n_to);
+        n->peers.tick_ns = 0;
+    }
 }
 
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
@@ -452,7 +473,7 @@ unsigned peers_discovered(const struct node *n)
     uint32_t at = 0;
 
     for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        count += p->source == SOURCE_DISCV5;
+        count += p->source == SOURCE_DISCV5 || p->source == SOURCE_KAD;
     }
     return count;
 }

@@ -2,6 +2,7 @@
 
 mod discv5;
 mod gossip;
+mod kad;
 mod reqresp;
 mod stack;
 
@@ -13,6 +14,7 @@ fn main() {
         "discv5" => discv5::run(args),
         "stack" => stack::main(args),
         "reqresp" => reqresp::main(args),
+        "kad" => kad::main(args),
         "gossip" => gossip::run(args), // a row for each mode
         _ => {
             eprintln!("rustpeer: no mode {mode:?}");
