@@ -25,7 +25,7 @@
  * windows (mplex) reading from the whole connection stops at HELD_STUFFED, and a stream that stuffs
  * its connection for so long is reset rather than let both sides wait for each other. */
 #define HELD_STUFFED     (256 * KIB)
-#define HELD_MAX         (4 * MIB)
+#define HELD_MAX         (8 * MIB)
 #define STUFFED_MAX_NS   SECONDS(5)
 #define FAULTS_TOLD_MAX  8u          /* lines of the log that one connection's streams can cause */
 #define CLOSE_TIMEOUT_NS SECONDS(2)  /* for the last bytes of a connection that we close */

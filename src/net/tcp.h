@@ -8,7 +8,7 @@
 #include <proto/noise.h>
 
 #define RECORD_MAX (NOISE_RECORD_MAX + 2u)
-/* Receive window of one yamux stream: 500 Mbit/s at 60 ms. The muxer bounds all of a connection's
+/* Receive window of one yamux stream: 1 Gbit/s at 60 ms. The muxer bounds all of a connection's
  * together, below memory_per_conn_max. */
 #define WINDOW_MAX HELD_MAX
 

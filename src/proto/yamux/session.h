@@ -17,7 +17,7 @@
 #define BACKLOG_MAX 256u
 /* All windows of a connection together may grow by so many of the largest, so that a remote with
  * hundreds of streams cannot make each as large as one alone may be. */
-#define GROWTH_SHARES 4u
+#define GROWTH_SHARES 2u
 
 enum stream_state { S_IDLE, S_OPEN, S_THEY_ENDED, S_WE_ENDED, S_GONE, S_COUNT };
 
