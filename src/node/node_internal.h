@@ -592,8 +592,7 @@ CHECKED enum err gossip_join(struct node *n, const struct topic *t, uint32_t cli
 CHECKED enum err gossip_leave(struct node *n, const struct topic *t, uint32_t client,
                               struct now now);
 
-/* validate.c, control.c, control_do.c, control_ask.c: programs.h; served.c, flow.c, post.c, call.c:
- * flow.h */
+/* programs.h: validate.c, control*.c; flow.h: served.c, flow.c, post.c, call.c */
 
 /* producer.c: the devnet's block maker */
 void producer_on_slot(struct node *n, struct now now);
