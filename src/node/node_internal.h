@@ -7,6 +7,7 @@
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
+#include "arrivals.h"
 #include "ask.h"
 #include "flow.h"
 #include "kademlia.h"
@@ -294,11 +295,6 @@ struct gossip {
     uint32_t n_joins;
 };
 
-struct arrivals {
-    struct node_arrival *ring; /* of the last blocks by gossip; NULL: not kept */
-    size_t n, next;
-};
-
 struct node {
     struct port_sink sink; /* first: the port hands it back */
     struct node_config cfg;
@@ -400,17 +396,6 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
 /* By itself or by its address group; trusted ones never. */
 bool peer_is_banned(const struct node *n, const struct peer *p, struct now now);
 void rate_tick(struct node *n, struct now now);
-/* arrivals.c */
-void arrivals_init(struct node *n);
-void arrivals_done(struct node *n);
-void arrivals_first(struct node *n, const struct topic *t, const struct pubsub_event *ev,
-                    struct now now);
-void arrivals_again(struct node *n, const struct topic *t, const struct pubsub_event *ev,
-                    struct now now);
-/* The block of that message has this root. */
-void arrivals_root(struct node *n, const uint8_t id[static GOSSIP_ID_MAX],
-                   const uint8_t root[static 32]);
-
 /* We said goodbye with this code. */
 void peer_note_goodbye(struct node *n, struct peer *p, uint64_t code, enum err why, struct now now);
 /* Somebody dialled us, and did not get as far as being a peer. */
