@@ -42,6 +42,7 @@ PEERS = [
     Row("peer/go", "peer", ["tests/interop/peers.sh", "go"], [], 15, 15),
     Row("peer/devp2p", "peer", ["tests/interop/peers.sh", "devp2p"], ["peer/go"], 20, 20),
     Row("peer/rust", "peer", ["tests/interop/peers.sh", "rust"], [], 30, 30),
+    Row("peer/schemathesis", "peer", ["tests/interop/peers.sh", "schemathesis"], [], 10, 10),
 ]
 
 CHECKS = [
@@ -118,6 +119,8 @@ INTEROP = [
     Row("interop/discv5-crawl", "interop", [PY, "tests/interop/discv5_crawl.py"], ["build/release"], 5, 60),
     Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"],
         ["build/release", "peer/go", "peer/rust", "peer/discv5_js"], 8, 60),
+    Row("interop/api-description", "interop", [PY, "tests/interop/description.py"],
+        ["build/release", "peer/js", "peer/schemathesis"], 8, 60),
     Row("interop/flood", "interop", [PY, "tests/interop/flood.py"], ["build/release"], 8, 60),
     Row("interop/valgrind", "interop", [PY, "tests/interop/valgrind.py"], ["build/release"], 10, 60),
 ]

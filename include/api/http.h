@@ -24,6 +24,7 @@ struct api_config {
     struct metrics *metrics;
     struct events *events;    /* NULL: no streams of them; freed after the API */
     const char *version;      /* "beacon-p2pd/0.1.0" */
+    const char *commit;       /* as git describes it */
     const char *allow_origin; /* pages that may call: "https://example.org,..." or "*"; or NULL */
     struct log *log;
     struct log_ring *log_ring; /* what `log` wrote last */

@@ -128,6 +128,15 @@ struct port_sink *node_sink(struct node *n);
 CHECKED enum err node_publish(struct node *n, enum topic_kind kind, uint32_t subnet,
                               struct view ssz, struct now now);
 
+/* Publish what a user or a program has made, once our checks have seen it. What others would punish
+ * us for is not sent: E_GOSSIP_REJECT, *ret_why says why. What they would only ignore is: who made
+ * it may know more than we do. E_NOT_FOUND: kept, but no peer takes it now; E_EXISTS, E_LIMIT. */
+CHECKED enum err node_submit(struct node *n, const struct topic *t, struct view ssz, struct now now,
+                             const char **ret_why);
+/* Stay on a subnet of the forks at hand up to that slot, or longer if that was said before. */
+CHECKED enum err node_join(struct node *n, enum topic_kind kind, uint32_t subnet,
+                           uint64_t until_slot, struct now now);
+
 /* ---- looking in (the API) ---- */
 struct pubsub *node_pubsub(struct node *n);
 const struct enr *node_record(const struct node *n);

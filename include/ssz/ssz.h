@@ -13,6 +13,7 @@
 #include <base/err.h>
 #include <base/rng.h>
 
+struct json_t;
 struct ssz_type; /* sealed: const, shared; see ssz/type.h for how one is made */
 
 struct ssz_fault {
@@ -67,6 +68,9 @@ bool ssz_has_field(const struct ssz_type *t, const char *path);
 CHECKED enum err ssz_to_json(const struct ssz_type *t, struct view v, struct buf *out);
 CHECKED enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *out,
                                char fault[static 128]);
+/* The same of a value that jansson has parsed. */
+CHECKED enum err ssz_from_json_value(const struct ssz_type *t, const struct json_t *json,
+                                     struct buf *out, char fault[static 128]);
 /* A random value for tests, appended: lists are short. E_FULL when `out` is. */
 CHECKED enum err ssz_random(const struct ssz_type *t, struct rng *rng, struct buf *out);
 

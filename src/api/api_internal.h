@@ -17,6 +17,8 @@ enum form { /* of a body; a bit each */
             FORM_OTHER = 4,
 };
 
+struct later;
+
 struct request {
     struct api *api;
     struct node *node;
@@ -33,9 +35,10 @@ struct answer { /* filled by a handler */
     const char *type; /* of the body; NULL: there is none */
     struct buf body;
     const char *version;         /* Eth-Consensus-Version; NULL: none */
-    const char *allow;           /* with 405: the method that the path takes */
+    const char *allow;           /* with 405: the methods that the path takes */
     const char *origin;          /* of another site that may read it; NULL: none */
     struct MHD_Response *stream; /* sent instead of a body, for as long as it lasts */
+    struct later *later;         /* the answer comes from its finish(): see later.h */
 };
 
 /* A handler fills the answer; it cannot fail: errors are answers. */
@@ -76,6 +79,7 @@ struct log *api_log_of(const struct api *a);
 const struct log_ring *api_ring_of(const struct api *a);
 struct io *api_io_of(const struct api *a);
 uint64_t api_begun_of(const struct api *a); /* monotonic, ns */
+const char *api_commit_of(const struct api *a);
 
 struct events;
 struct stream;
@@ -84,6 +88,18 @@ struct events *api_events_of(const struct api *a); /* NULL: none */
 struct stream **api_streams(struct api *a);        /* the first one */
 void api_run_soon(struct api *a);                  /* in this turn of the loop */
 void api_cut(struct MHD_Connection *c);            /* its socket, at once */
+
+/* ---- duties.c: how many committees an epoch has, as validators said ---- */
+
+#define DUTY_EPOCHS 4u /* the last, the current and the next one, and one to spare */
+
+struct duty_memory {
+    uint64_t epoch[DUTY_EPOCHS], committees[DUTY_EPOCHS];
+};
+
+struct duty_memory *api_duties(struct api *a);
+void duties_note(struct duty_memory *m, uint64_t epoch, uint64_t committees);
+uint64_t duties_committees(const struct duty_memory *m, uint64_t epoch); /* 0: not told */
 
 /* stream.c */
 void streams_keep_alive(struct api *a);

@@ -50,7 +50,7 @@ void api_block(const struct request *q, struct answer *a)
     if (block_find(q, a, &b, &type)) {
         struct envelope e = block_envelope(&b);
 
-        answer_object(q, a, &e, type, blob_view(b.ssz));
+        answer_object(q, a, &e, type, b.ssz);
         blob_unref(b.ssz);
     }
 }
@@ -66,7 +66,9 @@ void api_block_attestations(const struct request *q, struct answer *a)
     }
     struct envelope e = block_envelope(&b);
     if (ssz_get(type, blob_view(b.ssz), "message.body.attestations", &list) == E_OK) {
-        answer_object(q, a, &e, list.type, list.bytes);
+        struct blob *bytes = blob_copy(list.bytes);
+        answer_object(q, a, &e, list.type, bytes);
+        blob_unref(bytes);
     }
     blob_unref(b.ssz);
 }

@@ -7,7 +7,7 @@
  * time.
  */
 #define _GNU_SOURCE
-#include "api_internal.h"
+#include "later.h"
 
 #include <base/mem.h>
 #include <errno.h>
@@ -45,13 +45,15 @@ struct exchange {              /* a request, from its head to its answer's end *
     struct request q;
     struct answer a;
     struct buf body;
+    size_t charged;               /* bytes of it, to api.bodies */
+    struct exchange *prev, *next; /* of api.working: answered when a worker is done */
 };
 
 struct api {
     struct node *node;
     struct io *io;
     struct metrics *metrics;
-    const char *version;
+    const char *version, *commit;
     struct log *log;
     struct log_ring *log_ring;
     uint64_t begun_ns;
@@ -61,7 +63,9 @@ struct api {
     int timer;
     uint16_t port;
     struct client *clients;
-    size_t bodies; /* bytes of bodies under way */
+    size_t bodies;            /* bytes of bodies under way */
+    struct exchange *working; /* suspended */
+    struct duty_memory duties;
     struct events *events;
     struct stream *streams;
     unsigned seconds; /* since streams were kept alive */
@@ -75,6 +79,11 @@ struct metrics *api_metrics_of(const struct api *a)
     return a->metrics;
 }
 
+const char *api_commit_of(const struct api *a)
+{
+    return a->commit;
+}
+
 const char *api_version_of(const struct api *a)
 {
     return a->version;
@@ -83,6 +92,11 @@ const char *api_version_of(const struct api *a)
 struct events *api_events_of(const struct api *a)
 {
     return a->events;
+}
+
+struct duty_memory *api_duties(struct api *a)
+{
+    return &a->duties;
 }
 
 struct stream **api_streams(struct api *a)
@@ -309,7 +323,97 @@ static enum MHD_Result on_body(struct exchange *x, const char *bytes, size_t *io
                         */
     }
     api->bodies += n;
+    x->charged += n;
     return MHD_YES;
+}
+
+/* ---- work on other threads ---- */
+
+static void unlink_working(struct api *a, struct exchange *x)
+{
+    *(x->prev == NULL ? &a->working : &x->prev->next) = x->next;
+    if (x->next != NULL) {
+        x->next->prev = x->prev;
+    }
+}
+
+static void work(void *self)
+{
+    struct later *l = self;
+
+    l->run(l);
+}
+
+static void worked(void *self, struct now now)
+{
+    struct later *l = self;
+    struct exchange *x = l->exchange;
+
+    (void)now;
+    l->done = true;
+    if (x == NULL) { /* the server has ended meanwhile */
+        l->free(l);
+        return;
+    }
+    unlink_working(x->q.api, x);
+    MHD_resume_connection(x->q.connection);
+    api_run_soon(x->q.api);
+}
+
+void request_later(const struct request *q, struct answer *a, struct later *l, size_t cost)
+{
+    if (cost < LATER_BYTES) {
+        l->run(l);
+        l->finish(l, q, a);
+        l->free(l);
+        return;
+    }
+    a->later = l;
+}
+
+static enum MHD_Result suspend(struct exchange *x)
+{
+    struct api *api = x->q.api;
+
+    x->a.later->exchange = x;
+    x->prev = NULL;
+    x->next = api->working;
+    if (x->next != NULL) {
+        x->next->prev = x;
+    }
+    api->working = x;
+    buf_done(&x->body); /* the worker has its own copy */
+    MHD_suspend_connection(x->q.connection);
+    io_work(api->io, work, worked, x->a.later);
+    return MHD_YES;
+}
+
+/* The server stops: what is under way is not answered. */
+static void give_up(struct api *a)
+{
+    for (struct exchange *x = a->working; x != NULL; x = x->next) {
+        x->a.later->exchange = NULL;
+        x->a.later = NULL;
+        answer_error(&x->a, MHD_HTTP_SERVICE_UNAVAILABLE, "the node is stopping");
+        x->route = NULL;
+        MHD_resume_connection(x->q.connection);
+    }
+    a->working = NULL;
+}
+
+static void answer_request(struct exchange *x)
+{
+    struct later *l = x->a.later;
+
+    x->q.body = buf_view(&x->body);
+    x->q.now = io_now(x->q.api->io);
+    if (l != NULL && l->done) {
+        x->a.later = NULL;
+        l->finish(l, &x->q, &x->a);
+        l->free(l);
+    } else if (x->route != NULL) {
+        x->route->handle(&x->q, &x->a);
+    }
 }
 
 /* Rule zero: the eight parameters are libmicrohttpd's. */
@@ -329,12 +433,8 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *c, const ch
     if (*upload_size != 0) {
         return on_body(x, upload, upload_size);
     }
-    x->q.body = buf_view(&x->body);
-    x->q.now = io_now(api->io);
-    if (x->route != NULL) {
-        x->route->handle(&x->q, &x->a);
-    }
-    return send_answer(x, false);
+    answer_request(x);
+    return x->a.later != NULL ? suspend(x) : send_answer(x, false);
 }
 
 static void on_end(void *self, struct MHD_Connection *c, void **state,
@@ -348,7 +448,7 @@ static void on_end(void *self, struct MHD_Connection *c, void **state,
         return;
     }
     give_time(a, c, REQUEST_TIME_NS);
-    a->bodies -= x->body.n;
+    a->bodies -= x->charged;
     buf_done(&x->body);
     buf_done(&x->a.body);
     mem_free(x);
@@ -473,6 +573,7 @@ struct api *api_new(const struct api_config *cfg, struct node *node, struct io *
     a->log = cfg->log;
     a->log_ring = cfg->log_ring;
     a->begun_ns = io_now(io).mono_ns;
+    a->commit = cfg->commit;
     a->timer = -1;
     if (!guard_init(&a->guard, cfg->allow_origin, addr_is_loopback(&cfg->listen))) {
         snprintf(error, API_ERROR_MAX,
@@ -501,6 +602,7 @@ void api_free(struct api *a)
     if (a->daemon != NULL) {
         a->stopping = true;
         streams_end(a);
+        give_up(a);
         MHD_run(a->daemon); /* it may not be stopped while a stream is suspended */
         MHD_stop_daemon(a->daemon);
     }

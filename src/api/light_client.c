@@ -22,7 +22,7 @@ static void answer_light(const struct request *q, struct answer *a, struct blob 
         return;
     }
     const struct ssz_type *type = type_at(q, slot, name, &e);
-    answer_object(q, a, &e, type, blob_view(ssz));
+    answer_object(q, a, &e, type, ssz);
     blob_unref(ssz);
 }
 

@@ -6,9 +6,6 @@
 #include <stdio.h>
 
 #define ADDRS_MAX 8u
-#ifndef P2PD_COMMIT
-#define P2PD_COMMIT "0x00000000" /* built outside of a checkout */
-#endif
 
 static json_t *p2p_addresses(const struct node *n)
 {
@@ -66,10 +63,16 @@ void api_version(const struct request *q, struct answer *a)
 void api_version_2(const struct request *q, struct answer *a)
 {
     const char *name = api_version_of(q->api), *version = strchr(name, '/');
+    const char *known = api_commit_of(q->api);
+    char commit[] = "0x00000000"; /* built outside of a checkout */
+
+    if (known != NULL && strspn(known, "0123456789abcdef") >= 8) {
+        memcpy(commit + 2, known, 8);
+    }
 
     answer_json(a, json_pack("{s:{s:{s:s, s:s, s:s, s:s}}}", "data", "beacon_node", "code", "P2",
                              "name", "beacon-p2pd", "version", version == NULL ? name : version + 1,
-                             "commit", P2PD_COMMIT));
+                             "commit", commit));
 }
 
 void api_health(const struct request *q, struct answer *a)

@@ -18,7 +18,7 @@ struct envelope {
 
 /* A single value. */
 void answer_object(const struct request *q, struct answer *a, const struct envelope *e,
-                   const struct ssz_type *type, struct view ssz);
+                   const struct ssz_type *type, struct blob *ssz);
 /* Several of one type: JSON's array, or SSZ's list. type NULL: bytes of one length. */
 void answer_objects(const struct request *q, struct answer *a, const struct envelope *e,
                     const struct ssz_type *type, struct blob *const *all, size_t n);

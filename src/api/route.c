@@ -44,7 +44,11 @@ static bool fits(const char *route, const char *path, char id[static ROUTE_ID_MA
 const struct route *route_find(const char *method, const char *path, char id[static ROUTE_ID_MAX],
                                struct answer *a)
 {
-    const struct route *other = NULL; /* the same path by another method */
+    static const char *const methods[] = {MHD_HTTP_METHOD_GET, MHD_HTTP_METHOD_POST,
+                                          MHD_HTTP_METHOD_PUT};
+    static const char *const lists[] = {NULL,  "GET",      "POST",      "GET, POST",
+                                        "PUT", "GET, PUT", "POST, PUT", "GET, POST, PUT"};
+    unsigned others = 0; /* methods of the same path: a bit each */
 
     if (strcmp(method, MHD_HTTP_METHOD_HEAD) == 0) {
         method = MHD_HTTP_METHOD_GET;
@@ -57,7 +61,9 @@ const struct route *route_find(const char *method, const char *path, char id[sta
             continue;
         }
         if (strcmp(r->method, method) != 0) {
-            other = r;
+            for (unsigned m = 0; m < ARRAY_LEN(methods); m++) {
+                others |= strcmp(r->method, methods[m]) == 0 ? 1u << m : 0;
+            }
             continue;
         }
         if (r->handle == NULL) {
@@ -66,9 +72,9 @@ const struct route *route_find(const char *method, const char *path, char id[sta
         }
         return r;
     }
-    if (other != NULL) {
-        a->allow = other->method;
-        answer_errorf(a, MHD_HTTP_METHOD_NOT_ALLOWED, "this path takes %s", other->method);
+    if (others != 0) {
+        a->allow = lists[others];
+        answer_errorf(a, MHD_HTTP_METHOD_NOT_ALLOWED, "this path takes %s", a->allow);
     } else {
         answer_error(a, MHD_HTTP_NOT_FOUND, "no such path; see docs/api.md");
     }

@@ -6,6 +6,7 @@
 #include <crypto/sha256.h>
 
 #define OBJECTS_MAX  4096u /* MAX_BLOB_COMMITMENTS_PER_BLOCK */
+#define HASHES_MAX   512u  /* of one query: more do not fit its line */
 #define BLOB_COLUMNS 64u   /* the first half of the columns is the blobs' own bytes */
 #define CELL_BYTES   2048u
 
@@ -38,10 +39,12 @@ static bool add_index(void *self, struct view value)
         return false;
     }
     x->given = true;
-    if (i < OBJECTS_MAX) { /* larger ones name nothing */
-        x->bits[i / 64] |= UINT64_C(1) << i % 64;
+    if (i >= OBJECTS_MAX) { /* it names nothing */
+        return true;
     }
-    return true;
+    bool again = (x->bits[i / 64] >> i % 64 & 1) != 0;
+    x->bits[i / 64] |= UINT64_C(1) << i % 64;
+    return !again;
 }
 
 static bool wanted(const struct indices *x, uint64_t i)
@@ -60,7 +63,7 @@ static void answer_indexed(const struct request *q, struct answer *a, enum store
     uint64_t slot;
 
     if (!request_each(q, "indices", add_index, &x)) {
-        answer_error(a, MHD_HTTP_BAD_REQUEST, "indices are decimal numbers");
+        answer_error(a, MHD_HTTP_BAD_REQUEST, "indices are decimal numbers, each once");
         return;
     }
     if (!block_find(q, a, &b, &block_type)) {
@@ -115,7 +118,7 @@ void api_envelope(const struct request *q, struct answer *a)
     if (ssz == NULL) {
         answer_error(a, MHD_HTTP_NOT_FOUND, "the block has no execution payload envelope here");
     } else {
-        answer_object(q, a, &e, type, blob_view(ssz));
+        answer_object(q, a, &e, type, ssz);
     }
     blob_unref(ssz);
     blob_unref(b.ssz);
@@ -124,17 +127,27 @@ void api_envelope(const struct request *q, struct answer *a)
 /* ---- blobs ---- */
 
 struct hashes { /* versioned hashes asked for */
-    uint8_t all[OBJECTS_MAX][32];
+    uint8_t all[HASHES_MAX + 1][32];
     size_t n;
 };
 
 static bool add_hash(void *self, struct view value)
 {
     struct hashes *h = self;
+    uint8_t *to = h->all[h->n];
     size_t got;
 
-    return h->n < OBJECTS_MAX && value.n == 66 && memcmp(value.p, "0x", 2) == 0 &&
-           hex_get(value, h->all[h->n++], 32, &got) == E_OK && got == 32;
+    if (h->n == HASHES_MAX || value.n != 66 || memcmp(value.p, "0x", 2) != 0 ||
+        hex_get(value, to, 32, &got) != E_OK || got != 32) {
+        return false;
+    }
+    for (size_t i = 0; i < h->n; i++) {
+        if (memcmp(h->all[i], to, 32) == 0) {
+            return false;
+        }
+    }
+    h->n++;
+    return true;
 }
 
 /* Spec: specs/deneb/beacon-chain.md "kzg_commitment_to_versioned_hash" */
@@ -242,7 +255,8 @@ void api_blobs(const struct request *q, struct answer *a)
     struct hashes *h = mem_zalloc(sizeof *h);
 
     if (!request_each(q, "versioned_hashes", add_hash, h)) {
-        answer_error(a, MHD_HTTP_BAD_REQUEST, "versioned_hashes are 32 bytes of 0x hex each");
+        answer_error(a, MHD_HTTP_BAD_REQUEST,
+                     "versioned_hashes are 32 bytes of 0x hex each, each once");
     } else if (block_find(q, a, &b, &block_type)) {
         struct envelope e = block_envelope(&b);
         struct found *f = mem_zalloc(sizeof *f);

@@ -208,6 +208,7 @@ static bool open_node(struct run *r)
                              .log = r->log,
                              .log_ring = r->log_ring,
                              .version = version_agent(),
+                             .commit = version_commit(),
                              .events = r->events,
                              .allow_origin = option_text(&r->o, OPT_HTTP_ALLOW_ORIGIN)};
     r->api = api_new(&api, r->node, r->io, error);

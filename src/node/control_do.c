@@ -60,12 +60,9 @@ enum err control_find_topic(const struct node *n, struct view name, struct topic
                                                   : topic_parse(net, view_str(whole), ret);
 }
 
-/* What others would punish us for is not sent. What they would only ignore is: the program may know
- * more than we do. */
 enum control_code control_publish(struct node *n, const struct control_frame *f, struct now now,
                                   const char **ret_why)
 {
-    struct arrival a = {.conn = 0};
     struct topic t;
     enum err e = control_find_topic(n, f->topic, &t);
 
@@ -73,18 +70,8 @@ enum control_code control_publish(struct node *n, const struct control_frame *f,
         *ret_why = err_text(e);
         return control_code_of(e);
     }
-    a.topic = &t;
-    a.data = blob_copy(f->data);
-    struct check_result r = gossip_check(n, &a, true, now);
-    if (r.verdict != CHECK_REJECT) {
-        e = gossip_publish_on(n, &t, f->data, now);
-    }
-    if (r.verdict != CHECK_REJECT && (e == E_OK || e == E_NOT_FOUND)) {
-        gossip_take(n, &a, true, now);
-    }
-    blob_unref(a.data);
-    if (r.verdict == CHECK_REJECT) {
-        *ret_why = r.reason;
+    e = node_submit(n, &t, f->data, now, ret_why);
+    if (e == E_GOSSIP_REJECT) {
         return CONTROL_REFUSED;
     }
     if (e == E_NOT_FOUND) {

@@ -71,15 +71,6 @@ static enum err number(const struct in *in, const struct ssz_type *t, const json
     const char *s = json_string_value(j);
     size_t n = json_string_length(j);
 
-    if (json_is_integer(j) && json_integer_value(j) >= 0) {
-        uint64_t v = (uint64_t)json_integer_value(j);
-
-        if (t->size < 8 && v >> 8 * t->size != 0) {
-            return wrong(in, at, "number is too large");
-        }
-        store_le64(x, v);
-        return buf_append(in->out, x, t->size);
-    }
     if (s == NULL || n == 0) {
         return wrong(in, at, "want a decimal string");
     }
@@ -257,22 +248,14 @@ static enum err value(const struct in *in, const struct ssz_type *t, const json_
 
 /* NOLINTEND(misc-no-recursion) */
 
-enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *out,
-                       char fault[static FAULT_MAX])
+enum err ssz_from_json_value(const struct ssz_type *t, const struct json_t *j, struct buf *out,
+                             char fault[static FAULT_MAX])
 {
-    json_error_t error;
     struct ssz_fault bad;
     struct in in = {out, fault};
     size_t start = out->n;
-    json_t *j =
-        json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
-
-    if (j == NULL) {
-        (void)snprintf(fault, FAULT_MAX, "line %d: %.90s", error.line, error.text);
-        return E_SSZ_JSON;
-    }
     enum err e = value(&in, t, j, NULL);
-    json_decref(j);
+
     if (e == E_OK && ssz_check(t, view_skip(buf_view(out), start), &bad) != E_OK) {
         (void)snprintf(fault, FAULT_MAX, "%s: %.80s", bad.field == NULL ? "value" : bad.field,
                        err_text(bad.code));
@@ -283,5 +266,21 @@ enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *o
     if (e != E_OK) {
         out->n = start;
     }
+    return e;
+}
+
+enum err ssz_from_json(const struct ssz_type *t, struct view json, struct buf *out,
+                       char fault[static FAULT_MAX])
+{
+    json_error_t error;
+    json_t *j =
+        json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+
+    if (j == NULL) {
+        (void)snprintf(fault, FAULT_MAX, "line %d: %.90s", error.line, error.text);
+        return E_SSZ_JSON;
+    }
+    enum err e = ssz_from_json_value(t, j, out, fault);
+    json_decref(j);
     return e;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# peers.sh node|lodestar|js|discv5_js|page|go|devp2p|rust: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
+# peers.sh node|lodestar|js|discv5_js|page|go|devp2p|rust|schemathesis: make one test peer ready in build/peers, once. Exit 77: its tool chain cannot be had here.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 . "$top/cmake/packages.sh"
@@ -128,6 +128,19 @@ lodestar)
         installed lodestar
     fi
     ;;
-*) die "usage: peers.sh node|lodestar|js|discv5_js|page|go|devp2p|rust" ;;
+schemathesis) # checks of the published API description, from PyPI at pinned versions, in a venv of its own
+    wanted=$top/tests/interop/schemathesis/requirements.txt
+    if ! cmp -s "$wanted" "$cache/schemathesis/installed.txt"; then
+        rm -rf "$cache/schemathesis"
+        python3 -m venv "$cache/schemathesis" 2>/dev/null || {
+            p2pd_install python3-venv
+            rm -rf "$cache/schemathesis"
+            python3 -m venv "$cache/schemathesis" || { echo "python3 makes no venv here"; exit 77; }
+        }
+        "$cache/schemathesis/bin/pip" install -q --disable-pip-version-check -r "$wanted" || { echo "pip could not install schemathesis"; exit 1; }
+        cp "$wanted" "$cache/schemathesis/installed.txt"
+    fi
+    ;;
+*) die "usage: peers.sh node|lodestar|js|discv5_js|page|go|devp2p|rust|schemathesis" ;;
 esac
 exit 0

@@ -155,8 +155,7 @@ static void json_of_unions_and_of_wrong_kinds_is_refused(void **state)
             assert_string_equal(fault, bad_jsons[i].fault);
         }
     }
-    assert_int_equal(ssz_from_json(type("uint16"), view_str("513"), &out, fault), E_OK);
-    assert_true(view_eq(buf_view(&out), view_of("\1\2", 2))); /* an integer, not a string */
+    assert_int_equal(ssz_from_json(type("uint16"), view_str("513"), &out, fault), E_SSZ_JSON);
     buf_done(&out);
     buf_init(&out, 4);
     assert_int_equal(ssz_from_json(type("ByteList[9]"), view_str("\"0x0102030405\""), &out, fault),

@@ -1,0 +1,23 @@
+/* Work of a request that may hold the loop: done on a thread of the pool. Private to src/api. */
+#ifndef API_LATER_H
+#define API_LATER_H
+
+#include "api_internal.h"
+
+/* Below so many bytes of SSZ or JSON it is done at once: a millisecond. */
+#define LATER_BYTES (64 * KIB)
+
+struct later {                       /* first in what it is about */
+    void (*run)(struct later *self); /* on any thread; touches only self */
+    void (*finish)(struct later *self, const struct request *q,
+                   struct answer *a); /* on the loop's */
+    void (*free)(struct later *self); /* on the loop's; `finish` may not have been called */
+    /* http.c's */
+    struct exchange *exchange; /* NULL: given up */
+    bool done;
+};
+
+/* Takes `l`. `cost`: bytes that are worked on. */
+void request_later(const struct request *q, struct answer *a, struct later *l, size_t cost);
+
+#endif
