@@ -97,6 +97,8 @@ INTEROP = [
     Row("interop/request", "interop", [PY, "tests/interop/request.py"], ["build/release"], 5, 60),
     Row("interop/connect", "interop", [PY, "tests/interop/connect.py"], ["build/release"], 5, 60),
     Row("interop/peers", "interop", [PY, "tests/interop/peers.py"], ["build/release", "peer/go"], 5, 60),
+    Row("interop/peers-lodestar", "interop", [PY, "tests/interop/peers_lodestar.py"],
+        ["build/release", "peer/go", "peer/lodestar"], 8, 60),
     Row("interop/names", "interop", [PY, "tests/interop/names.py"], ["build/release"], 5, 60),
     Row("interop/dnsdisc", "interop", [PY, "tests/interop/dnsdisc.py"], ["build/release", "peer/devp2p"], 5, 60),
     Row("interop/keylog", "interop", [PY, "tests/interop/keylog.py"], ["build/release", "build/dev"], 5, 60),

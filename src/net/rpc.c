@@ -306,6 +306,17 @@ static enum err on_ended(void *self, stream_id s, struct now now)
     return E_OK;
 }
 
+/* The connection ended behind a request that was whole but for its half-close: Lodestar says
+ * goodbye so. It is heard, though nobody waits for the answer. */
+static void last_words(struct rpc *r, struct exchange *x)
+{
+    struct reqresp_event ev = {.kind = RR_NONE};
+
+    if (x->inbound && !x->called && !x->over && reqresp_end(x->reader, &ev) == E_OK) {
+        IGNORE(call_event(r, x, &ev), "it cannot fail");
+    }
+}
+
 static void on_gone(void *self, stream_id s, enum err why, struct now now)
 {
     struct method *m = self;
@@ -314,6 +325,9 @@ static void on_gone(void *self, stream_id s, enum err why, struct now now)
     (void)now;
     if (x == NULL) {
         return;
+    }
+    if (why == E_CLOSED || why == E_IO || why == E_RESET || why == E_QUIC_CLOSED) {
+        last_words(m->rpc, x);
     }
     if (x->inbound && x->called && !x->over) {
         tell(m->rpc, RPC_DROPPED, x, (struct view){0})->error = why;

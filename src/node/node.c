@@ -351,25 +351,37 @@ static void on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
     }
 }
 
+static bool pump_rpc(struct node *n, struct now now)
+{
+    struct rpc_event r;
+    bool any = false;
+
+    while (rpc_next(n->rpc, &r)) {
+        on_rpc(n, &r, now);
+        any = true;
+    }
+    return any;
+}
+
 static void pump(struct node *n, struct now now)
 {
     struct host_event h;
-    struct rpc_event r;
     bool more = true;
 
     while (more) {
         more = false;
         while (host_next(n->host, &h)) {
+            if (h.kind == HOST_DISCONNECTED) {
+                /* What came with its last bytes is heard while it is still known: a goodbye. */
+                pump_rpc(n, now);
+            }
             peers_on_host(n, &h, now);
             if (n->kademlia.dht != NULL) {
                 dht_on_host(n->kademlia.dht, &h, now);
             }
             more = true;
         }
-        while (rpc_next(n->rpc, &r)) {
-            on_rpc(n, &r, now);
-            more = true;
-        }
+        more |= pump_rpc(n, now);
         gossip_pump(n, now);
         kademlia_pump(n, now);
     }

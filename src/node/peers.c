@@ -374,10 +374,10 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
     p->end_code = p->state == PEER_CONNECTED ? p->end_code : 0;
     if (ev->error != E_DUPLICATE) {
         peer_note(n, p,
-                  p->state == PEER_CONNECTING   ? WHY_GONE_DIAL
-                  : ev->error == E_GOODBYE      ? WHY_GONE_GOODBYE
-                  : ev->error == E_UNRESPONSIVE ? WHY_DROPPED_SILENT
-                                                : WHY_GONE_LINK,
+                  p->state == PEER_CONNECTING            ? WHY_GONE_DIAL
+                  : p->end_code != 0 && !p->goodbye_sent ? WHY_GONE_GOODBYE
+                  : ev->error == E_UNRESPONSIVE          ? WHY_DROPPED_SILENT
+                                                         : WHY_GONE_LINK,
                   ev->error, p->why[0] != '\0' ? p->why : ev->text, now);
     }
     peer_broke(n, p, ev->error, now);

@@ -3,17 +3,15 @@
 peers and SIGHUP, restarts, and the story that `beacon-p2pd why` tells of all this. As docs/peers.md says.
 """
 
-import json
 import re
 import signal
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
 from harness.gopeer import GoPeer
+from harness.peers import banned, digest_of, order, reasons, row, rules, why
 from harness.proc import TOP, check, main, note, say, scratch, until
 
 sys.path.insert(0, str(TOP / "docs/examples/python"))
@@ -22,57 +20,13 @@ from p2pd_control import Control  # noqa: E402
 FLAGS = ["--disable-discovery", "--colocation-whitelist", "127.0.0.0/8", "--colocation-whitelist", "::1"]
 GOODBYES = {1: "client_shutdown", 2: "irrelevant_network", 3: "io_error", 128: "unviable_fork", 129: "too_many_peers",
             250: "bad_score", 251: "bad_score", 252: "bad_score", 77: "unknown"}
+TARGET, CEILING = 4, 6  # two above the target, or a tenth where that is more
 ADD, REMOVE, TRUST, DISTRUST, BAN, UNBAN = range(6)  # MODE of ORDER
-
-
-def order(daemon, what, peer, status=200, **more):
-    """What the API answers to an order, and that it has this status."""
-    request = urllib.request.Request(f"{daemon.rest}/p2pd/v1/peers/{what}", method="POST",
-                                     data=json.dumps({"peer": peer, **more}).encode(),
-                                     headers={"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            got, text = answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        got, text = error.code, error.read().decode()
-    check(got == status, f"{what} {peer}: {got} {text}, wanted {status}")
-    return text
-
-
-def rules(daemon):
-    return daemon.get("/p2pd/v1/peers/rules")["data"]
-
-
-def banned(daemon, who):
-    return next((b for b in rules(daemon)["bans"] if b["who"] == who), None)
-
-
-def why(daemon, peer, code=0):
-    """What the program prints."""
-    done = subprocess.run([PROGRAM, "why", str(peer), "--http-port", daemon.rest.rsplit(":", 1)[1]], capture_output=True, text=True,
-                          timeout=60, check=False, stdin=subprocess.DEVNULL)
-    check(done.returncode == code, f"why {peer}: code {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def reasons(daemon, peer_id):
-    """The reasons of a peer's events, in order."""
-    events = daemon.get("/p2pd/v1/peers/events")["data"]
-    return [e["reason"] for e in events if e["peer_id"] == peer_id]
 
 
 def gone(daemon, peer):
     until(lambda: daemon.peer(peer.id) is None, 20, f"{peer.name} is let go")
     peer.wait("disconnected", 20)
-
-
-def row(daemon, peer_id):
-    return next((p for p in daemon.peers(None) if p["peer_id"] == peer_id), None)
-
-
-def digest_of(daemon):
-    out = subprocess.run([PROGRAM, "enr", "view", daemon.enr], capture_output=True, text=True, timeout=30, check=True).stdout
-    return re.search(r"(?:digest|fork)\D*0x([0-9a-f]{8})", out).group(1)
 
 
 def refused(daemon, peer, codes):
@@ -221,6 +175,32 @@ def by_socket(daemon, work, peer):
     says(ADD, "hello", "malformed")
 
 
+def limits(work, network, digest):
+    """Four wanted, ten come: those above the ceiling are told 129; one that is trusted comes last and stays."""
+    crowd = [GoPeer(f"go-{i}", digest) for i in range(9)]
+    friend = GoPeer("go-friend", digest)
+    daemon = Daemon("small", network, work / "small", [*FLAGS, "--target-peers", TARGET, "--trusted-peers", friend.id])
+    marks = [peer.mark() for peer in crowd]
+    for peer in crowd:
+        check(peer.connect(daemon) is None, f"{peer.name} connects")
+        peer.process.send(f"req {daemon.peer_id} status/2")
+    until(lambda: len(daemon.peers()) <= CEILING, 40, lambda: f"the excess is let go: {len(daemon.peers())} peers")
+    friend.join(daemon)
+    until(lambda: len(daemon.peers()) <= CEILING and daemon.peer(friend.id), 30, "the trusted one is in")
+    told = [peer for peer, mark in zip(crowd, marks) if peer.goodbyes(mark)]
+    check(len(told) >= len(crowd) - CEILING, f"{len(told)} of {len(crowd)} were told goodbye")
+    for peer, mark in zip(crowd, marks):
+        check(set(peer.goodbyes(mark)) <= {129}, f"{peer.name} was told {peer.goodbyes(mark)}")
+    check(not friend.goodbyes(), f"who is trusted was told {friend.goodbyes()}")
+    p = row(daemon, told[0].id)
+    check(p["disconnect_reason"] == "too_many_peers" and "goodbye 129" in p["why"], f"{p}")
+    story = why(daemon, told[0].id)
+    check("code 129" in story and ("pruned_" in story or "refused_full" in story), story)
+    daemon.stop()
+    for peer in [*crowd, friend]:
+        peer.stop()
+
+
 def run():
     work = scratch("peers")
     network = network_dir(work / "network")
@@ -235,6 +215,8 @@ def run():
     named(daemon, c, work)
     by_socket(daemon, work, c)
     say("orders by HTTP and by the socket")
+    limits(work, network, digest)
+    say("limits")
 
     # Over a restart: a ban, a trusted peer that is dialled again, and the file.
     order(daemon, "ban", a.id, seconds=3600, reason="kept")

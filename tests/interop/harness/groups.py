@@ -39,3 +39,12 @@ def add(name, group):
     ):
         subprocess.run(command.split(), check=True)
     return ip, ["ip", "netns", "exec", name]
+
+
+def cut(name):
+    """Pull its cable out of the bridge."""
+    subprocess.run(f"ip link set v{name} down".split(), check=True)
+
+
+def mend(name):
+    subprocess.run(f"ip link set v{name} up".split(), check=True)

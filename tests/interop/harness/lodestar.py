@@ -65,13 +65,14 @@ class Lodestar:
         discovery=True,
         all_subnets=False,
         name="lodestar",
+        log_level=None,
     ):
         """own: the first and last of the validators that this node runs (default: all; (): none). ip and wrapper: where it
         runs, as `ip netns exec NAME`. Without discovery it knows only who dials it."""
         self.run_dir, self.capella_epoch, self.genesis_time = Path(run_dir), capella_epoch, genesis_time
         self.validators, self.own = validators, (0, validators - 1) if own is None else own
         self.ip, self.wrapper, self.discovery, self.name = ip, list(wrapper), discovery, name
-        self.all_subnets = all_subnets
+        self.all_subnets, self.log_level = all_subnets, log_level
         self.port, self.rest_port, self.engine_port = free_port(), free_port(), free_port()
         self.rest = f"http://{ip}:{self.rest_port}"
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -148,6 +149,8 @@ class Lodestar:
             argv += ["--bootnodes", boot_enr]
         if self.all_subnets:
             argv += ["--subscribeAllSubnets"]
+        if self.log_level:
+            argv += ["--logLevel", self.log_level]
         if not self.discovery:
             argv += ["--discv5", "false"]
         self.process = Process(self.name, argv, cwd=self.run_dir, env=env)
