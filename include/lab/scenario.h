@@ -71,6 +71,14 @@ enum expect_kind {
     EXPECT_VILLAIN_MESH,  /* villains have at most `value` ppm of the honest nodes' mesh places */
     EXPECT_VILLAIN_PEERS, /* ... of their connections */
     EXPECT_TARGET_PEERS,  /* ... of the targets' connections */
+    EXPECT_FAIR,          /* ... at most `value` ppm of the villains' share of address groups */
+    EXPECT_SERVED,  /* from `value2` on, each slot, a share of at least `value` ppm of what the
+                       settled nodes need is served by three of their peers */
+    EXPECT_DIVERSE, /* at the end, on the mean, `value` ppm as many address groups as peers */
+    EXPECT_CLIENTS, /* ... each settled node has peers of `value` clients */
+    EXPECT_ENTRIES, /* never was an entry left of a peer that is gone */
+    EXPECT_FLOORS,  /* no peer was asked to make room on whom a floor rested */
+    EXPECT_MEMORY,  /* from `value2` on the process's memory grew by `value` ppm at most */
 };
 
 struct scenario_expect {
@@ -99,7 +107,9 @@ struct scenario {
     bool bare;                                  /* nodes from streams upward: no Noise, no muxer */
     bool brief;                                 /* no result lines of single nodes */
     uint64_t slot_ns, genesis_ns;               /* genesis: after the start */
-    uint64_t spread_ns;                         /* nodes start one by one over this time */
+    uint64_t churn_life_ns, churn_away_ns; /* means of the nodes' lives and absences; 0: none */
+    bool mix;                              /* agents in about the shares of mainnet's clients */
+    uint64_t spread_ns;                    /* nodes start one by one over this time */
     uint64_t run_ns;
     struct scenario_class classes[SCENARIO_CLASS_MAX];
     size_t n_classes;

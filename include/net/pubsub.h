@@ -29,6 +29,8 @@ struct gossipsub *pubsub_engine(struct pubsub *p);
 void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now);
 /* The peer's signed record, as identify has it: for peer exchange. */
 void pubsub_set_record(struct pubsub *p, conn_id c, struct blob *record);
+/* Walk the connections that have an entry here: *at from 0. */
+bool pubsub_next_conn(const struct pubsub *p, uint32_t *at, conn_id *ret);
 void pubsub_remove(struct pubsub *p, conn_id c, struct now now);
 /* Due at once while something waits for pubsub_pump(). */
 uint64_t pubsub_deadline(const struct pubsub *p);

@@ -203,6 +203,7 @@ struct node_discovery {
     uint64_t timeout_ns;
     uint64_t sent, answered; /* packets; nodes that answered, repetition included */
     size_t kept;             /* nodes on disk */
+    unsigned needs;          /* subnets and columns that we take part in, this epoch and the next */
     uint64_t lacks_attestation, lacks_columns[2]; /* bit sets: too few peers serve them */
     uint8_t lacks_sync;
 };
@@ -226,6 +227,11 @@ void node_head(const struct node *n, struct node_head *ret);
 const char *node_verdict_name(unsigned index); /* label of p2pd_gossip_verdicts_total; or NULL */
 const char *node_end_name(unsigned kind); /* label of p2pd_dial_ends_total; NULL out of range */
 const char *node_method_id(const struct node *n, unsigned index); /* of p2pd_requests_*; or NULL */
+const char *node_place_name(unsigned i);       /* label of p2pd_peer_places; NULL out of range */
+const char *node_floor_name(unsigned i);       /* label of p2pd_below_floor */
+const char *node_entries_name(unsigned table); /* label of p2pd_peer_entries */
+/* Entries of peers that are gone, in any table: 0, or there is a defect. */
+unsigned node_stray_entries(const struct node *n);
 const char *node_block_via(unsigned index); /* label of p2pd_blocks_total; NULL out of range */
 
 struct node_block {

@@ -54,7 +54,8 @@ enum rating_verdict rating_judge(double rating);
 /* When it will be above `above` if nothing happens; now if it is. */
 uint64_t rating_clears_ns(const struct rating *r, double above, struct now now);
 
-/* Gossipsub's points. Its own score (without P5) as the part; all other parts as P5; a change of P5
+/* Gossipsub's points. Its own score (without P5) as the part; our other parts, from RATING_KEEP
+ * downward, and the custom one as P5; a change of P5
  * asked for in its points, as a change of the custom part. */
 double rating_of_gossip(double score);
 double rating_app_score(const struct rating *r, struct now now);

@@ -446,6 +446,12 @@ static const char *label(void *self, enum metric m, unsigned index)
         return err_table[index].name;
     case M_BLOCKS:
         return node_block_via(index);
+    case M_PEER_ENTRIES:
+        return node_entries_name(index);
+    case M_PLACES:
+        return node_place_name(index);
+    case M_BELOW_FLOOR:
+        return node_floor_name(index);
     case M_PEER_EVENTS:
         return index < PEER_REASONS ? peer_reasons[index].name : NULL;
     case M_ENDS:

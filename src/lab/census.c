@@ -1,8 +1,12 @@
 /* Who is connected with whom: counted over all running honest nodes, once a slot. */
 #include "lab.h"
 
+#include <malloc.h>
+#include <node/objective.h>
+
 #define TOPICS_LOOK 1024u        /* numbers under which a node can have topics */
 #define SETTLED_NS  SECONDS(120) /* a node has this long to find its peers */
+#define SERVED_NS   SECONDS(60)  /* and for those that serve what it takes part in */
 #define GROUPS_MAX  256u
 
 struct look {
@@ -14,6 +18,7 @@ struct look {
     uint64_t peers;
     uint64_t groups[GROUPS_MAX];
     size_t n_groups;
+    bool clients[CLIENTS];
 };
 
 static void see_group(struct look *k, const struct addr *a)
@@ -48,6 +53,7 @@ static void see_peer(struct look *k, const struct node_peer *p)
     k->c->target_villains += target && villain;
     k->c->mesh += meshed;
     k->c->villain_mesh += meshed && villain;
+    k->clients[client_kind_of(p->agent)] = true;
     see_group(k, &p->addr);
 }
 
@@ -63,6 +69,24 @@ static void see_topics(struct look *k)
     }
 }
 
+static void see_served(struct look *k)
+{
+    struct census *c = k->c;
+    struct node_discovery d;
+    uint64_t clients = 0;
+
+    node_discovery(k->n->node, &d);
+    c->needs += d.needs;
+    c->lacks += (uint64_t)__builtin_popcountll(d.lacks_attestation) +
+                (uint64_t)__builtin_popcountll(d.lacks_sync) +
+                (uint64_t)__builtin_popcountll(d.lacks_columns[0]) +
+                (uint64_t)__builtin_popcountll(d.lacks_columns[1]);
+    for (unsigned i = CLIENT_UNKNOWN + 1; i < CLIENTS; i++) {
+        clients += k->clients[i];
+    }
+    c->clients_min = clients < c->clients_min ? clients : c->clients_min;
+}
+
 static void see_count(struct look *k)
 {
     const struct lab *l = k->l;
@@ -75,15 +99,28 @@ static void see_count(struct look *k)
     c->peers_min = k->peers < c->peers_min ? k->peers : c->peers_min;
     c->peers_max = k->peers > c->peers_max ? k->peers : c->peers_max;
     c->groups += k->n_groups;
-    if (sim_now(l->sim).mono_ns - k->n->born_ns >= SETTLED_NS &&
-        off * 1000000 / target > c->off_ppm) {
+    c->stray += node_stray_entries(k->n->node);
+    c->floors_broken += metric_get(k->n->metrics, M_FLOOR_BROKEN, 0);
+    uint64_t age_ns = sim_now(l->sim).mono_ns - k->n->born_ns;
+    if (age_ns >= SETTLED_NS && off * 1000000 / target > c->off_ppm) {
         c->off_ppm = (uint32_t)(off * 1000000 / target);
     }
+    if (age_ns >= SERVED_NS) {
+        see_served(k);
+    }
+}
+
+static uint64_t memory_used(void)
+{
+    struct mallinfo2 m = mallinfo2();
+
+    return m.uordblks + m.hblkhd;
 }
 
 void census_take(struct lab *l, struct census *ret)
 {
-    struct census c = {.peers_min = UINT64_MAX, .covered_min = UINT64_MAX};
+    struct census c = {
+        .peers_min = UINT64_MAX, .covered_min = UINT64_MAX, .clients_min = UINT64_MAX};
 
     for (uint32_t i = 0; i < l->sc.nodes; i++) {
         struct lab_node *n = &l->nodes[i];
@@ -104,23 +141,48 @@ void census_take(struct lab *l, struct census *ret)
     }
     c.peers_min = c.running == 0 ? 0 : c.peers_min;
     c.covered_min = c.covered_min == UINT64_MAX ? 0 : c.covered_min;
+    c.clients_min = c.clients_min == UINT64_MAX ? 0 : c.clients_min;
+    c.memory = memory_used();
     *ret = c;
+}
+
+static void keep_most(uint64_t *most, uint64_t x)
+{
+    *most = x > *most ? x : *most;
+}
+
+/* Expectations on the whole time: the worst of all slots. */
+static void watch(struct lab *l, const struct scenario_expect *ex, size_t i, const struct census *c)
+{
+    uint64_t now_ns = sim_now(l->sim).mono_ns - SIM_EPOCH_NS, *worst = &l->worst[i];
+
+    if (ex->kind == EXPECT_ENTRIES) {
+        *worst += c->stray;
+    }
+    if (now_ns < ex->value2) {
+        return;
+    }
+    if (ex->kind == EXPECT_HELD) {
+        keep_most(worst, c->off_ppm);
+    } else if (ex->kind == EXPECT_SERVED) {
+        keep_most(worst, c->needs == 0 ? 1000000 : c->lacks * 1000000 / c->needs);
+    } else if (ex->kind == EXPECT_MEMORY) {
+        l->memory_first = l->memory_first == 0 ? c->memory : l->memory_first;
+        keep_most(worst, c->memory <= l->memory_first
+                             ? 0
+                             : (c->memory - l->memory_first) * 1000000 / l->memory_first);
+    }
 }
 
 static void on_slot(struct sim *s, void *self)
 {
     struct lab *l = self;
     struct census c;
-    uint64_t now_ns = sim_now(s).mono_ns - SIM_EPOCH_NS;
 
     census_take(l, &c);
     result_census(l, &c);
     for (size_t i = 0; i < l->sc.n_expects; i++) {
-        const struct scenario_expect *ex = &l->sc.expects[i];
-
-        if (ex->kind == EXPECT_HELD && now_ns >= ex->value2 && c.off_ppm > l->held_ppm[i]) {
-            l->held_ppm[i] = c.off_ppm;
-        }
+        watch(l, &l->sc.expects[i], i, &c);
     }
     sim_at(s, sim_now(s).mono_ns + l->sc.slot_ns, on_slot, l);
 }

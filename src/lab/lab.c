@@ -202,7 +202,7 @@ static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg
     cfg->store = n->store; /* stays over its lives, as a data directory does */
     cfg->log = n->log;
     cfg->metrics = n->metrics;
-    cfg->agent = "beacon-p2pd/sim";
+    cfg->agent = l->sc.mix ? population_agent(n->number) : "beacon-p2pd/sim";
     if (n->number < l->sc.learn_first || n->number > l->sc.learn_last) {
         cfg->advertised4 = sim_addr(l->sim, n->number);
     }
@@ -418,6 +418,7 @@ enum err lab_new(const struct scenario *sc, lab_line *out, void *self, const cha
     villains_begin(l);
     traffic_begin(l);
     census_begin(l);
+    churn_begin(l);
     *ret = l;
     return E_OK;
 }
@@ -440,6 +441,7 @@ void lab_free(struct lab *l)
     spread_done(l);
     result_done(l);
     network_free(l->network);
+    mem_free(l->churners);
     mem_free(l->nodes);
     recorder_free(l->recorder);
     mem_free(l->boot);

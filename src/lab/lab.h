@@ -85,9 +85,11 @@ struct lab {
     struct map messages; /* id -> struct message_seen */
     struct spread spreads[LAB_TOPICS];
     struct rng_seeded traffic_rng;
-    uint64_t traffic_slot, n_sent;          /* n_sent: attestations of this slot */
-    uint64_t attester;                      /* counts them all: each is another validator's */
-    uint32_t held_ppm[SCENARIO_EXPECT_MAX]; /* EXPECT_HELD: the farthest from the target */
+    uint64_t traffic_slot, n_sent;       /* n_sent: attestations of this slot */
+    uint64_t attester;                   /* counts them all: each is another validator's */
+    uint64_t worst[SCENARIO_EXPECT_MAX]; /* of the whole time, by expectation */
+    struct churner *churners;            /* of churn.c; NULL: none */
+    uint64_t memory_first;               /* EXPECT_MEMORY: where it began */
 };
 
 static inline bool is_honest(const struct lab_node *n)
@@ -104,12 +106,17 @@ void population_add(struct lab *l);
 /* Whom a node of a graph dials: the same in each of its lives. */
 void population_graph(struct lab_node *n, struct node_config *cfg);
 
+const char *population_agent(uint32_t node); /* in about the shares of mainnet's clients */
+
 /* villain.c */
 void villain_configure(struct lab_node *n, struct node_config *cfg);
 void villain_node(enum villain_kind k, struct sim_node_config *cfg);
 void villains_begin(struct lab *l); /* their ticks */
 enum gossip_verdict villain_verdict(struct lab_node *n, const struct pubsub_event *ev,
                                     enum gossip_verdict v);
+
+/* churn.c */
+void churn_begin(struct lab *l);
 
 /* traffic.c */
 void traffic_begin(struct lab *l);
@@ -135,7 +142,11 @@ struct census {
     uint64_t mesh, villain_mesh;     /* places of the block topic */
     uint64_t covered_min, uncovered; /* peers in the mesh of a joined topic; topics with none */
     uint64_t groups;                 /* distinct address groups among its peers, summed */
-    uint32_t off_ppm;                /* farthest from its target, of those that had time */
+    uint64_t needs, lacks; /* of settled nodes: subnets and columns; not served by three peers */
+    uint64_t clients_min;  /* different ones among a settled node's peers */
+    uint64_t stray, floors_broken; /* see node_stray_entries(); p2pd_floor_broken_total, summed */
+    uint64_t memory;               /* of the process: allocated, not in the results */
+    uint32_t off_ppm;              /* farthest from its target, of those that had time */
 };
 
 void census_take(struct lab *l, struct census *ret);

@@ -115,3 +115,15 @@ void population_graph(struct lab_node *n, struct node_config *cfg)
     cfg->n_static = count;
     cfg->discovery = false;
 }
+
+const char *population_agent(uint32_t node)
+{
+    static const char *const of_twenty[] = {
+        "Lighthouse/v8", "Prysm/v7",    "Lighthouse/v8", "teku/v25",      "Prysm/v7",
+        "Lighthouse/v8", "nimbus/v25",  "Lighthouse/v8", "Prysm/v7",      "teku/v25",
+        "Lighthouse/v8", "lodestar/v1", "Prysm/v7",      "Lighthouse/v8", "teku/v25",
+        "Lighthouse/v8", "Prysm/v7",    "nimbus/v25",    "Lighthouse/v8", "Grandine/2",
+    };
+
+    return of_twenty[node * 7u % ARRAY_LEN(of_twenty)];
+}

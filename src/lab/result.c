@@ -203,6 +203,16 @@ static bool share_is_at_most(uint64_t part, uint64_t whole, uint64_t ppm)
     return whole > 0 && part * 1000000 <= whole * ppm;
 }
 
+/* Villains' share of the targets' connections, in their share of all address groups. */
+static bool is_fair(const struct lab *l, const struct census *c, uint64_t ppm)
+{
+    uint64_t villains = l->sc.villain_groups != 0 ? l->sc.villain_groups : l->n_whole - l->sc.nodes;
+    uint64_t all = l->sc.nodes + villains; /* honest nodes have one each */
+
+    return c->target_peers > 0 &&
+           c->target_villains * all * 1000000 <= c->target_peers * villains * ppm;
+}
+
 static bool holds(const struct lab *l, const struct scenario_expect *ex, const struct census *c)
 {
     bool ok = false;
@@ -226,7 +236,26 @@ static bool holds(const struct lab *l, const struct scenario_expect *ex, const s
         ok = c->running > 0 && c->covered_min >= ex->value;
         break;
     case EXPECT_HELD:
-        ok = l->held_ppm[ex - l->sc.expects] <= ex->value;
+    case EXPECT_MEMORY:
+        ok = l->worst[ex - l->sc.expects] <= ex->value;
+        break;
+    case EXPECT_SERVED:
+        ok = l->worst[ex - l->sc.expects] <= 1000000 - ex->value;
+        break;
+    case EXPECT_ENTRIES:
+        ok = l->worst[ex - l->sc.expects] == 0;
+        break;
+    case EXPECT_FAIR:
+        ok = is_fair(l, c, ex->value);
+        break;
+    case EXPECT_DIVERSE:
+        ok = c->peers > 0 && c->groups * 1000000 >= c->peers * ex->value;
+        break;
+    case EXPECT_CLIENTS:
+        ok = c->clients_min >= ex->value;
+        break;
+    case EXPECT_FLOORS:
+        ok = c->floors_broken == 0;
         break;
     case EXPECT_VILLAIN_MESH:
         ok = share_is_at_most(c->villain_mesh, c->mesh, ex->value);
@@ -328,10 +357,13 @@ void result_census(struct lab *l, const struct census *c)
          ",\"peers_mean\":%" PRIu64 ",\"peers_max\":%" PRIu64 ",\"groups_mean\":%" PRIu64
          ",\"covered_min\":%" PRIu64 ",\"uncovered\":%" PRIu64 ",\"villain_peers\":%" PRIu64
          ",\"mesh\":%" PRIu64 ",\"villain_mesh\":%" PRIu64 ",\"target_peers\":%" PRIu64
-         ",\"target_villains\":%" PRIu64 ",\"off_target_ppm\":%" PRIu32 "}",
+         ",\"target_villains\":%" PRIu64 ",\"off_target_ppm\":%" PRIu32 ",\"needs\":%" PRIu64
+         ",\"lacks\":%" PRIu64 ",\"clients_min\":%" PRIu64 ",\"stray\":%" PRIu64
+         ",\"floors_broken\":%" PRIu64 "}",
          c->running, c->peers_min, c->peers / running, c->peers_max, c->groups / running,
          c->covered_min, c->uncovered, c->villain_peers, c->mesh, c->villain_mesh, c->target_peers,
-         c->target_villains, c->off_ppm);
+         c->target_villains, c->off_ppm, c->needs, c->lacks, c->clients_min, c->stray,
+         c->floors_broken);
 }
 
 void result_summary(struct lab *l)

@@ -86,6 +86,7 @@ static const struct value {
     {"jitter", TIME, AT(sim.jitter_ns), 0, 0},
     {"bare", FLAG, AT(bare), 0, 0},
     {"brief", FLAG, AT(brief), 0, 0},
+    {"mix", FLAG, AT(mix), 0, 0},
 };
 
 static bool read_number(struct line *l, size_t at, uint64_t min, uint64_t max, uint64_t *ret)
@@ -158,6 +159,13 @@ static bool read_latency(struct scenario *sc, struct line *l)
 {
     return take_time(l, 1, &sc->sim.latency_min_ns) && take_time(l, 2, &sc->sim.latency_max_ns) &&
            (sc->sim.latency_min_ns <= sc->sim.latency_max_ns || wrong(l, "the lower one first"));
+}
+
+static bool read_churn(struct scenario *sc, struct line *l)
+{
+    return take_time(l, 1, &sc->churn_life_ns) && take_time(l, 2, &sc->churn_away_ns) &&
+           ((sc->churn_life_ns >= SLOT_MIN && sc->churn_away_ns >= SLOT_MIN) ||
+            wrong(l, "times of at least 1s"));
 }
 
 static bool read_bandwidth(struct scenario *sc, struct line *l)
@@ -298,6 +306,16 @@ static bool expect_share(struct line *l, struct scenario_expect *ex)
     return take_ppm(l, 2, &ex->value);
 }
 
+/* May be over 100 %. */
+static bool expect_percent(struct line *l, struct scenario_expect *ex)
+{
+    if (!take_count(l, 2, 1000, &ex->value)) {
+        return wrong(l, "a number of percent");
+    }
+    ex->value *= 10000;
+    return true;
+}
+
 static bool expect_since(struct line *l, struct scenario_expect *ex)
 {
     return take_ppm(l, 2, &ex->value) &&
@@ -358,6 +376,13 @@ static bool read_expect(struct scenario *sc, struct line *l)
         {"villain-mesh", EXPECT_VILLAIN_MESH, 3, expect_share},
         {"villain-peers", EXPECT_VILLAIN_PEERS, 3, expect_share},
         {"target-peers", EXPECT_TARGET_PEERS, 3, expect_share},
+        {"fair", EXPECT_FAIR, 3, expect_percent},
+        {"served", EXPECT_SERVED, 5, expect_since},
+        {"diverse", EXPECT_DIVERSE, 3, expect_share},
+        {"clients", EXPECT_CLIENTS, 3, expect_count},
+        {"entries", EXPECT_ENTRIES, 2, expect_nothing},
+        {"floors", EXPECT_FLOORS, 2, expect_nothing},
+        {"memory", EXPECT_MEMORY, 5, expect_since},
         {"same-head", EXPECT_SAME_HEAD, 2, expect_nothing},
     };
     struct scenario_expect *ex = &sc->expects[sc->n_expects];
@@ -377,7 +402,8 @@ static bool read_expect(struct scenario *sc, struct line *l)
         }
     }
     return wrong(l, "peers, found, mesh, blocks, covered, held, delivered, villain-mesh, "
-                    "villain-peers, target-peers or same-head");
+                    "villain-peers, target-peers, fair, served, diverse, clients, entries, "
+                    "floors, memory or same-head");
 }
 
 static const struct {
@@ -389,6 +415,7 @@ static const struct {
     {"target", 2, read_target},
     {"learn", 2, read_learn},
     {"latency", 3, read_latency},
+    {"churn", 3, read_churn},
     {"bandwidth", 3, read_bandwidth},
     {"columns", 3, read_columns},
     {"attestations", 3, read_attestations},

@@ -367,6 +367,17 @@ void pubsub_remove(struct pubsub *p, conn_id c, struct now now)
     peer_drop_if_over(p, peer);
 }
 
+bool pubsub_next_conn(const struct pubsub *p, uint32_t *at, conn_id *ret)
+{
+    const uint32_t *number = map_next(&p->by_conn, at);
+
+    if (number == NULL) {
+        return false;
+    }
+    *ret = p->peers[*number].conn;
+    return true;
+}
+
 void pubsub_set_record(struct pubsub *p, conn_id c, struct blob *record)
 {
     struct peer *peer = peer_of(p, c);

@@ -234,17 +234,18 @@ static void tell_keys(const struct node *n, const struct discv5_event *ev)
     secret_wipe(line, sizeof line);
 }
 
-/* A lookup is over. Below the target the next comes soon; at the target later each time, even
- * while something is lacking: there is no room to connect now. */
+/* A lookup is over. Below the target the next comes soon, and while something is lacking and there
+ * are places reserved for it; else later each time: there is no room to connect now. */
 static void looked(struct node *n, struct now now)
 {
     struct discovery *d = &n->discovery;
     uint64_t least = n->cfg.local_network ? LOOKUP_LOCAL_NS : LOOKUP_WANTING_NS;
 
     d->lookup_running = false;
-    d->lookup_wait_ns = n->peers.n_connected < n->cfg.target_peers || d->lookup_wait_ns == 0
-                            ? least
-                            : earlier(2 * d->lookup_wait_ns, LOOKUP_SATED_NS);
+    bool room = n->peers.n_connected < n->cfg.target_peers ||
+                (want_anything(n) && n->peers.n_connected < places_ceiling(n));
+    d->lookup_wait_ns =
+        room || d->lookup_wait_ns == 0 ? least : earlier(2 * d->lookup_wait_ns, LOOKUP_SATED_NS);
     d->lookup_ns = now.mono_ns + d->lookup_wait_ns;
 }
 
@@ -353,7 +354,7 @@ static void look(struct node *n, struct now now)
     struct node_id target;
     uint32_t lookup;
 
-    want_update(n, now);
+    places_count(n, now);
     want_target(n, now, &target);
     d->search = 0;
     d->hits = 0;

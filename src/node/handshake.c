@@ -7,6 +7,9 @@
 
 #include <stdio.h>
 
+#define RECORD_LIED        5.0 /* points: a fork may have passed since it was signed */
+#define OTHER_FORK_NS      SECONDS(600)
+#define FORK_SKEW_NS       SECONDS(5) /* clocks without NTP are off by so much; a slot is longer */
 #define MESSAGE_MAX        256u       /* the largest of these four is 92 bytes */
 #define GOODBYE_TIMEOUT_NS SECONDS(1) /* then the connection ends without an answer */
 
@@ -184,6 +187,36 @@ void handshake_ask_again(struct peer *p, uint64_t slot, struct now now)
 
 /* ---- what peers say ---- */
 
+/* It may upgrade, or we may: it is asked again, but not soon. The user's own are, by back-off. */
+static void stay_away(struct peer *p, struct now now)
+{
+    if (!p->is_static) {
+        p->other_fork = true;
+        p->retry_ns = now.mono_ns + OTHER_FORK_NS;
+    }
+}
+
+/*
+ * Around a fork its clock or ours may be a little ahead: then the digest before or after the
+ * boundary is right too, and it is asked again behind it.
+ */
+static bool digest_fits(const struct node *n, struct peer *p, const uint8_t digest[static 4],
+                        struct now now)
+{
+    const struct network *net = n->cfg.network;
+    const uint64_t at[] = {now.wall_ns, now.wall_ns - FORK_SKEW_NS, now.wall_ns + FORK_SKEW_NS};
+
+    for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+        const struct fork_span *s = network_span_at(net, epoch_now(net, at[i]));
+
+        if (memcmp(s->digest, digest, 4) == 0) {
+            p->status_ns = i == 0 ? p->status_ns : now.mono_ns + 2 * FORK_SKEW_NS;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, struct view ssz,
                       struct now now)
 {
@@ -193,27 +226,32 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
     char id[PEER_ID_TEXT_MAX], addr[ADDR_TEXT_MAX];
 
     status_read(t, ssz, &p->status);
-    if (memcmp(p->status.fork_digest, ours->digest, 4) != 0) {
+    p->status_ns = now.mono_ns + STATUS_INTERVAL_NS;
+    if (!digest_fits(n, p, p->status.fork_digest, now)) {
         LOG(n->log, LOG_INFO, "peers", "peer is on another network or fork",
             L_STR("peer", peer_id_text(&p->id, id)),
             L_HEX("digest", view_of(p->status.fork_digest, 4)),
             L_HEX("ours", view_of(ours->digest, 4)));
+        if (p->enr != NULL && peers_of_our_fork(n, p->enr, now)) { /* not what its record says */
+            peer_rate(n, p, RATING_DISCOVERY, -RECORD_LIED, E_STATUS_FORK, now);
+        }
         peer_note(n, p, WHY_DROPPED_FORK, E_STATUS_FORK, "", now);
         peer_drop(n, p, GOODBYE_IRRELEVANT, E_STATUS_FORK, now);
-        p->retry_ns = now.mono_ns + SECONDS(600);
+        stay_away(p, now);
         return;
     }
     if (chain_conflicts(n, &p->status)) {
         peer_note(n, p, WHY_DROPPED_FINALIZED, E_STATUS_FINALIZED, "", now);
         peer_drop(n, p, GOODBYE_IRRELEVANT, E_STATUS_FINALIZED, now);
-        p->retry_ns = now.mono_ns + SECONDS(600);
+        stay_away(p, now);
         return;
     }
     p->has_status = true;
+    p->failures = 0;
+    p->other_fork = false;
     chain_vote(p, p->status.head_root, p->status.head_slot);
     ask_wake(n);
     sync_wake(n, now);
-    p->status_ns = now.mono_ns + STATUS_INTERVAL_NS;
     if (first) {
         peer_note(n, p, WHY_AGREED, E_OK, p->agent, now);
         LOG(n->log, LOG_INFO, "peers", "peer has our network",
@@ -222,6 +260,13 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
             L_STR("source", peer_source_name(p->source)), L_STR("agent", p->agent),
             L_U64("head_slot", p->status.head_slot), L_U64("peers", n->peers.n_connected));
     }
+}
+
+static void note_rtt(struct peer *p, struct now now)
+{
+    uint64_t rtt_ns = now.mono_ns - p->pinged_ns;
+
+    p->rtt_ns = p->rtt_ns == 0 ? rtt_ns : (p->rtt_ns * 3 + rtt_ns) / 4;
 }
 
 static void on_ping_seq(struct node *n, struct peer *p, struct view ssz, struct now now)
@@ -315,7 +360,7 @@ void handshake_on_answer(struct node *n, const struct rpc_event *ev, struct now 
         on_status(n, p, m->chunk_type, ev->data, now);
     } else if (strcmp(m->name, "ping") == 0) {
         p->pings_missed = 0;
-        p->rtt_ns = now.mono_ns - p->pinged_ns;
+        note_rtt(p, now);
         on_ping_seq(n, p, ev->data, now);
     } else if (strcmp(m->name, "metadata") == 0) {
         metadata_read(m->chunk_type, ev->data, &p->metadata);

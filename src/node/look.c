@@ -79,6 +79,13 @@ void node_discovery(const struct node *n, struct node_discovery *ret)
     *ret = (struct node_discovery){.enabled = d->engine != NULL};
     show_endpoint(n, 4, &ret->v4);
     show_endpoint(n, 6, &ret->v6);
+    const struct subnets *needs = &n->peers.places.now_needs;
+    ret->needs = (unsigned)__builtin_popcountll(needs->attestation) +
+                 (unsigned)__builtin_popcountll(needs->sync) +
+                 (unsigned)column_set_count(&needs->columns);
+    ret->lacks_attestation = d->lacks.attestation;
+    memcpy(ret->lacks_columns, d->lacks.columns.bits, sizeof ret->lacks_columns);
+    ret->lacks_sync = d->lacks.sync;
     if (d->engine == NULL) {
         return;
     }
@@ -89,9 +96,6 @@ void node_discovery(const struct node *n, struct node_discovery *ret)
     ret->sent = d->sent;
     ret->answered = d->answered;
     ret->kept = d->kept_n;
-    ret->lacks_attestation = d->lacks.attestation;
-    memcpy(ret->lacks_columns, d->lacks.columns.bits, sizeof ret->lacks_columns);
-    ret->lacks_sync = d->lacks.sync;
 }
 
 void node_metadata(const struct node *n, struct node_metadata *ret)

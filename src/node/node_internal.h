@@ -11,6 +11,7 @@
 #include "ask.h"
 #include "flow.h"
 #include "kademlia.h"
+#include "places.h"
 #include "programs.h"
 #include "serve.h"
 #include "sync.h"
@@ -35,6 +36,7 @@
 #include <node/bans.h>
 #include <node/control.h>
 #include <node/node.h>
+#include <node/objective.h>
 #include <node/peer_events.h>
 #include <node/peers.h>
 #include <proto/discv5.h>
@@ -77,12 +79,6 @@ enum peer_source {
     SOURCE_STATIC
 };
 
-struct subnets { /* that somebody serves, or that we lack */
-    uint64_t attestation;
-    uint8_t sync;
-    struct column_set columns;
-};
-
 struct eth_status { /* both versions; v1 has no earliest slot */
     uint8_t fork_digest[4];
     uint8_t finalized_root[32];
@@ -98,7 +94,8 @@ struct peer {
     enum peer_source source;
     conn_id conn; /* 0 unless connecting or connected */
     bool outbound, trusted, is_static, has_status, has_metadata, goodbye_sent;
-    struct addr addr; /* where it is or was connected, or the first of `to` */
+    struct addr addr;   /* where it is or was connected, or the first of `to` */
+    struct addr remote; /* where the connection that is up comes from */
     enum transport_kind transport;
     struct host_addr to[HOST_ADDRS_MAX]; /* where to dial it, all of them raced */
     size_t n_to;
@@ -109,7 +106,9 @@ struct peer {
     struct ratelim *limits;     /* what it is given, by method; owned, NULL: never asked */
     struct rating rating;       /* see rate.c */
     unsigned pings_missed;      /* in a row */
-    uint64_t pinged_ns, rtt_ns; /* the last ping's begin; how long its answer took, 0: none yet */
+    uint64_t pinged_ns, rtt_ns; /* the last ping's begin; how long answers take, 0: none yet */
+    uint64_t custom_ns;         /* until then a program speaks with it by name */
+    bool other_fork;            /* by its last status, or another chain: not dialled for a while */
     bool sent_away;             /* its last word was a goodbye: it is not a matter of links */
     struct subnets serves;      /* by its metadata, or by its record */
     /* its history, as history.c keeps it */
@@ -141,6 +140,7 @@ struct peers {
     uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */
     struct bans bans;
     struct peer_events *events;
+    struct places places;
     uint64_t rate_ns; /* when gossip's scores are looked at next */
 };
 
@@ -371,10 +371,6 @@ const char *peer_source_name(enum peer_source s);
 /* Walk connected peers: *at from 0; NULL at the end. */
 struct peer *peers_next_connected(const struct node *n, uint32_t *at);
 
-/* slots.c: whom to dial, who makes room */
-uint64_t slots_retry_ns(const struct peer *p); /* after its last failure */
-void slots_tick(struct node *n, struct now now);
-
 /* rate.c: ratings, and what follows from them */
 /* Into the ring of events: why something was done with this peer. */
 void peer_note(struct node *n, struct peer *p, enum peer_reason why, enum err e, const char *text,
@@ -454,8 +450,8 @@ void discovery_refresh(struct node *n, struct now now);
 void subnets_of_record(const struct node *n, const struct enr *e, struct subnets *ret);
 void subnets_of_metadata(const struct node *n, const struct peer_id *id,
                          const struct node_metadata *m, struct subnets *ret);
-bool subnets_meet(const struct subnets *a, const struct subnets *b);
-void want_update(struct node *n, struct now now); /* discovery.lacks */
+/* What we take part in, this epoch and the next: our own subnets and columns, and programs'. */
+const struct subnets *want_needs(struct node *n, struct now now);
 bool want_anything(const struct node *n);
 /* A target for a search: in the part of the id space where what we lack is served. */
 void want_target(struct node *n, struct now now, struct node_id *ret);

@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
-#define TICK_NS SECONDS(1)
+#define RECORD_EPOCHS   2u
+#define FORGET_FAILURES 6u /* in a row: some hours of trying */
+#define TICK_NS         SECONDS(1)
 
 static const char *const source_names[] = {
     [SOURCE_INBOUND] = "inbound", [SOURCE_KEPT] = "kept",     [SOURCE_DISCV5] = "discv5",
@@ -26,6 +28,7 @@ void peers_init(struct node *n)
              node_hash_key(n));
     ratelim_init(&ps->dials, n->cfg.dial_rate, SECONDS(1) / n->cfg.dial_rate);
     bans_init(&ps->bans, n->cfg.bare ? BANS_MAX_SMALL : BANS_MAX, node_hash_key(n));
+    places_init(n);
     ps->events = peer_events_new(n->cfg.bare ? PEER_EVENTS_SMALL : PEER_EVENTS_MAX);
     map_init(&ps->by_conn, sizeof(conn_id), sizeof(struct peer *), PEERS_KNOWN_MAX,
              node_hash_key(n));
@@ -46,6 +49,7 @@ void peers_done(struct node *n)
     map_done(&n->peers.by_id);
     map_done(&n->peers.by_conn);
     bans_done(&n->peers.bans);
+    places_done(n);
     peer_events_free(n->peers.events);
 }
 
@@ -80,21 +84,40 @@ static uint32_t known_max(const struct node *n)
     return n->cfg.bare ? PEERS_KNOWN_SMALL : PEERS_KNOWN_MAX;
 }
 
-/* Make room for one more entry: the oldest that is neither connected nor named by the user. */
-static bool forget_one(struct node *n)
+/*
+ * Which entry is worth least to keep: one that failed again and again; else one of the address
+ * group that has most; of equal ones the group with the lowest lot. So a full table is a draw among
+ * all address groups ever seen, and whoever fills it with many nodes of few groups has few entries.
+ */
+static double worth_keeping(struct node *n, const struct peer *p, struct now now)
 {
-    MAP_EACH(&n->peers.by_id, struct peer *, p) {
-        struct peer *peer = *p;
+    return (p->failures >= FORGET_FAILURES ? -1000.0 : 0) - places_group_size(n, p, now) +
+           places_lot(n, &p->addr) + subnets_meet(&p->serves, &n->discovery.lacks);
+}
 
-        if (peer->state == PEER_DISCONNECTED && !peer->is_static && !peer->trusted) {
-            history_forget(n, peer);
-            map_remove(&n->peers.by_id, &peer->id);
-            peer_free(peer);
-            metric_set(n->metrics, M_PEERS_KNOWN, 0, n->peers.by_id.n);
-            return true;
+/* Make room for one more entry. */
+static bool forget_one(struct node *n, struct now now)
+{
+    struct peer *least = NULL;
+    double least_worth = 0;
+
+    MAP_EACH(&n->peers.by_id, struct peer *, slot) {
+        struct peer *p = *slot;
+
+        if (p->state == PEER_DISCONNECTED && !p->is_static && !p->trusted) {
+            double worth = worth_keeping(n, p, now);
+
+            least_worth = least == NULL || worth < least_worth ? worth : least_worth;
+            least = worth == least_worth ? p : least;
         }
     }
-    return false;
+    if (least == NULL) {
+        return false;
+    }
+    history_forget(n, least);
+    map_remove(&n->peers.by_id, &least->id);
+    peer_free(least);
+    return true;
 }
 
 static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
@@ -107,7 +130,7 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
         p->source = p->source <= SOURCE_KEPT ? source : p->source;
         return p;
     }
-    if (n->peers.by_id.n >= known_max(n) && !forget_one(n)) {
+    if (n->peers.by_id.n >= known_max(n) && !forget_one(n, now)) {
         return NULL;
     }
     struct peer **slot = map_put(&n->peers.by_id, id, NULL);
@@ -121,7 +144,6 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
     const struct node_wish *w = wish_of(n, id);
     p->trusted = w != NULL && w->trusted_by != 0;
     p->is_static = w != NULL && w->kept_by != 0 && !w->removed;
-    metric_set(n->metrics, M_PEERS_KNOWN, 0, n->peers.by_id.n);
     return p;
 }
 
@@ -161,15 +183,23 @@ static void set_addrs(struct peer *p, const struct host_addr *to, size_t n)
     }
 }
 
+/* A record is signed anew within minutes of a fork, and spreads slowly: for two epochs behind it
+ * the last digest will do. What the node is on, its status tells. */
 bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now)
 {
+    const struct network *net = n->cfg.network;
+    uint64_t epoch = epoch_now(net, now.wall_ns);
     struct enr_fork_id fork;
     struct view eth2;
-    const struct fork_span *ours =
-        network_span_at(n->cfg.network, epoch_now(n->cfg.network, now.wall_ns));
 
-    return enr_get(e, "eth2", &eth2) && enr_fork_id_decode(eth2, &fork) &&
-           memcmp(fork.digest, ours->digest, sizeof fork.digest) == 0;
+    if (!enr_get(e, "eth2", &eth2) || !enr_fork_id_decode(eth2, &fork)) {
+        return false;
+    }
+    const struct fork_span *ours = network_span_at(net, epoch);
+    const struct fork_span *before =
+        network_span_at(net, epoch > RECORD_EPOCHS ? epoch - RECORD_EPOCHS : 0);
+    return memcmp(fork.digest, ours->digest, sizeof fork.digest) == 0 ||
+           memcmp(fork.digest, before->digest, sizeof fork.digest) == 0;
 }
 
 struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source source,
@@ -196,6 +226,10 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
     }
     if (p->enr->n == 0 || e->seq > p->enr->seq) {
         *p->enr = *e;
+        if (p->other_fork) { /* it has a new record, of our fork */
+            p->other_fork = false;
+            p->retry_ns = now.mono_ns;
+        }
         if (!p->named) {
             set_addrs(p, to, n_to);
         }
@@ -253,7 +287,7 @@ void peers_forgive(struct node *n, struct now now)
     MAP_EACH(&n->peers.by_id, struct peer *, slot) {
         struct peer *p = *slot;
 
-        if (p->state == PEER_DISCONNECTED && p->failures > 0 && !p->sent_away) {
+        if (p->state == PEER_DISCONNECTED && p->failures > 0 && !p->sent_away && !p->other_fork) {
             p->failures = 0;
             p->retry_ns = now.mono_ns;
         }
@@ -329,7 +363,9 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
         p->addr = ev->addr;
         p->transport = ev->transport;
     }
-    p->failures = 0;
+    p->remote = ev->addr;
+    p->failures = n->cfg.no_chain ? 0 : p->failures; /* else with its status */
+    p->retry_ns = 0;
     p->successes++;
     p->last_s = now.wall_ns / SECONDS(1);
     p->changed = true;
@@ -344,6 +380,9 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     }
     memset(p->downscored, 0, sizeof p->downscored);
     peer_note(n, p, WHY_CONNECTED, E_OK, "", now);
+    if (!p->outbound && !places_arrived(n, p, now)) {
+        return;
+    }
     /* A direct peer is in no mesh of ours, so both sides must mean it: a flag that only keeps us
      * connected does not say that. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Explicit
      * Peering Agreements" */
@@ -367,9 +406,9 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
     if (p->state == PEER_CONNECTING || ev->error == E_STATUS_FORK) {
         watch_end(n, watch_kind(ev->error, ev->text));
     }
-    if (p->state == PEER_CONNECTING || !p->sent_away) { /* its goodbye has said how long */
-        p->retry_ns = now.mono_ns + slots_retry_ns(p);
-    }
+    /* What a goodbye, a fork or a finalized block has said of how long may be longer. */
+    uint64_t retry_ns = now.mono_ns + dial_retry_ns(n, p);
+    p->retry_ns = p->retry_ns > retry_ns ? p->retry_ns : retry_ns;
     p->end_why = ev->error;
     p->end_code = p->state == PEER_CONNECTED ? p->end_code : 0;
     if (ev->error != E_DUPLICATE) {
@@ -459,7 +498,9 @@ void peers_tick(struct node *n, struct now now)
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         handshake_tick(n, p, now);
     }
-    slots_tick(n, now);
+    entries_tell(n);
+    places_tick(n, now);
+    dial_some(n, now);
 }
 
 uint64_t peers_deadline(const struct node *n)

@@ -89,12 +89,17 @@ static bool groups_count(const struct node *n)
     return !n->cfg.local_network && !n->cfg.private_discovery;
 }
 
+static const struct addr *where(const struct peer *p)
+{
+    return p->state == PEER_CONNECTED ? &p->remote : &p->addr;
+}
+
 static void drop_group(struct node *n, const struct addr *a, struct now now)
 {
     uint32_t at = 0;
 
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (!p->trusted && !p->is_static && addr_group(&p->addr) == addr_group(a)) {
+        if (!p->trusted && !p->is_static && addr_group(&p->remote) == addr_group(a)) {
             peer_note(n, p, WHY_DROPPED_BANNED, E_OK, "its address group", now);
             peer_drop(n, p, GOODBYE_BANNED_ADDRESS, E_BANNED, now);
         }
@@ -109,10 +114,10 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
                       .error = e,
                       .since_wall_ns = now.wall_ns,
                       .until_ns = for_ns == NEVER ? NEVER : now.mono_ns + for_ns};
-    struct addr group = p->addr;
+    struct addr group = *where(p);
 
-    if (groups_count(n) && !host_may_colocate(n->host, &p->addr)) {
-        ban.addr = p->addr;
+    if (groups_count(n) && !host_may_colocate(n->host, &group)) {
+        ban.addr = group;
     }
     peer_note(n, p, why, e, "", now);
     bool whole = bans_add(&n->peers.bans, &ban);
@@ -144,8 +149,8 @@ static void end_bans(struct node *n, struct now now)
 bool peer_is_banned(const struct node *n, const struct peer *p, struct now now)
 {
     return !p->trusted && (bans_of_peer(&n->peers.bans, &p->id, now) != NULL ||
-                           (!p->is_static && (bans_has_group(&n->peers.bans, &p->addr) ||
-                                              bans_has_range(&n->peers.bans, &p->addr))));
+                           (!p->is_static && (bans_has_group(&n->peers.bans, where(p)) ||
+                                              bans_has_range(&n->peers.bans, where(p)))));
 }
 
 /* ---- verdicts ---- */
@@ -232,8 +237,12 @@ void ask_praise(struct node *n, conn_id c, struct now now)
 
 void peer_broke(struct node *n, struct peer *p, enum err why, struct now now)
 {
-    if (err_table[why].fault == FAULT_REMOTE && err_table[why].penalty != 0) {
-        peer_rate(n, p, RATING_TRANSPORT, -(double)err_table[why].penalty, why, now);
+    bool other = why == E_NOISE_PEER || why == E_TLS_PEER; /* at the address of its record */
+    bool its = other || (p->state == PEER_CONNECTED && err_table[why].fault == FAULT_REMOTE);
+
+    if (its && err_table[why].penalty != 0) { /* that a dial fails is a matter of back-off */
+        peer_rate(n, p, other ? RATING_DISCOVERY : RATING_TRANSPORT,
+                  -(double)err_table[why].penalty, why, now);
     }
 }
 

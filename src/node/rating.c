@@ -1,11 +1,12 @@
 /* A peer's rating: parts, decay, bounds. No pow(): half-lives are halvings and a table. */
 #include <node/rating.h>
 
-/* Gossipsub's graylist threshold (-16,000) as its part is the disconnect threshold; as P5, made by
- * the other parts, it is the ban threshold: half of the way there it neither gives us gossip nor
- * takes ours. */
+/* Gossipsub's graylist threshold (-16,000) as its part is the disconnect threshold. As P5, of a
+ * program's points it is the ban threshold; our own parts begin to count where a peer is not let in
+ * any more (any P5 below 0 costs it our meshes), and are -16,000 at the ban threshold. */
 #define GOSSIP_PER_POINT 320.0
 #define APP_PER_POINT    160.0
+#define OWN_PER_POINT    200.0
 #define GOSSIP_BEST      2.7  /* points of gossipsub for one: its cap of 53.75 is the part's 20 */
 #define APP_BEST         10.0 /* the largest P5 that a program can give is 100 */
 #define HALVINGS_MAX     32u  /* then nothing is left */
@@ -136,12 +137,14 @@ static double app_of(double points)
 
 double rating_app_score(const struct rating *r, struct now now)
 {
-    double sum = 0;
+    double sum = -RATING_KEEP;
 
     for (unsigned p = 0; p < RATING_PARTS; p++) {
-        sum += p == RATING_GOSSIP ? 0 : rating_part_at(r, (enum rating_part)p, now);
+        bool own = p != RATING_GOSSIP && p != RATING_CUSTOM;
+
+        sum += own ? rating_part_at(r, (enum rating_part)p, now) : 0;
     }
-    return app_of(sum);
+    return app_of(rating_part_at(r, RATING_CUSTOM, now)) + (sum < 0 ? sum * OWN_PER_POINT : 0);
 }
 
 double rating_add_app(struct rating *r, double points, struct now now)

@@ -7,9 +7,6 @@
  */
 #include "node_internal.h"
 
-#define WANT_PEERS                                                                               \
-    3u               /* connected ones of each subnet and column: what gossip's mesh begins with \
-                      */
 #define WANT_SPAN 6u /* bits of a search's target that are given, whatever the config says */
 
 void subnets_of_record(const struct node *n, const struct enr *e, struct subnets *ret)
@@ -42,60 +39,54 @@ void subnets_of_metadata(const struct node *n, const struct peer_id *id,
     }
 }
 
-bool subnets_meet(const struct subnets *a, const struct subnets *b)
+/* Whatever programs joined, they need peers for. */
+static void add_joins(const struct node *n, struct subnets *to)
 {
-    return (a->attestation & b->attestation) != 0 || (a->sync & b->sync) != 0 ||
-           (a->columns.bits[0] & b->columns.bits[0]) != 0 ||
-           (a->columns.bits[1] & b->columns.bits[1]) != 0;
-}
+    for (uint32_t i = 0; i < n->gossip.n_joins; i++) {
+        const struct gossip_join *j = &n->gossip.joins[i];
 
-/* Those of `set` with fewer than WANT_PEERS in `counts`. */
-static uint64_t too_few(uint64_t set, const uint16_t counts[static 64])
-{
-    uint64_t few = 0;
-
-    for (unsigned i = 0; i < 64; i++) {
-        few |= counts[i] < WANT_PEERS ? UINT64_C(1) << i : 0;
-    }
-    return set & few;
-}
-
-static void count(uint64_t set, uint16_t counts[static 64])
-{
-    for (; set != 0; set &= set - 1) {
-        counts[__builtin_ctzll(set)]++;
+        if (j->kind == TOPIC_beacon_attestation && j->subnet < ATTESTATION_SUBNETS) {
+            to->attestation |= UINT64_C(1) << j->subnet;
+        } else if (j->kind == TOPIC_sync_committee && j->subnet < SYNC_SUBNETS) {
+            to->sync |= (uint8_t)(1u << j->subnet);
+        } else if (j->kind == TOPIC_data_column_sidecar) {
+            column_set_add(&to->columns, j->subnet);
+        }
     }
 }
 
-void want_update(struct node *n, struct now now)
+static void add_epoch(const struct node *n, uint64_t epoch, struct subnets *to)
 {
-    static const struct column_set none;
-    uint16_t attestation[64] = {0}, sync[64] = {0}, columns[2][64] = {{0}};
     struct topic_wish wish;
-    uint32_t at = 0;
 
-    topic_wish_of_node(n->cfg.network, n->node_id.b, epoch_now(n->cfg.network, now.wall_ns),
-                       n->metadata.custody_group_count, n->cfg.all_subnets, &wish);
-    for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        count(p->serves.attestation, attestation);
-        count(p->serves.sync, sync);
-        count(p->serves.columns.bits[0], columns[0]);
-        count(p->serves.columns.bits[1], columns[1]);
+    topic_wish_of_node(n->cfg.network, n->node_id.b, epoch, n->metadata.custody_group_count,
+                       n->cfg.all_subnets, &wish);
+    to->attestation |= wish.attestation_subnets;
+    to->sync |= (uint8_t)wish.sync_subnets;
+    if (n->cfg.network->forks[FULU].epoch != FAR_FUTURE_EPOCH) {
+        to->columns.bits[0] |= wish.column_subnets.bits[0];
+        to->columns.bits[1] |= wish.column_subnets.bits[1];
     }
-    if (n->cfg.network->forks[FULU].epoch == FAR_FUTURE_EPOCH) {
-        wish.column_subnets = none;
-    }
-    n->discovery.lacks = (struct subnets){
-        .attestation = too_few(wish.attestation_subnets, attestation),
-        .sync = (uint8_t)too_few(wish.sync_subnets, sync),
-        .columns = {{too_few(wish.column_subnets.bits[0], columns[0]),
-                     too_few(wish.column_subnets.bits[1], columns[1])}},
-    };
-    const struct subnets *lacks = &n->discovery.lacks;
+}
 
-    metric_set(n->metrics, M_LACKING, 0,
-               (uint64_t)__builtin_popcountll(lacks->attestation) +
-                   (uint64_t)__builtin_popcountll(lacks->sync) + column_set_count(&lacks->columns));
+const struct subnets *want_needs(struct node *n, struct now now)
+{
+    static const struct subnets none;
+    struct places *s = &n->peers.places;
+
+    if (n->cfg.no_chain) {
+        return &none;
+    }
+    uint64_t epoch = epoch_now(n->cfg.network, now.wall_ns);
+    if (s->needs_epoch != epoch + 1) { /* the shuffle behind it is not for every second */
+        s->needs_epoch = epoch + 1;
+        s->needs = none;
+        add_epoch(n, epoch, &s->needs);
+        add_epoch(n, epoch + 1, &s->needs);
+    }
+    s->now_needs = s->needs;
+    add_joins(n, &s->now_needs);
+    return &s->now_needs;
 }
 
 bool want_anything(const struct node *n)

@@ -52,8 +52,7 @@ static void connect(struct fixture *f, const struct subnets *serves)
 
 static void fixture_free(struct fixture *f)
 {
-    map_done(&f->n.peers.by_id);
-    map_done(&f->n.peers.by_conn);
+    peers_done(&f->n);
     network_free(f->net);
     mem_free(f);
 }
@@ -66,9 +65,11 @@ static void alone_everything_of_ours_is_lacking(void **state)
     struct node_id target;
     (void)state;
 
-    want_update(&f->n, f->now);
+    places_count(&f->n, f->now);
     assert_true(want_anything(&f->n));
-    assert_true(f->n.discovery.lacks.attestation == subnets_of_node(f->net, f->n.node_id.b, epoch));
+    assert_true(f->n.discovery.lacks.attestation ==
+                (subnets_of_node(f->net, f->n.node_id.b, epoch) |
+                 subnets_of_node(f->net, f->n.node_id.b, epoch + 1)));
     sampling_columns_of_node(f->net, f->n.node_id.b, 4, &columns);
     assert_memory_equal(&f->n.discovery.lacks.columns, &columns, sizeof columns);
     for (unsigned i = 0; i < 400; i++) {
@@ -84,19 +85,19 @@ static void what_three_peers_serve_is_not_lacking(void **state)
     struct fixture *f = fixture();
     (void)state;
 
-    want_update(&f->n, f->now);
+    places_count(&f->n, f->now);
     struct subnets ours = f->n.discovery.lacks;
     struct subnets part = {.attestation = ours.attestation & (0 - ours.attestation)};
     connect(f, &part);
-    want_update(&f->n, f->now);
+    places_count(&f->n, f->now);
     assert_true(f->n.discovery.lacks.attestation == (ours.attestation & ~part.attestation));
     for (size_t i = 0; i < PEERS; i++) {
         f->peers[i].serves = ours;
     }
-    want_update(&f->n, f->now);
+    places_count(&f->n, f->now);
     assert_false(want_anything(&f->n));
     f->peers[0].state = PEER_DISCONNECTED; /* two are too few */
-    want_update(&f->n, f->now);
+    places_count(&f->n, f->now);
     assert_memory_equal(&f->n.discovery.lacks.columns, &ours.columns, sizeof ours.columns);
     assert_true(subnets_meet(&f->n.discovery.lacks, &part));
     fixture_free(f);
