@@ -88,7 +88,7 @@ js)
     npm_ci js && (cd "$cache/js" && npm install --no-save --ignore-scripts --no-audit --no-fund @chainsafe/libp2p-quic@2.1.1) &&
         installed js
     ;;
-discv5_js) npm_ci discv5_js && installed discv5_js ;;
+discv5_js | kad_js) npm_ci "$1" && installed "$1" ;;
 page) # the dashboard's: a browser, and what drives it
     p2pd_install chromium
     command -v chromium >/dev/null || { echo "no Chromium: it is neither here nor among the packages of apt"; exit 77; }
