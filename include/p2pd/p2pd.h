@@ -74,6 +74,7 @@ enum p2pd_kind {
     P2PD_EV_TOLD = 0x91,
     P2PD_EV_REPLIED = 0x92,
     P2PD_EV_SPEAKER = 0x93,
+    P2PD_EV_SIGNED = 0x94,
 };
 
 /* What RESULT, CLOSED and BYE have as code. */
@@ -95,6 +96,23 @@ enum p2pd_mode { P2PD_WATCH, P2PD_JUDGE };
 enum p2pd_verdict { P2PD_ACCEPT, P2PD_IGNORE, P2PD_REJECT };
 
 enum p2pd_serve_mode { P2PD_CALLS, P2PD_BYTES, P2PD_FRAMES, P2PD_MESSAGES };
+
+enum p2pd_order_mode { P2PD_KEEP, P2PD_LET_GO, P2PD_TRUST, P2PD_DISTRUST, P2PD_BAN, P2PD_UNBAN };
+
+enum p2pd_kad_mode {
+    P2PD_KAD_CLOSEST,
+    P2PD_KAD_GET,
+    P2PD_KAD_PUT,
+    P2PD_KAD_PROVIDE,
+    P2PD_KAD_PROVIDERS,
+    P2PD_KAD_UNPUT,
+    P2PD_KAD_UNPROVIDE,
+    P2PD_KAD_TABLE,
+};
+
+enum p2pd_signing { P2PD_ANONYMOUS, P2PD_SIGNED };
+
+enum p2pd_id_rule { P2PD_ID_CONTENT, P2PD_ID_ETH2 };
 
 enum p2pd_priority { P2PD_FIRST, P2PD_HIGH, P2PD_NORMAL, P2PD_LOW };
 
@@ -168,10 +186,21 @@ P2PD_API int p2pd_publish(struct p2pd *p, const char *topic, struct p2pd_bytes d
 P2PD_API int p2pd_join(struct p2pd *p, const char *topic, uint64_t until_slot);
 P2PD_API int p2pd_leave(struct p2pd *p, const char *topic);
 
+/* A topic of the program's own: authors sign, or nobody does; bytes of its largest message (0: 1
+ * MiB). */
+P2PD_API int p2pd_add_topic(struct p2pd *p, const char *topic, enum p2pd_signing signing,
+                            enum p2pd_id_rule rule, uint64_t message_max);
+
 /* ---- peers; `peer` is what events have ---- */
 
 P2PD_API int p2pd_add_peer(struct p2pd *p, const char *multiaddr);
 P2PD_API int p2pd_drop_peer(struct p2pd *p, const char *peer_id);
+/* Kept over restarts. `reason` NULL: none; seconds 0: no end. */
+P2PD_API int p2pd_order(struct p2pd *p, enum p2pd_order_mode mode, const char *peer_or_range,
+                        uint64_t seconds, const char *reason);
+/* CHUNKs, then a RESULT. */
+P2PD_API int p2pd_kad(struct p2pd *p, enum p2pd_kad_mode mode, const char *key,
+                      struct p2pd_bytes data);
 /* CHUNKs, then a RESULT. peer.n 0: whoever fits. */
 P2PD_API int p2pd_request(struct p2pd *p, struct p2pd_bytes peer, const char *method,
                           struct p2pd_bytes ssz, uint64_t chunks_max, uint32_t wait_ms);

@@ -140,6 +140,7 @@ struct gossip_event {
     struct view name;  /* of the topic; inside the engine until the next call */
     uint64_t message;  /* handle for the verdict */
     struct view raw;   /* compressed, as it came; borrowed until the next call */
+    struct view whole; /* GOSSIP_MESSAGE: the RPC that forwards it, length included; as raw */
     struct blob *data; /* decompressed; borrowed until the next call */
     struct gossip_partial partial;
     uint8_t id[GOSSIP_ID_MAX]; /* GOSSIP_DUPLICATE: zeros when it was known by its raw bytes */

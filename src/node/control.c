@@ -127,10 +127,16 @@ static bool put_message(struct node *n, struct client *c, const struct control_f
 /* ---- which topics ---- */
 
 /* "*", "beacon_attestation", "beacon_attestation_7", or the whole name. */
-static bool pattern_fits(const struct pattern *p, const struct topic *t)
+static bool pattern_fits(const struct pattern *p, const struct gossip_topic *g)
 {
+    const struct topic *t = g->topic;
     char whole[TOPIC_TEXT_MAX];
-    struct view v = view_of(p->text, p->n), full = view_str(topic_text(t, whole));
+    struct view v = view_of(p->text, p->n);
+
+    if (g->own != NULL) {
+        return view_eq(v, view_str("*")) || view_eq(v, view_str(g->own->name));
+    }
+    struct view full = view_str(topic_text(t, whole));
     static const size_t before = sizeof "/eth2/01234567/" - 1, after = sizeof "/ssz_snappy" - 1;
 
     return view_eq(v, view_str("*")) || view_eq(v, full) ||
@@ -143,11 +149,11 @@ void control_match(struct node *n, uint32_t topic)
     struct gossip_topic *g = &n->gossip.topics[topic];
 
     g->watch = g->judge = 0;
-    for (uint32_t i = 0; g->topic != NULL && i < CONTROL_CLIENTS_MAX; i++) {
+    for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
         const struct client *c = n->control.clients[i];
 
         for (size_t k = 0; c != NULL && k < c->n_patterns; k++) {
-            if (pattern_fits(&c->patterns[k], g->topic)) {
+            if (pattern_fits(&c->patterns[k], g)) {
                 g->watch |= (uint8_t)(1u << i);
                 g->judge |= (uint8_t)(c->patterns[k].mode == CONTROL_JUDGE ? 1u << i : 0);
             }
@@ -158,7 +164,7 @@ void control_match(struct node *n, uint32_t topic)
 static void match_all(struct node *n)
 {
     for (uint32_t i = 0; i < GOSSIP_TOPICS_MAX; i++) {
-        if (n->gossip.topics[i].topic != NULL) {
+        if (n->gossip.topics[i].topic != NULL || n->gossip.topics[i].own != NULL) {
             control_match(n, i);
         }
     }
@@ -174,18 +180,24 @@ bool control_judges(const struct node *n, uint32_t topic)
 uint32_t control_tell(struct node *n, const struct arrival *a, bool ask, struct now now)
 {
     const struct gossip_topic *g = &n->gossip.topics[a->number];
-    char topic[TOPIC_TEXT_MAX];
+    char topic[TOPIC_TEXT_MAX], text[PEER_ID_TEXT_MAX];
+    struct peer_id author;
     struct host_conn_info info;
     uint32_t judge = CONTROL_NONE;
 
     if (g->watch == 0) {
         return CONTROL_NONE;
     }
-    struct control_frame f = {.kind = CONTROL_MESSAGE,
-                              .id = a->message,
-                              .time = now.wall_ns,
-                              .topic = view_str(topic_text(a->topic, topic)),
-                              .data = blob_view(a->data)};
+    bool is_signed = a->own != NULL && a->own->is_signed;
+    struct control_frame f = {
+        .kind = is_signed ? CONTROL_SIGNED : CONTROL_MESSAGE,
+        .id = a->message,
+        .time = now.wall_ns,
+        .topic = view_str(a->own != NULL ? a->own->name : topic_text(a->topic, topic)),
+        .data = blob_view(a->data)};
+    if (is_signed && peer_id_from_bytes(a->author, &author) == E_OK) {
+        f.text = view_str(peer_id_text(&author, text));
+    }
     memcpy(f.hash, a->id, sizeof f.hash);
     if (host_conn_info(n->host, a->conn, &info)) {
         f.peer = view_of(info.peer.b, info.peer.n);
@@ -251,9 +263,10 @@ static bool topic_exists(const struct node *n, struct view name)
 {
     enum topic_kind kind;
     struct topic t;
+    uint32_t number;
 
-    return view_eq(name, view_str("*")) || topic_kind_by_name(name, &kind) ||
-           control_find_topic(n, name, &t) == E_OK;
+    return view_eq(name, view_str("*")) || own_topic_find(n, name, &number) != NULL ||
+           topic_kind_by_name(name, &kind) || control_find_topic(n, name, &t) == E_OK;
 }
 
 static enum err subscribe(struct node *n, struct client *c, const struct control_frame *f)
@@ -337,6 +350,9 @@ static void on_frame(struct node *n, uint32_t client, const struct control_frame
         why = NULL;
         code = control_publish(n, f, now, &why);
         answer(n, c, f->tag, code, why == NULL ? "" : why);
+        break;
+    case CONTROL_ADD_TOPIC:
+        answer_err(n, c, f->tag, own_topic_add(n, client, f, now));
         break;
     case CONTROL_JOIN:
     case CONTROL_LEAVE:
@@ -472,6 +488,7 @@ void control_close(struct node *n, uint32_t client, struct now now)
     node_told(n, COMMAND_CLOSE, client, 0, view_of(NULL, 0), now);
     c->over = true; /* nobody reads what its ends would tell */
     flows_drop(n, client, now);
+    own_topics_drop(n, client, now);
     n->control.clients[client] = NULL; /* what falls back is not offered to it again */
     client_free(c);
     match_all(n);

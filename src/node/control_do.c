@@ -60,10 +60,25 @@ enum err control_find_topic(const struct node *n, struct view name, struct topic
                                                   : topic_parse(net, view_str(whole), ret);
 }
 
+static enum control_code published(enum err e, const char **ret_why)
+{
+    if (e == E_NOT_FOUND) {
+        *ret_why = "kept, but no peer takes it now";
+        return CONTROL_NO_PEERS;
+    }
+    *ret_why = e == E_OK ? NULL : err_text(e);
+    return control_code_of(e);
+}
+
 enum control_code control_publish(struct node *n, const struct control_frame *f, struct now now,
                                   const char **ret_why)
 {
     struct topic t;
+    uint32_t number;
+
+    if (own_topic_find(n, f->topic, &number) != NULL) {
+        return published(own_topic_publish(n, number, f->data, now), ret_why);
+    }
     enum err e = control_find_topic(n, f->topic, &t);
 
     if (e != E_OK) {
@@ -74,19 +89,18 @@ enum control_code control_publish(struct node *n, const struct control_frame *f,
     if (e == E_GOSSIP_REJECT) {
         return CONTROL_REFUSED;
     }
-    if (e == E_NOT_FOUND) {
-        *ret_why = "kept, but no peer takes it now";
-        return CONTROL_NO_PEERS;
-    }
-    *ret_why = e == E_OK ? NULL : err_text(e);
-    return control_code_of(e);
+    return published(e, ret_why);
 }
 
 enum err control_join(struct node *n, uint32_t client, const struct control_frame *f,
                       struct now now)
 {
     struct topic t;
+    uint32_t number;
 
+    if (f->kind == CONTROL_LEAVE && own_topic_find(n, f->topic, &number) != NULL) {
+        return own_topic_leave(n, client, f->topic, now);
+    }
     TRY(control_find_topic(n, f->topic, &t));
     if (f->kind == CONTROL_LEAVE) {
         return gossip_leave(n, &t, client, now);

@@ -7,6 +7,7 @@
 #include "node_internal.h"
 
 #include <codec/snappy.h>
+#include <stdio.h>
 
 #define PX_PEERS      16u /* named in one PRUNE, as other implementations have it */
 #define EPOCHS_AHEAD  1u  /* the next digest's topics are joined this early */
@@ -30,7 +31,8 @@ enum err gossip_init(struct node *n, struct now now)
     struct gossip_config cfg;
 
     gossip_config_eth2(&cfg);
-    cfg.open = msgid_open;
+    cfg.open = own_topic_open;
+    cfg.ident = n->cfg.ident;
     cfg.self = n;
     cfg.topics_max = GOSSIP_TOPICS_MAX;
     cfg.peers_max = n->cfg.target_peers * 2 + 32;
@@ -57,6 +59,7 @@ void gossip_done(struct node *n)
 {
     pubsub_free(n->gossip.pubsub);
     check_cache_free(n->gossip.checks);
+    own_topics_done(n);
     for (size_t i = 0; i < GOSSIP_TOPICS_MAX; i++) {
         mem_free(n->gossip.topics[i].topic);
     }
@@ -139,6 +142,18 @@ static void want_joins(struct node *n, const struct fork_span *span, struct now 
             want(n, &t, now);
         }
     }
+}
+
+uint8_t gossip_sync_duties(const struct node *n)
+{
+    uint8_t subnets = 0;
+
+    for (uint32_t i = 0; i < n->gossip.n_joins; i++) {
+        const struct gossip_join *j = &n->gossip.joins[i];
+
+        subnets |= (uint8_t)(j->kind == TOPIC_sync_committee ? 1u << j->subnet % 4 : 0);
+    }
+    return subnets;
 }
 
 static void drop_join(struct node *n, uint32_t at)
@@ -325,6 +340,9 @@ static struct check_input check_input_of(const struct arrival *a, const struct c
 struct check_result gossip_check(struct node *n, const struct arrival *a, bool with_chain,
                                  struct now now)
 {
+    if (a->topic == NULL) { /* nothing is known of its messages */
+        return (struct check_result){.verdict = CHECK_ACCEPT};
+    }
     bool known = with_chain && n->chain.anchored;
     struct check_chain chain = {.finalized_epoch = n->chain.final_epoch,
                                 .block = known ? validate_known_block : NULL,
@@ -339,6 +357,9 @@ void gossip_take(struct node *n, const struct arrival *a, bool proved, struct no
     struct check_chain chain = {.block = NULL};
     struct check_input in = check_input_of(a, &chain, now);
 
+    if (a->topic == NULL) {
+        return;
+    }
     (proved ? check_accepted : check_passed)(n->gossip.checks, &in);
     tell_object(n, a->topic, blob_view(a->data));
     keep(n, a, now);
@@ -354,7 +375,7 @@ void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, 
                                     .data = a->data}};
 
     memcpy(ev.g.id, a->id, sizeof ev.g.id);
-    if (n->cfg.tap != NULL) {
+    if (n->cfg.tap != NULL && a->topic != NULL) {
         v = n->cfg.tap->message(n->cfg.tap, a->topic, &ev, v, now);
     }
     tell_message(n, a, v);
@@ -373,6 +394,8 @@ static void refused(struct node *n, const struct pubsub_event *ev, enum err erro
     }
     if (ev->g.topic != UINT32_MAX && n->gossip.topics[ev->g.topic].topic != NULL) {
         topic_text(n->gossip.topics[ev->g.topic].topic, name);
+    } else if (ev->g.topic != UINT32_MAX && n->gossip.topics[ev->g.topic].own != NULL) {
+        snprintf(name, sizeof name, "%s", n->gossip.topics[ev->g.topic].own->name);
     }
     /* A topic just left still brings messages: nobody's fault. */
     LOG(n->log, error == E_TOPIC ? LOG_DEBUG : LOG_INFO, "gossip", "message rejected",
@@ -468,7 +491,7 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
 {
     switch (ev->g.kind) {
     case GOSSIP_MESSAGE:
-        on_message(n, ev, now);
+        (n->gossip.topics[ev->g.topic].own != NULL ? own_topic_on_message : on_message)(n, ev, now);
         break;
     case GOSSIP_REFUSED:
         refused(n, ev, ev->g.error, err_text(ev->g.error));

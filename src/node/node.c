@@ -66,7 +66,8 @@ static void first_metadata(struct node *n, struct now now)
 
     n->metadata.seq = 1;
     attnets_encode(subnets, n->metadata.attnets);
-    n->metadata.syncnets = n->cfg.all_subnets ? 0x0f : 0;
+    /* Spec: consensus-specs specs/altair/validator.md "Sync committee subnet stability" */
+    n->metadata.syncnets = n->cfg.all_subnets ? 0x0f : gossip_sync_duties(n);
     n->metadata.custody_group_count = n->cfg.custody_groups;
 }
 
@@ -198,7 +199,8 @@ static void rotate_subnets(struct node *n, struct now now)
 
     first_metadata(n, now);
     n->metadata.seq = seq;
-    if (memcmp(old.attnets, n->metadata.attnets, sizeof old.attnets) != 0) {
+    if (memcmp(old.attnets, n->metadata.attnets, sizeof old.attnets) != 0 ||
+        old.syncnets != n->metadata.syncnets) {
         n->metadata.seq++;
     }
     discovery_refresh(n, now);

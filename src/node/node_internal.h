@@ -11,6 +11,7 @@
 #include "ask.h"
 #include "flow.h"
 #include "kademlia.h"
+#include "own_topic.h"
 #include "places.h"
 #include "programs.h"
 #include "serve.h"
@@ -266,15 +267,16 @@ struct chain {
 #define GOSSIP_SPANS_MAX \
     3u /* the current digest, the next one ahead, the last one for two epochs */
 
-#define GOSSIP_TOPICS_MAX (GOSSIP_SPANS_MAX * TOPICS_WANTED_MAX)
+#define GOSSIP_TOPICS_MAX (GOSSIP_SPANS_MAX * TOPICS_WANTED_MAX + OWN_TOPICS_MAX)
 
 #define JOINED_MAX 512u /* topics that programs joined: all subnets twice */
 
-struct gossip_topic {     /* one that we know; at the engine's number */
-    struct topic *topic;  /* owned; NULL: free */
-    bool wanted;          /* scratch of gossip_on_slot() */
-    uint64_t until_slot;  /* not joined: it is here to publish on, and goes after this slot */
-    uint8_t watch, judge; /* programs that asked for its messages, a bit each */
+struct gossip_topic {      /* one that we know; at the engine's number */
+    struct topic *topic;   /* owned; NULL: free, or a program's */
+    struct own_topic *own; /* owned; NULL: free, or Ethereum's */
+    bool wanted;           /* scratch of gossip_on_slot() */
+    uint64_t until_slot;   /* not joined: it is here to publish on, and goes after this slot */
+    uint8_t watch, judge;  /* programs that asked for its messages, a bit each */
     uint64_t messages, duplicates; /* first arrivals; copies of them */
 };
 
@@ -569,6 +571,7 @@ void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, 
 /* Join for a program until that slot. E_LIMIT. */
 CHECKED enum err gossip_join(struct node *n, const struct topic *t, uint32_t client,
                              uint64_t until_slot, struct now now);
+uint8_t gossip_sync_duties(const struct node *n); /* subnets that programs joined, a bit each */
 /* E_NOT_FOUND; t NULL: all that the client joined. What the node itself wants stays. */
 CHECKED enum err gossip_leave(struct node *n, const struct topic *t, uint32_t client,
                               struct now now);

@@ -14,9 +14,11 @@
 
 /* A first arrival that the stateless checks let pass. */
 struct arrival {
-    const struct topic *topic;
-    uint32_t number; /* the topic's */
-    conn_id conn;    /* who brought it */
+    const struct topic *topic; /* NULL: a program's */
+    const struct own_topic *own;
+    struct view author; /* of a signed one; borrowed for the call */
+    uint32_t number;    /* the topic's */
+    conn_id conn;       /* who brought it */
     uint64_t message;
     uint8_t id[GOSSIP_ID_MAX];
     struct blob *data; /* SSZ; borrowed */
@@ -72,6 +74,8 @@ void validate_init(struct node *n);
 void validate_done(struct node *n);
 /* A verdict is due: now, or when somebody gives it. */
 void validate_begin(struct node *n, const struct arrival *a, struct now now);
+/* The same of a program's topic: who judges it decides, or nobody. */
+void validate_own(struct node *n, const struct arrival *a, struct now now);
 /* One more peer has the message; 0: not one that waits. */
 void validate_vouch(struct node *n, uint64_t message, conn_id c, struct now now);
 void validate_judge(struct node *n, uint32_t client, const struct control_judgement *j,

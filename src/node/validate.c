@@ -196,7 +196,8 @@ static void settle(struct node *n, const struct arrival *a, enum verdict_how how
 
     metric_add(n->metrics, M_VERDICTS, how, 1);
     LOG(n->log, LOG_DEBUG, "gossip", "message decided", L_STR("how", end->name),
-        L_STR("topic", topic_kind_name(a->topic->kind)), L_HEX("id", view_of(a->id, sizeof a->id)));
+        L_STR("topic", a->topic == NULL ? a->own->name : topic_kind_name(a->topic->kind)),
+        L_HEX("id", view_of(a->id, sizeof a->id)));
     struct arrival told = *a;
     told.why = end->name;
     if (end->taken) {
@@ -291,7 +292,7 @@ static void note_block(struct node *n, struct undecided *u)
     const struct topic *t = u->a.topic;
     struct block_in b;
 
-    if (t->kind != TOPIC_beacon_block) {
+    if (t == NULL || t->kind != TOPIC_beacon_block) {
         return;
     }
     block_identify(t->type, blob_view(u->a.data), &b);
@@ -324,6 +325,7 @@ static void wait_for(struct node *n, const struct arrival *a, enum node_validati
     }
     struct undecided *u = mem_zalloc(sizeof *u);
     u->a = *a;
+    u->a.author = view_of(NULL, 0); /* was told */
     blob_ref(u->a.data);
     u->by = by;
     u->client = client;
@@ -386,6 +388,22 @@ void validate_begin(struct node *n, const struct arrival *a, struct now now)
             fall_back(n, u, now);
         }
         break;
+    }
+}
+
+void validate_own(struct node *n, const struct arrival *a, struct now now)
+{
+    bool judged = control_judges(n, a->number);
+    uint32_t client = control_tell(n, a, judged, now);
+
+    if (!judged) {
+        settle(n, a, VERDICT_STRUCTURAL, now);
+        return;
+    }
+    wait_for(n, a, VALIDATE_EXTERNAL, client, now);
+    struct undecided *u = client == CONTROL_NONE ? find(n, a->message) : NULL;
+    if (u != NULL) {
+        fall_back(n, u, now);
     }
 }
 

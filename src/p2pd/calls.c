@@ -52,6 +52,16 @@ int p2pd_leave(struct p2pd *p, const char *topic)
     return put_tagged(p, KIND_LEAVE, (struct p2pd_event){.topic = p2pd_text(topic)});
 }
 
+int p2pd_add_topic(struct p2pd *p, const char *topic, enum p2pd_signing signing,
+                   enum p2pd_id_rule rule, uint64_t message_max)
+{
+    return put_tagged(p, KIND_ADD_TOPIC,
+                      (struct p2pd_event){.count = message_max,
+                                          .low = (uint16_t)rule,
+                                          .mode = (uint8_t)signing,
+                                          .topic = p2pd_text(topic)});
+}
+
 /* ---- peers ---- */
 
 int p2pd_add_peer(struct p2pd *p, const char *multiaddr)
@@ -73,6 +83,23 @@ int p2pd_request(struct p2pd *p, struct p2pd_bytes peer, const char *method, str
                                           .peer = peer,
                                           .text = p2pd_text(method),
                                           .data = ssz});
+}
+
+int p2pd_order(struct p2pd *p, enum p2pd_order_mode mode, const char *peer_or_range,
+               uint64_t seconds, const char *reason)
+{
+    return put_tagged(p, KIND_ORDER,
+                      (struct p2pd_event){.time = seconds,
+                                          .mode = (uint8_t)mode,
+                                          .text = p2pd_text(peer_or_range),
+                                          .data = p2pd_text(reason == NULL ? "" : reason)});
+}
+
+int p2pd_kad(struct p2pd *p, enum p2pd_kad_mode mode, const char *key, struct p2pd_bytes data)
+{
+    return put_tagged(
+        p, KIND_KAD,
+        (struct p2pd_event){.mode = (uint8_t)mode, .text = p2pd_text(key), .data = data});
 }
 
 int p2pd_cancel(struct p2pd *p, uint32_t tag)

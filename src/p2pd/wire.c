@@ -65,7 +65,7 @@ static const struct {
 
 static const struct row {
     uint8_t number;
-    uint8_t fields[8];
+    uint8_t fields[9];
 } rows[] = {
 
 #define F(id, number, from, ...) {number, {__VA_ARGS__}},

@@ -95,6 +95,21 @@ def asks_peers(daemon, path):
     return len(chunks)
 
 
+def duties(daemon, path):
+    """A sync committee subnet that a program joins is told to all, and not any more when it leaves."""
+    control = Control(str(path))
+
+    def told():
+        metadata = daemon.identity()["metadata"]
+        return int(metadata["seq_number"]), metadata["syncnets"]
+
+    before = told()
+    check(control.request("join", time=0, topic="sync_committee_2")[0] == "ok", "joined")
+    until(lambda: told() == (before[0] + 1, "0x04"), 20, "the subnet is in the metadata")
+    control.socket.close()
+    until(lambda: told() == (before[0] + 2, before[1]), 20, "and not any more")
+
+
 def others_are_refused(daemon, path):
     """The file's mode keeps other users out; where somebody opens it, the kernel's word does."""
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -182,6 +197,7 @@ def control():
     daemon = Daemon("daemon", devnet.network, work / "d1", flags)
     path = work / "d1" / "control.sock"
     other = Daemon("other", devnet.network, work / "d2", [*flags, "--control-socket", work / "other.sock"])
+    alone = Daemon("alone", devnet.network, work / "d4", flags[:3])
     until(lambda: len(daemon.peers()) >= 2 and len(other.peers()) >= 2, 60, "both have peers")
 
     kinds = what_comes(daemon, path)
@@ -189,6 +205,8 @@ def control():
     what_goes(path, work / "other.sock")
     asked = asks_peers(daemon, path)
     refused = others_are_refused(daemon, path)
+    duties(alone, work / "d4" / "control.sock")
+    alone.stop()
     rss = daemon.process.rss_kib()
     harm(daemon, path)
     until(lambda: daemon.metric("p2pd_control_clients") == 0, 20, "all programs are gone")

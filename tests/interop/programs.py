@@ -16,7 +16,9 @@ from harness.devnet import write_network
 from harness.proc import TOP, check, main, note, say, scratch, until
 
 sys.path.insert(0, str(TOP / "docs/examples/python"))
-from p2pd_control import ASKS, BYTES, CALLS, FRAMES_OF, MESSAGES, Control  # noqa: E402
+from p2pd_control import (  # noqa: E402
+    ACCEPT, ASKS, BYTES, CALLS, FRAMES_OF, JUDGE, MESSAGES, REJECT, WATCH, Control, message_id,
+)
 
 WINDOW = 256 << 10
 NONE = {"wait": 0, "peer": b""}
@@ -213,6 +215,54 @@ def calls(a, b, peer_b, daemon_b):
     return slot
 
 
+def topics(a, b, c, daemons):
+    """Topics of our own: signed and anonymous; a program's verdict holds back or lets pass; unlike parameters are refused."""
+    def add(control, topic, mode, low):
+        return control.request("add_topic", count=5000, low=low, mode=mode, topic=topic)[0]
+
+    def publish(control, topic, data):
+        end = time.monotonic() + 30
+        while (code := control.request("publish", topic=topic, data=data)[0]) == "no_peers" and time.monotonic() < end:
+            data += b"."  # the mesh is not made yet
+        check(code == "ok", f"publish on {topic}: {code}")
+        return data
+
+    for topic, mode, low in (("signed", 1, 0), ("content", 0, 0), ("like-eth2", 0, 1)):
+        for control in (a, b, c):
+            check(add(control, topic, mode, low) == "ok", f"add {topic}")
+            check(control.request("subscribe", mode=WATCH, topic=topic)[0] == "ok", f"subscribe {topic}")
+        sent = publish(a, topic, topic.encode() * 9)
+        for control in (b, c):
+            got = control.wait("signed" if mode else "message", topic=topic, data=sent)
+            if low == 0 and not mode:
+                check(got["hash"] == hashlib.sha256(sent).digest()[:20], "named by its content")
+            if low == 1:
+                check(got["hash"] == message_id(topic, sent), "named as the specs say")
+            if mode:
+                check(got["text"] == daemons[0].peer_id, f"the author is {got['text']}")
+        code, why = a.request("publish", topic=topic, data=b"x" * 5001)
+        check(code == "limit", f"too long: {code} {why}")
+    check(a.request("publish", topic="content", data=sent) [0] == "ok", "the same bytes, another topic")
+    check(a.request("publish", topic="content", data=sent)[0] == "exists", "once")
+    check(add(a, "content", 0, 0) == "ok" and add(a, "content", 1, 0) == "exists", "as others have it")
+    check(add(a, "/eth2/00000000/x/ssz_snappy", 0, 0) == "exists", "Ethereum's are the node's")
+    check(add(a, "both", 1, 1) == "malformed", "a signed one has libp2p's names")
+
+    rejected = daemons[1].metric("p2pd_gossip_verdicts_total", how="rejected")
+    check(b.request("subscribe", mode=JUDGE, topic="content")[0] == "ok", "b judges")
+    sent = publish(c, "content", b"good")
+    got = b.wait("message", topic="content", data=sent)
+    check(got["wait"] > 0, "a verdict is awaited")
+    b.verdicts([(got["id"], ACCEPT, 0)])
+    bad = publish(c, "content", b"bad")
+    got = b.wait("message", topic="content", data=bad)
+    b.verdicts([(got["id"], REJECT, 0)])
+    until(lambda: daemons[1].metric("p2pd_gossip_verdicts_total", how="rejected") > rejected, 20, "it was rejected")
+    for control in (a, b, c):
+        check(control.request("leave", topic="signed")[0] == "ok", "left")
+    check(a.request("publish", topic="signed", data=b"x")[0] == "topic", "gone")
+
+
 def ends(a, b, daemon_a):
     """A program that is gone takes what is its own with it, and nothing else."""
     b.socket.close()
@@ -238,6 +288,7 @@ def programs():
     held = streams_of_frames(a, b, peers[1])
     taken = messages(a, b, c, peers)
     calls(a, b, peers[1], daemons[1])
+    topics(a, b, c, daemons)
     ends(a, b, daemons[0])
     for daemon in daemons:
         daemon.stop()

@@ -47,6 +47,7 @@ FRAMES = {
     0x13: ("reset", "id"),
     0x14: ("tell", "tag count wait mode peer text data"),
     0x15: ("reply", "id code data"),
+    0x16: ("add_topic", "tag count low mode topic"),
     0x20: ("order", "tag time mode text data"),
     0x81: ("welcome", "count wait low mode peer text"),
     0x82: ("result", "tag code text"),
@@ -63,6 +64,7 @@ FRAMES = {
     0x91: ("told", "id count mode peer text data"),
     0x92: ("replied", "tag code peer data"),
     0x93: ("speaker", "mode peer text"),
+    0x94: ("signed", "id time wait hash peer topic text data"),
 }
 KINDS = {name: kind for kind, (name, _) in FRAMES.items()}
 FIXED = {

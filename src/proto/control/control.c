@@ -47,7 +47,7 @@ static const struct {
     [DATA] = {REST, offsetof(struct control_frame, data)},
 };
 
-#define FIELDS_MAX 8u /* of one frame, the end included */
+#define FIELDS_MAX 9u /* of one frame, the end included */
 
 enum side { CLIENT, DAEMON };
 

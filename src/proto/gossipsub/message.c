@@ -64,6 +64,7 @@ static struct event *message_event(struct gossipsub *g, enum gossip_kind kind, u
     event_id(e, m->id, m->id_n);
     e->rpc = blob_ref(m->rpc);
     e->ev.raw = message_raw(m);
+    e->ev.whole = blob_view(m->rpc);
     e->data = blob_ref(m->data);
     e->ev.data = m->data;
     return e;
