@@ -3,7 +3,7 @@
  *
  * Spec     libp2p/specs identify/README.md; RFC 0002 (envelopes), RFC 0003 (peer records)
  * In       one struct identify a stream, which gathers the message's parts with identify_merge()
- *          until EOF; a push, which may be partial, then goes over the older one: identify_update()
+ *          until EOF; a push may be partial: has_key, has_addrs and so on tell what it says
  * Memory   IDENTIFY_ADDRS_MAX addresses and IDENTIFY_PROTOCOLS_MAX protocols, more are dropped
  */
 #ifndef PROTO_IDENTIFY_H
@@ -46,9 +46,6 @@ CHECKED enum err identify_merge(struct identify *i, struct view message,
  * `max`. 0: it does not verify, is another's, or has none that we understand. */
 size_t identify_open_record(struct view record, const struct peer_id *peer, struct multiaddr *ret,
                             size_t max);
-
-/* What `news` has replaces what `i` has; `news` is left empty. */
-void identify_update(struct identify *i, struct identify *news);
 
 struct identify_own {
     const struct ident *ident;

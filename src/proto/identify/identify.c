@@ -198,45 +198,6 @@ size_t identify_open_record(struct view v, const struct peer_id *peer, struct mu
     return n;
 }
 
-void identify_update(struct identify *i, struct identify *news)
-{
-    if (news->has_key) {
-        i->has_key = true;
-        i->key_peer = news->key_peer;
-    }
-    if (news->has_observed) {
-        i->has_observed = true;
-        i->observed = news->observed;
-    }
-    if (news->agent[0] != '\0') {
-        memcpy(i->agent, news->agent, sizeof i->agent);
-    }
-    if (news->protocol_version[0] != '\0') {
-        memcpy(i->protocol_version, news->protocol_version, sizeof i->protocol_version);
-    }
-    if (news->has_addrs) {
-        drop_addrs(i);
-        i->addrs = news->addrs;
-        i->n_addrs = news->n_addrs;
-        i->has_addrs = true;
-        i->signed_record = news->signed_record;
-        blob_unref(i->record);
-        i->record = news->record;
-        news->record = NULL;
-        news->addrs = NULL;
-        news->n_addrs = 0;
-    }
-    if (news->has_protocols) {
-        drop_protocols(i);
-        i->protocols = news->protocols;
-        i->n_protocols = news->n_protocols;
-        i->has_protocols = true;
-        news->protocols = NULL;
-        news->n_protocols = 0;
-    }
-    identify_done(news);
-}
-
 /* ---- writing ---- */
 
 static void put_own(const struct identify_own *own, struct wr *w)
