@@ -16,12 +16,15 @@
 #define MS_PROPOSALS_MAX 64u   /* a dialler that proposes more is cut off */
 
 struct ms {
-    bool dialer, header_seen, done, listed;
+    bool dialer, header_seen, done;
+    bool curious; /* dialer, set after ms_dial(): ask ("ls") who refuses all for what it has */
+    bool listed;  /* the list was asked for, or given */
     uint16_t gathered, next, proposals; /* next: the dialer's proposal under way */
     const struct view *protocols;       /* borrowed until done; exact ids */
     size_t n_protocols;
     uint8_t line[MS_LINE_MAX + 3];
-    char refused[128]; /* listener: the last proposal refused, for the log */
+    /* For people. Listener: the last proposal refused. Curious dialer: what the other has. */
+    char refused[128];
 };
 
 /* Dialer: writes the header and the first proposal in one go; later ones follow a "na". */

@@ -84,7 +84,8 @@ static void on_closed(struct conn *c, const struct port_event *ev)
         map_remove(&c->host->by_port, &ev->conn);
         dial_closed(c, tcp_row(c->host), ev->conn, E_DIAL, ev->error_text);
     } else {
-        conn_end(c, ev->error == E_OK ? E_CLOSED : ev->error, ev->error_text, true);
+        enum err why = upgrade_refused(c) ? E_MULTISTREAM_NONE : ev->error;
+        conn_end(c, why == E_OK ? E_CLOSED : why, ev->error_text, true);
     }
 }
 

@@ -65,6 +65,8 @@ CHECKED enum err upgrade_start(struct conn *c);
 CHECKED enum err upgrade_security(struct conn *c, struct view *in);
 /* One whole Noise handshake frame, or record, length included. */
 CHECKED enum err upgrade_frame(struct conn *c, uint8_t *p, size_t n);
+/* The remote took none of our proposals; it may go before it says what it has. */
+bool upgrade_refused(const struct conn *c);
 const char *upgrade_step_name(const struct conn *c);
 void upgrade_words(const struct conn *c, enum err why, char out[static TRANSPORT_WORDS_MAX]);
 void upgrade_free(struct upgrade *u);

@@ -67,6 +67,7 @@ enum err upgrade_start(struct conn *c)
         struct view none = {0};
         bool done;
         TRY(ms_dial(&u->ms, &noise_id, 1, &u->out));
+        u->ms.curious = true;
         TRY(noise_handshake(c->tcp->noise, &none, &u->out, &done));
         send_plain(c);
     } else {
@@ -101,6 +102,7 @@ static enum err muxer_begin(struct conn *c)
     memset(&u->ms, 0, sizeof u->ms);
     if (c->outbound) {
         TRY(ms_dial(&u->ms, h->muxer_ids, h->n_muxers, &u->out));
+        u->ms.curious = true;
     } else {
         TRY(ms_listen(&u->ms, h->muxer_ids, h->n_muxers, &u->out));
     }
@@ -190,6 +192,11 @@ const char *upgrade_step_name(const struct conn *c)
     return c->tcp->upgrade == NULL ? "muxer" : names[c->tcp->upgrade->step];
 }
 
+bool upgrade_refused(const struct conn *c)
+{
+    return c->outbound && c->tcp->upgrade != NULL && c->tcp->upgrade->ms.listed;
+}
+
 /* What the two sides said where they found nothing in common. */
 void upgrade_words(const struct conn *c, enum err why, char out[static TRANSPORT_WORDS_MAX])
 {
@@ -204,7 +211,8 @@ void upgrade_words(const struct conn *c, enum err why, char out[static TRANSPORT
                        : c->host->muxers[0] == &yamux_ops ? "/yamux/1.0.0"
                                                           : "/mplex/6.7.0";
     if (c->outbound) {
-        snprintf(out, TRANSPORT_WORDS_MAX, "remote takes none of ours: %s", ours);
+        snprintf(out, TRANSPORT_WORDS_MAX, "remote takes none of ours: %s%s%.40s", ours,
+                 u->ms.refused[0] == '\0' ? "" : "; it has ", u->ms.refused);
     } else {
         snprintf(out, TRANSPORT_WORDS_MAX, "remote proposed %.40s, ours: %s", u->ms.refused, ours);
     }

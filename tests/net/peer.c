@@ -61,7 +61,8 @@ struct peer {
     struct ident ident;
     conn_id conn;
     struct stream_protocol echo;
-    size_t echo_left, echo_sent, echo_got, echo_streams;
+    size_t echo_left, echo_unopened, echo_sent, echo_got, echo_streams;
+    struct blob *echo_bytes; /* of each stream not opened yet */
     uint64_t echo_since_ns;
     bool abandon;
     struct addr churn_to; /* connect and close, one after the other */
@@ -143,11 +144,35 @@ static void echo_gone(void *self, stream_id s, enum err why, struct now now)
 static const struct stream_ops echo_ops = {echo_opened, echo_data, echo_ended, echo_gone,
                                            echo_writable};
 
+/* As many as the remote allows now; over QUIC the rest comes as others end. */
+static void echo_more(struct peer *p, struct now now)
+{
+    while (p->echo_bytes != NULL) {
+        stream_id s;
+        enum err e = host_open(p->host, p->conn, &p->echo, now, &s);
+        if (e == E_STREAMS_MAX) {
+            return;
+        }
+        e = e == E_OK ? host_write(p->host, s, p->echo_bytes, SEND_BULK) : e;
+        if (e != E_OK) {
+            printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[e].name);
+            p->echo_left--;
+        } else {
+            host_end(p->host, s);
+        }
+        if (--p->echo_unopened == 0) {
+            blob_unref(p->echo_bytes);
+            p->echo_bytes = NULL;
+        }
+    }
+}
+
 static void echo_start(struct peer *p, size_t bytes, size_t streams, struct now now)
 {
     struct blob *b = blob_new(bytes);
 
-    p->echo_left = streams;
+    p->echo_left = p->echo_unopened = streams;
+    p->echo_bytes = b;
     p->echo_sent = bytes * streams;
     p->echo_got = 0;
     p->echo_since_ns = now.mono_ns;
@@ -156,18 +181,7 @@ static void echo_start(struct peer *p, size_t bytes, size_t streams, struct now 
     for (size_t at = MIB; at < bytes; at += MIB) {
         memcpy(b->b + at, b->b, bytes - at < MIB ? bytes - at : MIB);
     }
-    for (size_t i = 0; i < streams; i++) {
-        stream_id s;
-        enum err e = host_open(p->host, p->conn, &p->echo, now, &s);
-        e = e == E_OK ? host_write(p->host, s, b, SEND_BULK) : e;
-        if (e != E_OK) {
-            printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[e].name);
-            p->echo_left--;
-            continue;
-        }
-        host_end(p->host, s);
-    }
-    blob_unref(b);
+    echo_more(p, now);
 }
 
 /* ---- commands ---- */
@@ -427,6 +441,7 @@ static void on_event(struct port_sink *sink, const struct port_event *ev, struct
     pull_names(p, now);
     pull_host(p, now);
     pull_rpc(p);
+    echo_more(p, now);
     if (ev->kind == PORT_TURN) {
         host_flush(p->host, now);
         fflush(stdout);

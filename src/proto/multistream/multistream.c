@@ -27,7 +27,7 @@ static enum err begin(struct ms *m, bool dialer, const struct view *protocols, s
                       struct buf *out)
 {
     m->dialer = dialer;
-    m->header_seen = m->done = m->listed = false;
+    m->header_seen = m->done = m->curious = m->listed = false;
     m->gathered = m->next = m->proposals = 0;
     m->protocols = protocols;
     m->n_protocols = n;
@@ -92,8 +92,37 @@ static enum err take_line(struct ms *m, struct view *in, struct view *ret_text)
     }
 }
 
+/* For people: what is not plain ASCII becomes a dot. */
+static void keep_refused(struct ms *m, struct view text)
+{
+    size_t at = strlen(m->refused);
+
+    for (size_t i = 0; i < text.n && at + 1 < sizeof m->refused; i++, at++) {
+        uint8_t c = text.p[i];
+
+        m->refused[at] = c >= 0x20 && c < 0x7f ? (char)c : '.';
+    }
+    m->refused[at] = '\0';
+}
+
+/* An answer to "ls": lines inside a line. */
+static void keep_list(struct ms *m, struct view list)
+{
+    uint64_t n;
+
+    while (varint_take(&list, &n) == E_OK && n > 1 && n <= list.n) {
+        keep_refused(m, view_str(m->refused[0] == '\0' ? "" : " "));
+        keep_refused(m, view_of(list.p, (size_t)n - 1));
+        list = view_skip(list, (size_t)n);
+    }
+}
+
 static enum err dialer_step(struct ms *m, struct view text, struct buf *out, size_t *ret_index)
 {
+    if (m->listed) {
+        keep_list(m, text);
+        return E_MULTISTREAM_NONE;
+    }
     if (view_eq(text, m->protocols[m->next])) {
         m->done = true;
         *ret_index = m->next;
@@ -103,23 +132,12 @@ static enum err dialer_step(struct ms *m, struct view text, struct buf *out, siz
         return E_MULTISTREAM;
     }
     if (++m->next == m->n_protocols) {
-        return E_MULTISTREAM_NONE;
+        m->listed = m->curious;
+        TRY(m->curious ? put_line(out, view_str(MS_LS)) : E_MULTISTREAM_NONE);
+        return E_MORE;
     }
     TRY(propose(m, out));
     return E_MORE;
-}
-
-/* For people: what is not plain ASCII becomes a dot. */
-static void keep_refused(struct ms *m, struct view text)
-{
-    size_t n = text.n < sizeof m->refused - 1 ? text.n : sizeof m->refused - 1;
-
-    for (size_t i = 0; i < n; i++) {
-        uint8_t c = text.p[i];
-
-        m->refused[i] = c > 0x20 && c < 0x7f ? (char)c : '.';
-    }
-    m->refused[n] = '\0';
 }
 
 /* One message whose text is itself a list of lines. Answered once, so that a remote gets no
@@ -160,6 +178,7 @@ static enum err listener_step(struct ms *m, struct view text, struct buf *out, s
     if (view_eq(text, view_str(MS_LS))) {
         TRY(put_list(m, out));
     } else {
+        m->refused[0] = '\0';
         keep_refused(m, text);
         TRY(put_line(out, view_str(MS_NA)));
     }

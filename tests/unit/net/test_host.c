@@ -227,6 +227,7 @@ static void each_combination_of_muxers_connects_with_any_cut_of_the_bytes(void *
         if (c->muxer == NULL) {
             assert_int_equal(play_count(p->a, HOST_DIAL_FAILED, &ev), 1);
             assert_int_equal(ev->error, E_MULTISTREAM_NONE);
+            assert_non_null(strstr(ev->text, c->yamux_a ? "; it has /mplex" : "; it has /yamux"));
             assert_int_equal(play_count(p->b, HOST_INBOUND_FAILED, &ev), 1);
             assert_int_equal(host_conn_count(p->a->host) + host_conn_count(p->b->host), 0);
             pair_free(p);

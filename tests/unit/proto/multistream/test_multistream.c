@@ -219,6 +219,41 @@ static void a_dialer_that_tries_too_many_is_cut_off(void **state)
     done();
 }
 
+static void feed_refusals(const char *answer, size_t n)
+{
+    start("/a /b", "/c");
+    a.ms.curious = true;
+    ms_end_feed(&a, view_str(HEADER "\x03na\n\x03na\n"), SIZE_MAX);
+    assert_int_equal(a.result, E_MORE);
+    assert_memory_equal(a.out.p + a.out.n - 4, "\x03ls\n", 4);
+    ms_end_feed(&a, view_of(answer, n), 1);
+    assert_int_equal(a.result, E_MULTISTREAM_NONE);
+}
+
+/* Spec: multistream-select README.md "Protocol": "ls" */
+static void a_curious_dialer_learns_what_the_other_has(void **state)
+{
+    static const char list[] = "\x0a\x03/c\n\x04/d\x1b\n\n", none[] = "\x03na\n",
+                      torn[] = "\x05\x03/c\n\n", lies[] = "\x05\x7f/c\n\n", empty[] = "\x01\n";
+
+    (void)state;
+    feed_refusals(list, sizeof list - 1);
+    assert_string_equal(a.ms.refused, "/c /d.");
+    done();
+    feed_refusals(none, sizeof none - 1);
+    assert_string_equal(a.ms.refused, "");
+    done();
+    feed_refusals(torn, sizeof torn - 1);
+    assert_string_equal(a.ms.refused, "/c");
+    done();
+    feed_refusals(lies, sizeof lies - 1);
+    assert_string_equal(a.ms.refused, "");
+    done();
+    feed_refusals(empty, sizeof empty - 1);
+    assert_string_equal(a.ms.refused, "");
+    done();
+}
+
 static void a_list_is_given_once(void **state)
 {
     static const char want[] = HEADER;
@@ -277,6 +312,7 @@ int main(void)
         cmocka_unit_test(lines_at_the_edges_are_told_apart),
         cmocka_unit_test(bytes_behind_the_agreement_are_left),
         cmocka_unit_test(a_dialer_that_tries_too_many_is_cut_off),
+        cmocka_unit_test(a_curious_dialer_learns_what_the_other_has),
         cmocka_unit_test(a_list_is_given_once),
         cmocka_unit_test(what_was_refused_is_kept_printable),
         cmocka_unit_test(mutated_dialogs_end_alike_in_every_cut),
