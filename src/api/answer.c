@@ -34,7 +34,7 @@ static int append(const char *p, size_t n, void *body)
 void answer_json(struct answer *a, json_t *root)
 {
     a->type = "application/json";
-    if (json_dump_callback(root, append, &a->body, JSON_COMPACT | JSON_REAL_PRECISION(12)) != 0) {
+    if (json_dump_callback(root, append, &a->body, JSON_FLAGS) != 0) {
         buf_clear(&a->body);
         a->type = NULL;
         a->status = MHD_HTTP_INTERNAL_SERVER_ERROR;

@@ -50,6 +50,8 @@ typedef void api_handler(const struct request *q, struct answer *a);
 #undef ROUTE
 #undef ABSENT
 
+#define JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
+
 /* answer.c */
 /* {"data": ...} with further members of `root`; takes the reference. */
 void answer_json(struct answer *a, json_t *root);
@@ -100,6 +102,13 @@ struct duty_memory {
 struct duty_memory *api_duties(struct api *a);
 void duties_note(struct duty_memory *m, uint64_t epoch, uint64_t committees);
 uint64_t duties_committees(const struct duty_memory *m, uint64_t epoch); /* 0: not told */
+
+struct live;
+struct live **api_lives(struct api *a); /* the first one */
+
+/* live.c */
+void lives_tick(struct api *a, struct node *n, struct now now); /* once a second */
+void lives_end(struct api *a);
 
 /* stream.c */
 void streams_keep_alive(struct api *a);

@@ -48,6 +48,11 @@ struct duty_memory *api_duties(struct api *a)
     return &a->duties;
 }
 
+struct live **api_lives(struct api *a)
+{
+    return &a->lives;
+}
+
 struct stream **api_streams(struct api *a)
 {
     return &a->streams;
@@ -167,11 +172,12 @@ void api_run_soon(struct api *a)
 
 static void each_second(struct api *a, uint64_t now_ns)
 {
-    if (now_ns - a->second_ns < SECONDS(1)) {
+    if (now_ns - a->second_ns < MILLIS(900)) { /* the timer may be a little early */
         return;
     }
     a->second_ns = now_ns;
     end_overdue(a, now_ns);
+    lives_tick(a, a->node, io_now(a->io));
     if (++a->seconds >= KEEP_ALIVE_S) {
         a->seconds = 0;
         streams_keep_alive(a);
@@ -287,6 +293,7 @@ void api_free(struct api *a)
     if (a->daemon != NULL) {
         a->stopping = true;
         streams_end(a);
+        lives_end(a);
         exchange_give_up(a);
         MHD_run(a->daemon); /* it may not be stopped while a stream is suspended */
         MHD_stop_daemon(a->daemon);

@@ -4,7 +4,6 @@
 #include "views.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define LOG_LINES_MAX 500u /* of one answer; the rest with the next one */
 #define LEVELS_MAX    1024u
@@ -45,19 +44,11 @@ void api_page_file(const struct request *q, struct answer *a)
     give_file(a, q->id);
 }
 
-static const struct {
-    const char *name;
-    view_maker *make;
-} views[] = {
-    {"overview", view_overview}, {"peers", view_peers},   {"topics", view_topics},
-    {"coverage", view_coverage}, {"blocks", view_blocks},
-};
-
 void api_view(const struct request *q, struct answer *a)
 {
-    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
-        if (strcmp(views[i].name, q->id) == 0) {
-            answer_json(a, json_pack("{s:o}", "data", views[i].make(q)));
+    for (size_t i = 0; i < VIEWS; i++) {
+        if (strcmp(view_rows[i].name, q->id) == 0) {
+            answer_json(a, json_pack("{s:o}", "data", view_rows[i].make(q)));
             return;
         }
     }
@@ -66,24 +57,31 @@ void api_view(const struct request *q, struct answer *a)
 
 /* ---- the log ---- */
 
-void api_log(const struct request *q, struct answer *a)
+json_t *log_json(const struct api *a, uint64_t after, uint64_t *ret_last)
 {
-    const char *after = request_query(q, "after");
-    uint64_t at = after == NULL ? 0 : strtoull(after, NULL, 10);
-    const struct log_ring *ring = api_ring_of(q->api);
+    const struct log_ring *ring = api_ring_of(a);
     json_t *list = json_array();
     char levels[LEVELS_MAX];
     struct log_ring_line line;
 
-    for (size_t n = 0; n < LOG_LINES_MAX && log_ring_next(ring, at, &line); n++) {
+    *ret_last = after;
+    for (size_t n = 0; n < LOG_LINES_MAX && log_ring_next(ring, *ret_last, &line); n++) {
         json_array_append_new(list, json_pack("{s:I, s:s, s:s%}", "number", (json_int_t)line.number,
                                               "level", log_level_name(line.level), "text",
                                               (const char *)line.text.p, line.text.n));
-        at = line.number;
+        *ret_last = line.number;
     }
-    answer_json(a, json_pack("{s:{s:s, s:o, s:I}}", "data", "levels",
-                             log_levels(api_log_of(q->api), levels, sizeof levels), "lines", list,
-                             "last", (json_int_t)log_ring_last(ring)));
+    return json_pack("{s:s, s:o, s:I}", "levels", log_levels(api_log_of(a), levels, sizeof levels),
+                     "lines", list, "last", (json_int_t)log_ring_last(ring));
+}
+
+void api_log(const struct request *q, struct answer *a)
+{
+    uint64_t after = 0, last;
+
+    if (request_u64(q, a, "after", &after)) {
+        answer_json(a, json_pack("{s:o}", "data", log_json(q->api, after, &last)));
+    }
 }
 
 void api_log_set(const struct request *q, struct answer *a)

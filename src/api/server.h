@@ -39,6 +39,7 @@ struct api {
     struct duty_memory duties;
     struct events *events;
     struct stream *streams;
+    struct live *lives;
     unsigned seconds; /* since streams were kept alive */
     uint64_t second_ns;
     bool soon; /* the timer is set to go off at once */

@@ -150,7 +150,7 @@ static json_t *memory_json(const struct node *n)
                      number(l.undecided), "asks", number(l.asks), "servings", number(l.servings));
 }
 
-json_t *view_overview(const struct request *q)
+static json_t *view_overview(const struct request *q)
 {
     struct node_discovery d;
 
@@ -210,7 +210,7 @@ static json_t *one_peer(const struct request *q, const struct node_peer *p,
         causes(g->out));
 }
 
-json_t *view_peers(const struct request *q)
+static json_t *view_peers(const struct request *q)
 {
     json_t *list = json_array();
     struct node_peer p;
@@ -237,36 +237,44 @@ static const char *topic_name(const struct topic *t, char out[static NAME_MAX_BY
     return out;
 }
 
-/* The peers of a topic, by their place in `peers`. */
-static json_t *bonds(const struct node *n, const struct node_topic *t,
-                     const struct node_peer *peers, size_t n_peers, enum node_bond bond)
+/* A topic's peers by their place in `peers`: a list of those in our mesh; a bit each for the others
+ * that are subscribed, in hex, since there may be hundreds. */
+static json_t *mesh_json(const struct node *n, const struct node_topic *t,
+                         const struct node_peer *peers, size_t n_peers, json_t **ret_subscribed)
 {
-    json_t *list = json_array();
+    json_t *mesh = json_array();
+    uint8_t *others = mem_zalloc(n_peers / 8 + 1);
 
     for (size_t i = 0; i < n_peers; i++) {
-        if (node_topic_bond(n, t->number, &peers[i]) == bond) {
-            json_array_append_new(list, number(i));
+        enum node_bond bond = node_topic_bond(n, t->number, &peers[i]);
+
+        if (bond == BOND_MESH) {
+            json_array_append_new(mesh, number(i));
         }
+        others[i / 8] |= (uint8_t)((bond == BOND_SUBSCRIBED) << i % 8);
     }
-    return list;
+    *ret_subscribed = json_hex(view_of(others, n_peers / 8 + 1));
+    mem_free(others);
+    return mesh;
 }
 
 static json_t *one_topic(const struct node *n, const struct node_topic *t,
                          const struct node_peer *peers, size_t n_peers)
 {
     char name[NAME_MAX_BYTES];
+    json_t *subscribed, *mesh = mesh_json(n, t, peers, n_peers, &subscribed);
 
-    return json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+    return json_pack("{s:s, s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
                      topic_name(t->topic, name), "kind", topic_kind_name(t->topic->kind),
                      "fork_digest", json_hex(view_of(t->topic->span->digest, 4)), "fork",
-                     fork_name(t->topic->span->fork), "joined", t->joined, "mesh",
-                     bonds(n, t, peers, n_peers, BOND_MESH), "subscribed",
-                     bonds(n, t, peers, n_peers, BOND_SUBSCRIBED), "messages", number(t->messages),
-                     "duplicates", number(t->duplicates), "in", causes(t->ledger->in), "out",
-                     causes(t->ledger->out), "dropped", number(t->ledger->dropped));
+                     fork_name(t->topic->span->fork), "joined", t->joined, "mesh", mesh,
+                     "subscribed", subscribed, "subscribers", number(t->peers), "messages",
+                     number(t->messages), "duplicates", number(t->duplicates), "in",
+                     causes(t->ledger->in), "out", causes(t->ledger->out), "dropped",
+                     number(t->ledger->dropped));
 }
 
-json_t *view_topics(const struct request *q)
+static json_t *view_topics(const struct request *q)
 {
     const struct gossip_ledger *all = gossipsub_ledger(pubsub_engine(node_pubsub(q->node)));
     json_t *topics = json_array(), *ids = json_array();
@@ -308,7 +316,7 @@ static json_t *cells(const uint16_t *peers, const uint64_t *ours, const uint64_t
     return list;
 }
 
-json_t *view_coverage(const struct request *q)
+static json_t *view_coverage(const struct request *q)
 {
     struct node_coverage c;
     struct node_discovery d;
@@ -341,7 +349,7 @@ static json_t *one_block(const struct node_arrival *a)
                      number(a->copies), "carriers", carriers);
 }
 
-json_t *view_blocks(const struct request *q)
+static json_t *view_blocks(const struct request *q)
 {
     json_t *list = json_array();
     const struct node_arrival *a;
@@ -352,3 +360,9 @@ json_t *view_blocks(const struct request *q)
     return json_pack("{s:o, s:o}", "blocks", list, "slot_ms",
                      number(node_network(q->node)->config.SLOT_DURATION_MS));
 }
+
+const struct view_row view_rows[VIEWS] = {
+    [VIEW_OVERVIEW] = {"overview", view_overview}, [VIEW_PEERS] = {"peers", view_peers},
+    [VIEW_TOPICS] = {"topics", view_topics},       [VIEW_COVERAGE] = {"coverage", view_coverage},
+    [VIEW_BLOCKS] = {"blocks", view_blocks},
+};

@@ -192,9 +192,9 @@ static bool draw_topics(const struct top *t, struct canvas *c, size_t i)
     size_t mesh = json_array_size(json_object_get(x, "mesh"));
 
     canvas_put(c, INK_ACCENT, "%-40s", str(x, "name"));
-    canvas_put(c, INK_PLAIN, " %-6s %5zu %5zu %9llu %9llu %9s %9s", str(x, "fork"), mesh,
-               mesh + json_array_size(json_object_get(x, "subscribed")), whole(x, "messages"),
-               whole(x, "duplicates"), size_text(sum_of(json_object_get(x, "in")), in),
+    canvas_put(c, INK_PLAIN, " %-6s %5zu %5llu %9llu %9llu %9s %9s", str(x, "fork"), mesh,
+               whole(x, "subscribers"), whole(x, "messages"), whole(x, "duplicates"),
+               size_text(sum_of(json_object_get(x, "in")), in),
                size_text(sum_of(json_object_get(x, "out")), out));
     return true;
 }

@@ -47,6 +47,8 @@ function span(seconds) {
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
 }
+// Places in a list, from a hex string of bits, the lowest first.
+const places = (hex) => [...hex.slice(2)].flatMap((c, i) => [0, 1, 2, 3].filter((b) => (parseInt(c, 16) >> b) & 1).map((b) => (i ^ 1) * 4 + b));
 const sum = (o) => Object.values(o).reduce((a, b) => a + b, 0);
 
 function facts(dl, rows) {
@@ -136,7 +138,7 @@ function drawMesh() {
   const digests = new Set(joined.map((x) => x.fork_digest));
   rows(table.tBodies[0], joined, key, (x) => h("tr", { "aria-current": key(x) === state.topic ? "true" : null },
     h("th", { scope: "row" }, h("button", { type: "button", class: "row", "data-topic": key(x), on: { click: () => { state.topic = key(x); drawMesh(); } } }, digests.size > 1 ? `${x.name} (${x.fork})` : x.name)),
-    h("td", { class: "num" }, x.mesh.length), h("td", { class: "num" }, x.mesh.length + x.subscribed.length), h("td", { class: "num" }, x.messages), h("td", { class: "num" }, x.duplicates)));
+    h("td", { class: "num" }, x.mesh.length), h("td", { class: "num" }, x.subscribers), h("td", { class: "num" }, x.messages), h("td", { class: "num" }, x.duplicates)));
   const topic = joined.find((x) => key(x) === state.topic);
   if (topic) drawGraph(topic, t.peers, new Map(peers.peers.map((p) => [p.peer_id, p])));
 }
@@ -149,7 +151,7 @@ function ring(list, radius, from) {
 }
 
 function drawGraph(topic, ids, known) {
-  const nodes = [...ring(topic.mesh.map((i) => [ids[i], "mesh"]), 105, -Math.PI / 2), ...ring(topic.subscribed.map((i) => [ids[i], "subscribed"]), 185, -Math.PI / 2 + 0.2)];
+  const nodes = [...ring(topic.mesh.map((i) => [ids[i], "mesh"]), 105, -Math.PI / 2), ...ring(places(topic.subscribed).map((i) => [ids[i], "subscribed"]), 185, -Math.PI / 2 + 0.2)];
   const label = (id) => { const p = known.get(id); return p ? p.client : ""; };
   const many = nodes.length > 36;
   $("graph").replaceChildren(s("svg", { viewBox: "0 0 640 440", role: "img", "aria-labelledby": "graph-text", "data-topic": topic.name },
@@ -159,7 +161,7 @@ function drawGraph(topic, ids, known) {
       many ? null : s("text", { x, y: y + (y < 220 ? -13 : 21), "text-anchor": "middle" }, label(id)),
       many ? null : s("text", { class: "faint", x, y: y + (y < 220 ? -26 : 34), "text-anchor": "middle" }, id.slice(-6)))),
     s("circle", { class: "self", cx: 320, cy: 220, r: 11 }), s("text", { x: 320, y: 246, "text-anchor": "middle" }, "this node")));
-  $("graph-text").textContent = `${topic.name}: ${topic.mesh.length} peers in the mesh, ${topic.subscribed.length} more subscribed; ${topic.messages} messages, ${topic.duplicates} copies.`;
+  $("graph-text").textContent = `${topic.name}: ${topic.mesh.length} peers in the mesh, ${topic.subscribers - topic.mesh.length} more subscribed; ${topic.messages} messages, ${topic.duplicates} copies.`;
   const table = $("graph-table");
   if (!table.tHead.children.length) head(table, ["Peer", "Client", "Bond", { text: "Rating", num: true }, { text: "Round trip", num: true }]);
   rows(table.tBodies[0], nodes.map(([n]) => n), (n) => n[0], ([id, bond]) => {
@@ -349,6 +351,7 @@ function show(focus) {
     else a.removeAttribute("aria-current");
   }
   VIEWS[name]();
+  listen();
   if (focus) $("main").focus({ preventScroll: true });
 }
 
@@ -369,27 +372,27 @@ function setState(is, text) {
   if ($("state").textContent !== text) $("state").textContent = text;
 }
 
-async function get(path) {
-  const answer = await fetch(path, { cache: "no-store" });
-  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
-  return (await answer.json()).data;
-}
+// What a view is drawn from is sent once a second, in this order; the last name draws it.
+const NEEDS = { overview: ["peers"], mesh: ["topics", "peers"], coverage: ["coverage"], peers: ["peers"], bandwidth: ["topics"], blocks: ["blocks"], log: ["log"] };
+let source = null;
 
-async function turn() {
-  const began = performance.now();
-  if (!state.paused && !document.hidden) {
-    try {
-      const names = ["overview", "peers", "topics", "coverage", "blocks"];
-      const all = await Promise.all([...names.map((n) => get("/p2pd/v1/view/" + n)), get(`/p2pd/v1/log?after=${state.line}`)]);
-      names.forEach((n, i) => take(n, all[i]));
-      take("log", all[names.length]);
+function listen() {
+  source?.close();
+  source = null;
+  if (state.paused || document.hidden) return;
+  const names = ["overview", ...NEEDS[current()]];
+  source = new EventSource(`/p2pd/v1/live?views=${names}&after=${state.line}`);
+  for (const name of names) {
+    source.addEventListener(name, (event) => {
+      take(name, JSON.parse(event.data));
       setState("live", "live");
       VIEWS[current()]();
-    } catch (e) {
-      setState("lost", "no answer");
-    }
+    });
   }
-  setTimeout(turn, Math.max(200, 1000 - (performance.now() - began)));
+  source.onerror = () => {
+    setState("lost", "no answer");
+    if (source?.readyState === EventSource.CLOSED) setTimeout(listen, 2000); // refused: it does not try again by itself
+  };
 }
 
 // ---- theme: the system's, or the one chosen ----
@@ -411,7 +414,9 @@ $("pause").addEventListener("click", () => {
   state.paused = !state.paused;
   $("pause").setAttribute("aria-pressed", String(state.paused));
   if (state.paused) setState("paused", "paused");
+  listen();
 });
+document.addEventListener("visibilitychange", listen);
 $("peer-filter").addEventListener("input", drawPeers);
 $("log-filter").addEventListener("input", () => {
   const wanted = $("log-filter").value.toLowerCase();
@@ -421,4 +426,3 @@ $("levels-form").addEventListener("submit", setLevels);
 for (const input of document.querySelectorAll("#view-bandwidth input")) input.addEventListener("change", drawBandwidth);
 addEventListener("hashchange", () => show(true));
 show(false);
-turn();

@@ -1,5 +1,6 @@
 """The daemon under test: started with flags, watched by its JSON log, its HTTP API and its metrics."""
 
+import http.client
 import json
 import os
 import re
@@ -20,8 +21,8 @@ def http_bytes(url, accept, seconds=10):
         if error.code == 404:
             return None
         raise Failure(f"GET {url}: {error.code} {error.read()[:200]!r}") from None
-    except (OSError, TimeoutError):
-        return None
+    except (OSError, TimeoutError, http.client.HTTPException):
+        return None  # nobody there, or somebody else who does not speak HTTP
 
 
 def http_json(url, seconds=10):
