@@ -35,6 +35,7 @@ struct node_tap {
 
 /* Who decides what is forwarded: see src/node/validate.c. */
 struct node_witness;
+struct node_rejects;
 
 enum node_validation { VALIDATE_STRUCTURAL, VALIDATE_OBSERVE, VALIDATE_EXTERNAL, VALIDATE_QUORUM };
 
@@ -108,6 +109,7 @@ struct node_config {
     bool no_scoring;                         /* ratings are kept, and have no consequence */
     bool bare; /* for simulations of thousands: host_config.bare, and small tables of discv5 */
     struct node_tap *tap;
+    struct node_rejects *rejects; /* node/rejected.h; NULL: nobody keeps them */
     struct node_witness *witness; /* node/witness.h; NULL: nobody records */
     struct keylog *keylog;        /* NULL: secrets are told to nobody */
 };

@@ -105,8 +105,9 @@ struct gossip_config {
         behaviour_decay, decay_to_zero;
     unsigned ip_threshold;
     uint64_t decay_interval_ns, retain_score_ns;
-    bool scoring;         /* false: all scores are 0 */
-    bool idontwant_late;  /* IDONTWANT goes out with the verdict ACCEPT, not at first arrival */
+    bool scoring;        /* false: all scores are 0 */
+    bool keep_refused;   /* GOSSIP_REFUSED of a message that does not open has its bytes in `raw` */
+    bool idontwant_late; /* IDONTWANT goes out with the verdict ACCEPT, not at first arrival */
     bool tell_advertised; /* GOSSIP_ADVERTISED events */
     gossip_open *open;
     void *self;

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "chain_options.h"
 #include "commands.h"
+#include "replay_message.h"
 #include "run_record.h"
 
 #include <base/mem.h>
@@ -222,11 +223,17 @@ static int play_all(const char *path, const char *log_level)
 
 int cmd_replay(int argc, char **argv)
 {
-    const char *path = NULL, *log_level = NULL;
+    const char *path = NULL, *log_level = NULL, *network = NULL, *testnet_dir = NULL;
+    struct stat at;
 
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--log-level") == 0 && i + 1 < argc) {
-            log_level = argv[++i];
+        const char **to = strcmp(argv[i], "--log-level") == 0     ? &log_level
+                          : strcmp(argv[i], "--network") == 0     ? &network
+                          : strcmp(argv[i], "--testnet-dir") == 0 ? &testnet_dir
+                                                                  : NULL;
+
+        if (to != NULL && i + 1 < argc) {
+            *to = argv[++i];
         } else if (argv[i][0] == '-' || path != NULL) {
             fprintf(stderr,
                     "beacon-p2pd replay: %s: not understood; see beacon-p2pd replay --help\n",
@@ -238,6 +245,9 @@ int cmd_replay(int argc, char **argv)
     }
     if (path == NULL) {
         return command_usage("replay", stderr);
+    }
+    if (stat(path, &at) == 0 && S_ISREG(at.st_mode)) {
+        return replay_message(path, network, testnet_dir);
     }
     settings_forget(); /* the recording has its own */
     return play_all(path, log_level);

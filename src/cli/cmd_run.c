@@ -5,6 +5,7 @@
 #include "keylog.h"
 #include "peers_file.h"
 #include "run_record.h"
+#include "save_invalid.h"
 #include "version.h"
 
 #include <base/mem.h>
@@ -121,6 +122,18 @@ static bool open_keylog(struct run *r)
     return true;
 }
 
+static bool open_save_invalid(struct run *r)
+{
+    const char *dir = option_text(&r->o, OPT_SAVE_INVALID);
+    char error[SAVE_INVALID_ERROR_MAX];
+
+    if (dir == NULL) {
+        return true;
+    }
+    r->cfg.rejects = save_invalid_new(dir, r->log, error);
+    return r->cfg.rejects != NULL || run_fail(r, EXIT_FAILED, "%s", error);
+}
+
 static bool open_control(struct run *r)
 {
     const char *given = option_text(&r->o, OPT_CONTROL_SOCKET);
@@ -183,7 +196,7 @@ static bool open_node(struct run *r)
 {
     char error[API_ERROR_MAX];
 
-    if (!open_keylog(r)) {
+    if (!open_keylog(r) || !open_save_invalid(r)) {
         return false;
     }
     r->metrics = metrics_new();
@@ -253,6 +266,7 @@ static void close_all(struct run *r)
     io_free(r->io);
     events_free(r->events);
     keylog_close(r->cfg.keylog);
+    save_invalid_free(r->cfg.rejects);
     if (r->store != NULL && store_close(r->store) != E_OK) {
         run_fail(r, EXIT_FAILED, "the last blocks could not be written to %s", r->datadir);
     }

@@ -49,6 +49,7 @@ enum err gossip_init(struct node *n, struct now now)
     cfg.px_peers = n->cfg.peer_exchange ? PX_PEERS : 0;
     bool quorum = n->cfg.validation == VALIDATE_QUORUM || n->cfg.fallback == VALIDATE_QUORUM;
     /* What is not vouched for yet must go on coming. */
+    cfg.keep_refused = n->cfg.rejects != NULL;
     cfg.idontwant_late = cfg.tell_advertised = quorum;
     n->gossip.checks = check_cache_new(n->cfg.network, n->rng);
     n->gossip.pubsub = pubsub_new(n->host, &cfg, n->rng, now);
@@ -345,8 +346,10 @@ struct check_result gossip_check(struct node *n, const struct arrival *a, bool w
     }
     bool known = with_chain && n->chain.anchored;
     struct check_chain chain = {.finalized_epoch = n->chain.final_epoch,
-                                .block = known ? validate_known_block : NULL,
+                                .block = known ? gossip_told_block : NULL,
                                 .self = n};
+    n->gossip.told =
+        (struct rejected_chain){.finalized_epoch = n->chain.final_epoch, .asked = known};
     struct check_input in = check_input_of(a, &chain, now);
 
     return check_message(n->gossip.checks, &in);
@@ -383,7 +386,7 @@ void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, 
 }
 
 static void refused(struct node *n, const struct pubsub_event *ev, enum err error,
-                    const char *reason)
+                    const char *reason, struct now now)
 {
     struct host_conn_info info;
     char id[PEER_ID_TEXT_MAX] = "", name[TOPIC_TEXT_MAX] = "";
@@ -401,6 +404,7 @@ static void refused(struct node *n, const struct pubsub_event *ev, enum err erro
     LOG(n->log, error == E_TOPIC ? LOG_DEBUG : LOG_INFO, "gossip", "message rejected",
         L_STR("reason", err_table[error].name), L_STR("why", reason), L_STR("topic", name),
         L_STR("peer", id));
+    gossip_keep_rejected(n, ev, error, reason, now);
 }
 
 /* A block whose parent is unknown waits for it in the chain, whatever becomes of the message. */
@@ -441,7 +445,9 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
         metric_add(n->metrics, M_COLUMNS_GOOD, 0, r.verdict == CHECK_ACCEPT);
     }
     n->gossip.topics[ev->g.topic].messages++;
-    arrivals_first(n, a.topic, ev, now);
+    if (r.verdict != CHECK_REJECT) { /* its bytes can be read */
+        arrivals_first(n, a.topic, ev, now);
+    }
     switch (r.verdict) {
     case CHECK_ACCEPT:
         validate_begin(n, &a, now);
@@ -450,7 +456,7 @@ static void on_message(struct node *n, const struct pubsub_event *ev, struct now
         on_ignored(n, &a, &r, now);
         break;
     case CHECK_REJECT:
-        refused(n, ev, r.error == E_OK ? E_GOSSIP_REJECT : r.error, r.reason);
+        refused(n, ev, r.error == E_OK ? E_GOSSIP_REJECT : r.error, r.reason, now);
         gossip_end(n, &a, GOSSIP_REJECT, now);
         break;
     }
@@ -494,7 +500,7 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
         (n->gossip.topics[ev->g.topic].own != NULL ? own_topic_on_message : on_message)(n, ev, now);
         break;
     case GOSSIP_REFUSED:
-        refused(n, ev, ev->g.error, err_text(ev->g.error));
+        refused(n, ev, ev->g.error, err_text(ev->g.error), now);
         tell_refused(n, ev, ev->g.error);
         break;
     case GOSSIP_PX:

@@ -10,6 +10,7 @@
 #include "arrivals.h"
 #include "ask.h"
 #include "flow.h"
+#include "gossip_state.h"
 #include "kademlia.h"
 #include "own_topic.h"
 #include "places.h"
@@ -262,39 +263,6 @@ struct chain {
     uint64_t stopped_from, stopped_retry_ns, stopped_told_ns;
     struct chain_read read[CHAIN_READ_MAX];
     unsigned read_next;
-};
-
-#define GOSSIP_SPANS_MAX \
-    3u /* the current digest, the next one ahead, the last one for two epochs */
-
-#define GOSSIP_TOPICS_MAX (GOSSIP_SPANS_MAX * TOPICS_WANTED_MAX + OWN_TOPICS_MAX)
-
-#define JOINED_MAX 512u /* topics that programs joined: all subnets twice */
-
-struct gossip_topic {      /* one that we know; at the engine's number */
-    struct topic *topic;   /* owned; NULL: free, or a program's */
-    struct own_topic *own; /* owned; NULL: free, or Ethereum's */
-    bool wanted;           /* scratch of gossip_on_slot() */
-    uint64_t until_slot;   /* not joined: it is here to publish on, and goes after this slot */
-    uint8_t watch, judge;  /* programs that asked for its messages, a bit each */
-    uint64_t messages, duplicates; /* first arrivals; copies of them */
-};
-
-struct gossip_join { /* what a program joined */
-    enum topic_kind kind;
-    uint32_t subnet, client;
-    uint64_t until_slot;
-};
-
-struct gossip {
-    struct pubsub *pubsub;
-    struct gossip_topic topics[GOSSIP_TOPICS_MAX];
-    struct check_cache *checks;
-    uint64_t last_delay_ns, last_slot;
-    bool has_delay;
-    uint64_t blocks; /* by gossip, since start */
-    struct gossip_join joins[JOINED_MAX];
-    uint32_t n_joins;
 };
 
 struct node {

@@ -127,7 +127,7 @@ def sources(own_flags):
     for name, home in text.items():
         here = [c for c in own_flags if re.search(rf"^int cmd_{c}\(", home, re.M)]
         taken = set(re.findall(r'strcmp\([^;]*?"--([a-z0-9-]+)"\)', home)) if here else set()
-        for flag in taken - set().union(*(own_flags[c] for c in here)):
+        for flag in taken - {"help"} - set().union(*(own_flags[c] for c in here)):
             yield f"src/cli/{name}.c takes --{flag}, which commands.def does not have"
     for command, flags in own_flags.items():
         for flag in flags - everywhere - (ports if command == "enr" else set()):

@@ -4,9 +4,10 @@ daemon and its other peers go on. The bad peer is harness/raw.py: plain Python t
 
 import os
 import re
+import subprocess
 from collections import namedtuple
 
-from harness.daemon import Daemon
+from harness.daemon import PROGRAM, Daemon
 from harness.devnet import SECONDS_PER_SLOT, Devnet
 from harness.proc import TOP, Failure, check, main, note, say, scratch, until
 from harness.raw import Closed, Identity, Raw, pb, snappy_block, snappy_frames, varint
@@ -51,6 +52,11 @@ def published(topic, data):
     message = pb(2, data) + pb(4, topic.encode())
     rpc = pb(2, message)
     return varint(len(rpc)) + rpc
+
+
+def slashing_of_nothing(world):
+    """A ProposerSlashing of zeros: well formed, and its two headers are the same."""
+    return published(world.topic("proposer_slashing"), snappy_block(bytes(416)))
 
 
 def block_with_bad_offset(world):
@@ -144,6 +150,7 @@ CASES = [
         {"E_SNAPPY_LENGTH", "E_TOO_LONG", "E_SNAPPY"},
     ),
     Case("a block with a bad offset", gossip(block_with_bad_offset), "message", {"E_SSZ_OFFSET"}),
+    Case("a proposer slashing of one header twice", gossip(slashing_of_nothing), "message", {"E_GOSSIP_REJECT"}),
     Case("half a block", gossip(block_cut_short), "message", {"E_SSZ_OFFSET", "E_SSZ_LENGTH"}),
     Case(
         "a request that declares 1 TiB",
@@ -319,6 +326,30 @@ def try_case(case, world):
     return counted()
 
 
+def reproduced(folder, network, at_least):
+    """Each rejected message has a file, and its message is rejected for the same reason by a program that knows nothing but the file."""
+    files = sorted(folder.glob("*.rejected"))
+    check(len(files) >= at_least, f"{len(files)} files of rejected messages, wanted {at_least}")
+    errors = set()
+    for file in files:
+        done = subprocess.run(
+            [PROGRAM, "replay", file, "--testnet-dir", network], capture_output=True, text=True, check=False, timeout=60
+        )
+        check(done.returncode == 0 and "now the same" in done.stdout, f"{file}: {done.stdout} {done.stderr}")
+        errors.add(re.search(r"was rejected: (\w+)", done.stdout).group(1))
+    check({"E_GOSSIP_REJECT", "E_SSZ_OFFSET"} <= errors, f"reasons in the files: {errors}")
+    # Another reason in the file is noticed, and so is a damaged file.
+    text = files[0].read_bytes()
+    (folder / "other").write_bytes(re.sub(rb"\nreason [^\n]*", b"\nreason it was late", text))
+    (folder / "cut").write_bytes(text[:-1])
+    for name, words in (("other", "now"), ("cut", "bytes")):
+        done = subprocess.run(
+            [PROGRAM, "replay", folder / name, "--testnet-dir", network], capture_output=True, text=True, check=False, timeout=60
+        )
+        check(done.returncode == 1 and words in done.stdout + done.stderr, f"{name}: {done.stdout} {done.stderr}")
+    return len(files)
+
+
 def run():
     work = scratch("badpeer")
     net = Devnet(3, work / "net", ["--late-after", 0])
@@ -336,6 +367,8 @@ def run():
             "debug",
             "--boot-nodes",
             enr,
+            "--save-invalid",
+            work / "invalid",
         ],
     )
     until(
@@ -355,6 +388,8 @@ def run():
         daemon.process.must_run()
     check(not failures, f"{len(failures)} of {len(CASES)}: " + "; ".join(failures[:4]))
 
+    kept = reproduced(work / "invalid", net.network, sum(c.ends == "message" for c in CASES))
+
     # Nobody else noticed: the same peers, new blocks, one head.
     check(
         good <= {p["peer_id"] for p in daemon.peers()},
@@ -369,7 +404,7 @@ def run():
     )
     daemon.stop()
     check(net.stop() == 0, "the devnet around it did not end well")
-    note(f"{len(CASES)} kinds of garbage, {len(reasons)} reasons named, {len(good)} other peers undisturbed")
+    note(f"{len(CASES)} kinds of garbage, {len(reasons)} reasons named, {kept} rejected messages reproduced, {len(good)} other peers undisturbed")
 
 
 if __name__ == "__main__":

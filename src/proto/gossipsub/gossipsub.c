@@ -144,9 +144,12 @@ struct event *event_push(struct gossipsub *g, enum gossip_kind kind, uint32_t pe
     return e;
 }
 
-void event_refused(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err e)
+struct event *event_refused(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err e)
 {
-    event_push(g, GOSSIP_REFUSED, peer, topic)->ev.error = e;
+    struct event *refused = event_push(g, GOSSIP_REFUSED, peer, topic);
+
+    refused->ev.error = e;
+    return refused;
 }
 
 void gossipsub_next(struct gossipsub *g, struct gossip_event *ev)

@@ -145,14 +145,19 @@ static enum err keep_message(struct gossipsub *g, uint32_t topic, const struct g
 
 /* A message that does not open. Its id is seen too, but an id that only a good signature would
  * have proved is not: a forgery must not stand in the way of the true message. */
-static void on_unopened(struct gossipsub *g, uint32_t peer, uint32_t topic, const struct opened *o,
-                        enum err e)
+static void on_unopened(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                        const struct gossip_item *it, const struct opened *o, enum err e)
 {
     gossip_seen_add(&g->recent, o->raw_fp);
     if (o->id_n != 0) {
         gossip_seen_add(&g->seen, o->id_fp);
     }
-    reject(g, peer, topic, e);
+    score_invalid(g, peer, topic);
+    struct event *refused = event_refused(g, peer, topic, e);
+    if (g->cfg.keep_refused) {
+        refused->rpc = blob_copy(it->data);
+        refused->ev.raw = blob_view(refused->rpc);
+    }
 }
 
 /* The bytes are new; the id may still be known. */
@@ -175,7 +180,7 @@ static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic,
         return;
     }
     if (opens != E_OK) {
-        on_unopened(g, peer, topic, o, opens);
+        on_unopened(g, peer, topic, it, o, opens);
         return;
     }
     enum err e = keep_message(g, topic, it, o, &m);

@@ -326,7 +326,7 @@ uint64_t id_print(const struct gossipsub *g, struct view id);
 /* A new event to fill; its kind, peer and topic are set. */
 struct event *event_push(struct gossipsub *g, enum gossip_kind kind, uint32_t peer, uint32_t topic);
 /* Refused: the sender's fault `e` counts nothing here; callers score it. */
-void event_refused(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err e);
+struct event *event_refused(struct gossipsub *g, uint32_t peer, uint32_t topic, enum err e);
 
 /* ---- message.c ---- */
 /* What is known of a message once it is opened. */
