@@ -68,6 +68,7 @@ INTEROP = [
         ["build/release", "peer/lodestar"], 8, 60),
     Row("interop/control", "interop", [PY, "tests/interop/control.py"], ["build/release"], 8, 60),
     Row("interop/library", "interop", [PY, "tests/interop/library.py"], ["build/release"], 5, 60),
+    Row("interop/example-network", "interop", [PY, "tests/interop/example_network.py"], ["build/release", "peer/go"], 5, 60),
     Row("interop/programs", "interop", [PY, "tests/interop/programs.py"], ["build/release"], 5, 60),
     Row("interop/halves", "interop", [PY, "tests/interop/halves.py"], ["build/release", "peer/lodestar"], 10, 60),
     Row("interop/external", "interop", [PY, "tests/interop/halves.py", "--external"],

@@ -97,6 +97,8 @@ page) # the dashboard's: a browser, and what drives it
 go)
     need_go
     (cd "$top/tests/interop/go" && go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
+    (cd "$top/docs/examples/network/go" && go build -o "$cache/bin/example-ws" .) ||
+        { echo "the Go node of the example network does not build"; exit 1; }
     ;;
 devp2p) # go-ethereum's discv5 conformance suite: some 200 CPU seconds, once
     need_go
