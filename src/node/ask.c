@@ -156,7 +156,7 @@ bool ask_refuse(struct node *n, uint64_t id, enum err why, struct now now)
     }
     rpc_cancel(n->rpc, a->request, now);
     leave_peer(n, a, now);
-    ask_blame(n, a->conn, why, now);
+    ask_blame(n, a->conn, a->want.method, why, now);
     if (wait_again(n, a, why, now)) {
         return true;
     }
@@ -178,7 +178,7 @@ static void failed(struct node *n, struct ask *a, const struct rpc_event *ev, st
     bool blameless = ev->error == E_MULTISTREAM_NONE || ev->error == E_CLOSED ||
                      (ev->error == E_REQRESP_CODE && ask_is_limiter(ev));
     if (!blameless) {
-        ask_blame(n, a->conn, ev->error, now);
+        ask_blame(n, a->conn, a->want.method, ev->error, now);
     }
     if (a->count != 0 || !wait_again(n, a, ev->error, now)) {
         tell_failed(n, a, ev->error, ev->code, now);
@@ -295,7 +295,7 @@ static void on_done(struct node *n, struct ask *a, struct now now)
     leave_peer(n, a, now);
     if (a->count == 0 && a->want.must_have) {
         if (!a->want.no_blame) {
-            ask_blame(n, a->conn, E_NOT_FOUND, now);
+            ask_blame(n, a->conn, a->want.method, E_NOT_FOUND, now);
         }
         if (!wait_again(n, a, E_NOT_FOUND, now)) {
             tell_failed(n, a, E_NOT_FOUND, 0, now);
@@ -318,11 +318,11 @@ static struct ask *ask_of_event(const struct node *n, const struct rpc_event *ev
 }
 
 /* Behind the last chunk asked for, without end perhaps: nobody honest does that. */
-static void went_on(struct node *n, conn_id c, struct now now)
+static void went_on(struct node *n, conn_id c, enum method m, struct now now)
 {
     struct peer *p = peer_by_conn(n, c);
 
-    ask_blame(n, c, E_REQRESP_EXTRA, now);
+    ask_blame(n, c, m, E_REQRESP_EXTRA, now);
     if (p != NULL && !p->trusted) {
         peer_drop(n, p, GOODBYE_FAULT, E_REQRESP_EXTRA, now);
     }
@@ -333,7 +333,7 @@ bool ask_on_rpc(struct node *n, const struct rpc_event *ev, struct now now)
     struct ask *a = ask_of_event(n, ev);
 
     if (a == NULL && ev->user != NULL && ev->error == E_REQRESP_EXTRA) {
-        went_on(n, ev->conn, now);
+        went_on(n, ev->conn, (enum method)ev->method, now);
     } else if (a != NULL) {
         if (ev->kind == RPC_CHUNK) {
             on_chunk(n, a, ev, now);

@@ -78,7 +78,7 @@ void ask_cancel(struct node *n, uint64_t id,
  * another peer (drop its chunks); false: none is left to try, the wish is over and nothing told. */
 bool ask_refuse(struct node *n, uint64_t id, enum err why, struct now now);
 /* An answer has turned out to be bad after its end: the peer pays, at the limit with its place. */
-void ask_blame(struct node *n, conn_id c, enum err why, struct now now);
+void ask_blame(struct node *n, conn_id c, enum method m, enum err why, struct now now);
 /* A good answer: forgives a little of what was blamed. Done by ASK_DONE with chunks by itself. */
 void ask_praise(struct node *n, conn_id c, struct now now);
 /* Chunks of this method that the peer is thought to give in ten seconds: a batch larger than that

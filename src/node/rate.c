@@ -221,9 +221,9 @@ void peer_blame(struct node *n, conn_id c, enum err why, const char *what, const
     }
 }
 
-void ask_blame(struct node *n, conn_id c, enum err why, struct now now)
+void ask_blame(struct node *n, conn_id c, enum method m, enum err why, struct now now)
 {
-    peer_blame(n, c, why, "answer of no use", "", now);
+    peer_blame(n, c, why, "answer of no use", n->methods[m].id, now);
 }
 
 void ask_praise(struct node *n, conn_id c, struct now now)

@@ -232,7 +232,7 @@ static void told(struct node *n, const struct ask_event *ev, struct now now)
     }
     enum err e = take(n, a, ev, now);
     if (e != E_OK) {
-        ask_blame(n, ev->conn, e, now);
+        ask_blame(n, ev->conn, ev->method, e, now);
         ask_cancel(n, ev->id, now);
         end(n, a, now);
     }

@@ -181,7 +181,7 @@ void sync_blame(struct node *n, struct ranges *r, struct now now)
     struct ranges_blame b;
 
     while (ranges_blame(r, &b)) {
-        ask_blame(n, b.conn, b.why, now);
+        ask_blame(n, b.conn, METHOD_beacon_blocks_by_range_2, b.why, now);
     }
 }
 
@@ -199,7 +199,7 @@ static void check_own_head(struct node *n, const struct range *b, const struct a
 
     if (p != NULL && b != NULL && p->has_status && p->status.head_slot >= b->from &&
         p->status.head_slot < b->end && last < p->status.head_slot) {
-        ask_blame(n, ev->conn, E_NOT_FOUND, now);
+        ask_blame(n, ev->conn, ev->method, E_NOT_FOUND, now);
     }
 }
 
@@ -278,7 +278,7 @@ static void step_back(struct node *n, conn_id from, struct now now)
     if (s->back_off >= all) {
         s->back_off = 0;
         s->up_again_ns = now.mono_ns + RETRY_NS;
-        ask_blame(n, from, E_BLOCK_LINK, now);
+        ask_blame(n, from, METHOD_beacon_blocks_by_range_2, E_BLOCK_LINK, now);
         return;
     }
     s->back_off = s->back_off == 0 ? STEP_BACK_SLOTS : s->back_off * 2;
