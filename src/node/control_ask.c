@@ -193,6 +193,10 @@ static enum err begin(struct node *n, uint32_t client, const struct control_fram
     uint64_t most = f->count == 0 || f->count > m->chunks_max ? m->chunks_max : f->count;
     w.chunks_max = (uint32_t)most;
     TRY(ask_begin(n, &w, now, &r->ask));
+    struct peer *p = peer.n == 0 ? NULL : peer_by_id(n, &peer);
+    if (p != NULL) {
+        places_reserve(p, now);
+    }
     r->tag = f->tag;
     r->peer = peer;
     r->own = false;

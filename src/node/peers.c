@@ -278,7 +278,11 @@ bool peers_add_named(struct node *n, const struct peer_id *id, const struct host
         n->peers.tick_ns = 0;
     }
     const struct node_wish *w = source == SOURCE_STATIC ? wish_of(n, id) : NULL;
-    p->is_static |= w != NULL && !w->removed;
+    if (w != NULL && !w->removed && !p->is_static) {
+        p->is_static = true;
+        p->retry_ns = now.mono_ns;
+        n->peers.tick_ns = 0;
+    }
     return true;
 }
 

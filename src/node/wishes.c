@@ -36,7 +36,13 @@ static void apply(struct node *n, const struct peer_id *id)
     struct peer *p = peer_by_id(n, id);
 
     if (p != NULL) {
-        p->is_static = w != NULL && w->kept_by != 0 && !w->removed;
+        bool is_static = w != NULL && w->kept_by != 0 && !w->removed;
+
+        if (is_static && !p->is_static) { /* wanted now, whatever it was sent away for */
+            p->retry_ns = 0;
+            n->peers.tick_ns = 0;
+        }
+        p->is_static = is_static;
         p->trusted = w != NULL && w->trusted_by != 0;
     }
 }
