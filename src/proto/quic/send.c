@@ -9,7 +9,7 @@ static void took(struct quic_stream *s, ngtcp2_ssize n, bool fin)
     if (n < 0) {
         return;
     }
-    s->sent += (uint64_t)n;
+    quic_stream_sent(s, (size_t)n);
     if (fin && s->sent == s->end) {
         s->fin_sent = true;
     }

@@ -28,12 +28,14 @@ struct piece { /* of a blob, from its first unacknowledged byte on */
     struct piece *next;
     struct blob *blob;
     size_t offset, n;
+    uint64_t at; /* in the stream */
 };
 
 struct quic_stream {
     struct quic_conn *conn;
     uint32_t sid;
     struct piece *first, *last; /* unacknowledged bytes, in order */
+    struct piece *unsent;       /* the one with the byte at `sent`; NULL: none */
     uint64_t acked, sent, end;  /* stream offsets: first..last holds [acked, end) */
     uint64_t owed;              /* bytes received that the user has not taken: connection window */
     struct quic_stream *ready_next;
@@ -188,7 +190,9 @@ void quic_tell_streams(struct quic_conn *c);       /* QUIC_STREAMS, once until i
 void quic_streams_free(struct quic_conn *c);
 void quic_stream_unready(struct quic_stream *s);
 void quic_stream_ready(struct quic_stream *s);
-/* Views of what is unsent, at most `max`; returns how many, *ret_bytes their sum. */
+void quic_stream_sent(struct quic_stream *s, size_t n);
+/* Views of what is unsent, at most `max` and enough for a datagram; returns how many, *ret_bytes
+ * their sum. */
 size_t quic_stream_unsent(const struct quic_stream *s, ngtcp2_vec *out, size_t max,
                           size_t *ret_bytes);
 

@@ -153,6 +153,7 @@ static void drop_unsent(struct quic_stream *s)
         mem_free(p);
     }
     s->end = s->sent;
+    s->unsent = NULL;
 }
 
 static void stream_free(struct quic_stream *s)
@@ -177,21 +178,24 @@ void quic_streams_free(struct quic_conn *c)
 size_t quic_stream_unsent(const struct quic_stream *s, ngtcp2_vec *out, size_t max,
                           size_t *ret_bytes)
 {
-    uint64_t skip = s->sent - s->acked;
-    size_t n = 0;
+    size_t skip = s->unsent == NULL ? 0 : (size_t)(s->sent - s->unsent->at), n = 0;
 
     *ret_bytes = 0;
-    for (struct piece *p = s->first; p != NULL && n < max; p = p->next) {
-        if (skip >= p->n) {
-            skip -= p->n;
-            continue;
-        }
-        size_t k = p->n - (size_t)skip;
-        out[n++] = (ngtcp2_vec){p->blob->b + p->offset + skip, k};
-        *ret_bytes += k;
+    for (struct piece *p = s->unsent; p != NULL && n < max && *ret_bytes < QUIC_DATAGRAM_MAX;
+         p = p->next) {
+        out[n++] = (ngtcp2_vec){p->blob->b + p->offset + skip, p->n - skip};
+        *ret_bytes += p->n - skip;
         skip = 0;
     }
     return n;
+}
+
+void quic_stream_sent(struct quic_stream *s, size_t n)
+{
+    s->sent += n;
+    while (s->unsent != NULL && s->sent >= s->unsent->at + s->unsent->n) {
+        s->unsent = s->unsent->next;
+    }
 }
 
 void quic_write(struct mux *m, uint32_t sid, struct blob *b, size_t offset, size_t n)
@@ -202,13 +206,14 @@ void quic_write(struct mux *m, uint32_t sid, struct blob *b, size_t offset, size
         return;
     }
     struct piece *p = mem_alloc(sizeof *p);
-    *p = (struct piece){.blob = blob_ref(b), .offset = offset, .n = n};
+    *p = (struct piece){.blob = blob_ref(b), .offset = offset, .n = n, .at = s->end};
     if (s->last != NULL) {
         s->last->next = p;
     } else {
         s->first = p;
     }
     s->last = p;
+    s->unsent = s->unsent == NULL ? p : s->unsent;
     s->end += n;
     s->conn->held += n;
     quic_stream_ready(s);
@@ -269,6 +274,7 @@ static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, 
         struct piece *p = s->first;
         size_t k = gone < p->n ? (size_t)gone : p->n;
         p->offset += k;
+        p->at += k;
         p->n -= k;
         s->conn->held -= k;
         gone -= k;
