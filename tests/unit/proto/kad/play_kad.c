@@ -7,7 +7,9 @@
 
 void play_begin(struct play *p, uint64_t seed)
 {
-    memset(p, 0, sizeof *p);
+    p->n = 0;
+    p->requests = p->candidates = 0;
+    p->lie = NULL;
     p->now = (struct now){SECONDS(1000), SECONDS(1700000000)};
     rng_seeded_init(&p->rng, seed);
 }
@@ -44,6 +46,7 @@ size_t play_add(struct play *p, const struct kad_config *given)
     struct kad_config cfg;
 
     assert(p->n < PLAY_MAX);
+    memset(n, 0, sizeof *n);
     play_peer(p->n + 1, &n->peer);
     play_config(&n->peer, &cfg);
     if (given != NULL) {
@@ -95,7 +98,7 @@ static void deliver(struct play *p, size_t from, const struct kad_request *r, st
     play_meet(p, from, to);
     buf_init(&out, 4 * KAD_MESSAGE_MAX);
     assert(kad_message_read(message, &asked) == E_OK);
-    bool lied = p->lie != NULL && p->lie(p, to, &asked, &out);
+    bool lied = r->answered && p->lie != NULL && p->lie(p, to, &asked, &out);
     enum err e =
         lied ? E_OK : kad_serve(p->nodes[to].kad, &p->nodes[from].peer.id, message, p->now, &out);
     if (e != E_OK || (r->answered && out.n == 0)) {
