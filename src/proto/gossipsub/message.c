@@ -64,7 +64,6 @@ static struct event *message_event(struct gossipsub *g, enum gossip_kind kind, u
     event_id(e, m->id, m->id_n);
     e->rpc = blob_ref(m->rpc);
     e->ev.raw = message_raw(m);
-    e->ev.whole = blob_view(m->rpc);
     e->data = blob_ref(m->data);
     e->ev.data = m->data;
     return e;
@@ -193,7 +192,9 @@ static void on_new_bytes(struct gossipsub *g, uint32_t peer, uint32_t topic,
     if (it->data.n >= g->cfg.idontwant_threshold && !g->cfg.idontwant_late) {
         gossip_send_idontwant(g, m);
     }
-    message_event(g, GOSSIP_MESSAGE, peer, topic, m)->ev.message = message_handle(m);
+    struct event *told = message_event(g, GOSSIP_MESSAGE, peer, topic, m);
+    told->ev.message = message_handle(m);
+    told->ev.whole = blob_view(m->rpc);
 }
 
 static void receive(struct gossipsub *g, uint32_t peer, uint32_t topic,
