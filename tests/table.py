@@ -82,6 +82,7 @@ INTEROP = [
     Row("interop/devnet", "interop", [PY, "tests/interop/devnet.py"], ["build/release"], 8, 60),
     Row("interop/metrics", "interop", [PY, "tests/interop/metrics.py"], ["build/release"], 5, 10),
     Row("interop/top", "interop", [PY, "tests/interop/top.py"], ["build/release"], 5, 10),
+    Row("interop/progress", "interop", [PY, "tests/interop/progress.py"], ["build/release"], 5, 10),
     Row("interop/page", "interop", [PY, "tests/interop/page.py"], ["build/release", "peer/page"], 8, 10),
     Row("interop/devnet-quic", "interop", [PY, "tests/interop/devnet.py", "--disable-tcp"], ["build/release"], 8, 60),
     Row("interop/forks", "interop", [PY, "tests/interop/forks.py"], ["build/release"], 5, 60),

@@ -1,6 +1,7 @@
 /* beacon-p2pd crawl: ask every node of a network for its table, write what is found. */
 #include "commands.h"
 #include "crawl_hello.h"
+#include "progress.h"
 #include "udp_options.h"
 
 #include <base/mem.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 
 #define TELL_EVERY    SECONDS(5)
+#define DRAW_EVERY    (SECONDS(1) / 4)
 #define CRAWL_RECORDS 65536u /* several times any network of today; 56 bytes each */
 /* The start: when nobody at all has answered for this long there is no network here. */
 #define NOBODY_AFTER SECONDS(30)
@@ -33,6 +35,7 @@ struct sweep {
     uint8_t digest[4];
     uint64_t seconds_max, start_ns, tell_ns;
     struct rng *rng;
+    struct progress progress;
 };
 
 /* ---- output ---- */
@@ -187,6 +190,25 @@ static void on_event(void *self, const struct discv5_event *ev, struct now now)
     }
 }
 
+/* A bar on a terminal; else a line now and then. */
+static void tell(struct sweep *s, const struct crawl_stats *stats)
+{
+    unsigned done = (unsigned)(stats->known - stats->waiting - stats->under_way);
+    char line[PROGRESS_TEXT];
+
+    snprintf(line, sizeof line, "%u known, %u answered, %u silent, %u to ask, %u under way",
+             (unsigned)stats->known, (unsigned)stats->answered, (unsigned)stats->silent,
+             (unsigned)stats->waiting, (unsigned)stats->under_way);
+    if (!progress_is_on(&s->progress)) {
+        fprintf(stderr, "crawl: %s; at most %u requests a second\n", line, s->cfg.per_s);
+    } else if (s->hello != NULL) {
+        progress_set(&s->progress, s->hello_n == 0 ? 1 : (double)s->hello_at / s->hello_n,
+                     "who is it: %u of %u", (unsigned)s->hello_at, (unsigned)s->hello_n);
+    } else {
+        progress_set(&s->progress, stats->known == 0 ? 0 : (double)done / stats->known, "%s", line);
+    }
+}
+
 static uint64_t on_turn(void *self, struct now now)
 {
     struct sweep *s = self;
@@ -197,12 +219,8 @@ static uint64_t on_turn(void *self, struct now now)
         crawl_step(s->crawl, now);
     }
     if (now.mono_ns >= s->tell_ns) {
-        fprintf(stderr,
-                "crawl: %u known, %u answered, %u silent, %u to ask, %u under way; at most %u "
-                "requests a second\n",
-                (unsigned)stats.known, (unsigned)stats.answered, (unsigned)stats.silent,
-                (unsigned)stats.waiting, (unsigned)stats.under_way, s->cfg.per_s);
-        s->tell_ns = now.mono_ns + TELL_EVERY;
+        tell(s, &stats);
+        s->tell_ns = now.mono_ns + (progress_is_on(&s->progress) ? DRAW_EVERY : TELL_EVERY);
     }
     bool over = crawl_done(s->crawl) && stats.known > 0;
 
@@ -229,7 +247,9 @@ static int run(struct sweep *s)
         discv5_add_boot(udp_node_engine(s->udp), &s->o.boots[i], udp_node_now(s->udp));
         crawl_add(s->crawl, &s->o.boots[i]);
     }
+    progress_init(&s->progress, stderr);
     IGNORE(udp_node_run(s->udp), "what was found is written in any case");
+    progress_end(&s->progress);
     code = write_all(s);
     crawl_free(s->crawl);
     hello_free(s->hello);

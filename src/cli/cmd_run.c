@@ -257,6 +257,7 @@ static void tell_listening(struct run *r)
 
 static void close_all(struct run *r)
 {
+    run_progress_end(r);
     run_record_stop(r);
     api_free(r->api);
     control_socket_free(r->control);
@@ -288,6 +289,7 @@ int cmd_run(int argc, char **argv)
                open_store(r) && open_checkpoint(r) && run_record_open(r) && open_io(r) &&
                open_node(r)) {
         tell_listening(r);
+        run_progress_begin(r);
         if (!io_run(r->io)) {
             /* A second signal: now, in whatever state. The store takes that as it takes kill -9. */
             fprintf(stderr, "beacon-p2pd: stopped at once\n");

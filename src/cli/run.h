@@ -4,6 +4,7 @@
 #define CLI_RUN_H
 
 #include "options.h"
+#include "progress.h"
 
 #include <api/control.h>
 #include <api/events.h>
@@ -41,13 +42,18 @@ struct run {
     struct enrtree_url *lists;
     struct multiaddr *boot_addrs;
     struct addr_range *allow, *deny, *colocated;
-    struct run_recorder *record; /* --record; NULL: none */
+    struct run_recorder *record;        /* --record; NULL: none */
+    struct progress progress;           /* below the log */
+    struct run_progress *sync_progress; /* NULL: no terminal */
 };
 
 /* Says it on stderr and sets the exit code; false. */
 PRINTF_LIKE(3, 4) bool run_fail(struct run *r, int code, const char *format, ...);
 /* Options into values, each checked; nothing is opened. False: run_fail() has said why. */
 bool run_read_options(struct run *r);
+/* run_progress.c: a bar while the chain is fetched, on a terminal only. The node is running. */
+void run_progress_begin(struct run *r);
+void run_progress_end(struct run *r); /* before io_free() */
 void run_free_options(struct run *r); /* what that made, log and metrics too */
 
 #endif

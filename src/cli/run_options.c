@@ -303,9 +303,13 @@ static bool read_limits(struct run *r)
 
 static void log_to_stdout(void *self, enum log_level level, struct view line)
 {
-    log_ring_add(self, level, line);
+    struct run *r = self;
+
+    log_ring_add(r->log_ring, level, line);
+    progress_hide(&r->progress);
     fwrite(line.p, 1, line.n, stdout);
     fflush(stdout);
+    progress_show(&r->progress);
 }
 
 static bool read_log(struct run *r)
@@ -317,7 +321,8 @@ static bool read_log(struct run *r)
         return run_fail(r, EXIT_USAGE, "--log-format %s: text or json is wanted", format);
     }
     r->log_ring = log_ring_new();
-    r->log = log_new(log_to_stdout, r->log_ring, format[0] == 'j' ? LOG_JSON : LOG_TEXT, LOG_INFO);
+    progress_init(&r->progress, stdout);
+    r->log = log_new(log_to_stdout, r, format[0] == 'j' ? LOG_JSON : LOG_TEXT, LOG_INFO);
     if (!log_set_levels(r->log, option_text(&r->o, OPT_LOG_LEVEL), &bad)) {
         return run_fail(
             r, EXIT_USAGE,

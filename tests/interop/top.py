@@ -2,23 +2,18 @@
 """`beacon-p2pd top`: once, against what the API says; and live in a terminal of its own (a pty): keys, resizing, colours, a daemon
 that goes and comes back, the terminal as it was afterwards."""
 
-import fcntl
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import termios
-import time
 
 from harness.daemon import PROGRAM
 from harness.devnet import Devnet
 from harness.proc import check, main, note, scratch, until
+from harness.terminal import WAIT, Terminal
 
 NODES = 3
-WAIT = 30
 
 
 def once(port, *flags):
@@ -28,51 +23,8 @@ def once(port, *flags):
     return done.stdout
 
 
-class Terminal:
-    """top in a pty; screen() is what it drew last, without colours."""
-
-    def __init__(self, port, rows, columns, **env):
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            os.execve(PROGRAM, [PROGRAM, "top", "--http-port", str(port)], {**os.environ, "TERM": "xterm", **env})
-        self.got, self.before = b"", termios.tcgetattr(self.fd)
-
-    def read(self, seconds=0.2):
-        end = time.monotonic() + seconds
-        while select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
-            try:
-                part = os.read(self.fd, 65536)
-            except OSError:
-                return False
-            if not part:
-                return False
-            self.got += part
-        return True
-
-    def screen(self):
-        """The lines of the last whole screen; "" before the first."""
-        self.read()
-        found = re.findall(rb"\033\[H(.*?)\033\[J", self.got, re.DOTALL)
-        return re.sub(rb"\033\[[0-9;?]*[A-Za-z]", b"", found[-1]).decode().replace("\r", "").rstrip("\n").split("\n") if found else [""]
-
-    def wait(self, what, text):
-        return until(lambda: any(text in line for line in self.screen()), WAIT, lambda: f"{what}: {self.screen()}", every=0.05)
-
-    def resize(self, rows, columns):
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        os.kill(self.pid, signal.SIGWINCH)
-
-    def fits(self, rows, columns):
-        lines = self.screen()
-        return len(lines) <= rows and all(len(line) <= columns for line in lines)
-
-    def press(self, keys):
-        os.write(self.fd, keys)
-
-    def end(self):
-        until(lambda: not self.read(), WAIT, "top ends")
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+def top_of(net):
+    return [PROGRAM, "top", "--http-port", net.ports[1]]
 
 
 def check_once(net):
@@ -97,7 +49,7 @@ def check_once(net):
 
 
 def check_terminal(net):
-    top = Terminal(net.ports[1], 30, 120)
+    top = Terminal(top_of(net), 30, 120)
     top.wait("the first screen", "beacon-p2pd/")
     check(top.screen()[0].startswith("beacon-p2pd/"), top.screen()[0])
     top.wait("peers", "RATING")
@@ -120,7 +72,7 @@ def check_terminal(net):
     check(top.end() == 0, "q ends it")
     check(b"\033[?1049l" in top.got and b"\033[?25h" in top.got, "screen and cursor are given back")
 
-    plain = Terminal(net.ports[1], 30, 120, NO_COLOR="1")
+    plain = Terminal(top_of(net), 30, 120, NO_COLOR="1")
     plain.wait("without colours", "RATING")
     check(not re.search(rb"\033\[[0-9;]*m", plain.got), "NO_COLOR means no colour")
     held = termios.tcgetattr(plain.fd)
@@ -141,7 +93,7 @@ def run():
     wrong = subprocess.run([PROGRAM, "top", "--http-port", "0"], capture_output=True, text=True, check=False)
     check(wrong.returncode == 2 and "--http-port 0" in wrong.stderr, f"a wrong port: {wrong.stderr}")
 
-    top = Terminal(net.ports[1], 30, 120)
+    top = Terminal(top_of(net), 30, 120)
     top.wait("it runs", "RATING")
     net.stop()
     top.wait("the daemon has gone", "trying again")
