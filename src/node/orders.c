@@ -277,6 +277,10 @@ static struct view next_word(struct view *line)
     while (from < line->n && is_space(line->p[from])) {
         from++;
     }
+    if (from == line->n) {
+        *line = view_of(NULL, 0);
+        return *line;
+    }
     for (to = from; to < line->n && !is_space(line->p[to]) && line->p[to] != '#';) {
         to++;
     }
@@ -352,6 +356,11 @@ static enum err each_line(struct node *n, struct view text, struct now now,
     return E_OK;
 }
 
+enum err orders_check(struct view text, char fault[static NODE_FAULT_MAX])
+{
+    return each_line(NULL, text, (struct now){0, 0}, fault);
+}
+
 enum err node_peers_file(struct node *n, struct view text, struct now now,
                          char fault[static NODE_FAULT_MAX])
 {
@@ -362,7 +371,7 @@ enum err node_peers_file(struct node *n, struct view text, struct now now,
     if (text.n > FILE_MAX) {
         return refuse(fault, E_LIMIT, "it is larger than %u bytes", (unsigned)FILE_MAX);
     }
-    TRY(each_line(NULL, text, now, fault));
+    TRY(orders_check(text, fault));
     bans_stale(&n->peers.bans);
     named_stale(n);
     wishes_of_file(n, true, now);

@@ -27,6 +27,8 @@ struct rule {
 };
 
 /* orders.c */
+/* A file's text; E_INVALID: the fault names the line. */
+CHECKED enum err orders_check(struct view text, char fault[static NODE_FAULT_MAX]);
 void orders_of_flags(struct node *n, struct now now);
 /* After a change of n->peers.bans: what else follows it. */
 void bans_changed(struct node *n);
