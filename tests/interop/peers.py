@@ -149,7 +149,7 @@ def named(daemon, peer, work):
     for form in (peer.id, peer.multiaddr):
         check(why(daemon, form) == story, f"{form} tells another story than the ENR")
     check("dial_named" in story and "named_static" in story and "dropped_user" in story, story)
-    del node_id  # of a peer without a record the node id is worked out from its key: see restart()
+    check(why(daemon, "0x" + node_id) == story, "the node id tells another story than the ENR")
 
 
 def by_socket(daemon, work, peer):
@@ -201,6 +201,43 @@ def limits(work, network, digest):
         peer.stop()
 
 
+def private(work, network, digest):
+    """--disable-peer-scoring: what costs points has no consequence. Then the limit of connections from one address, which
+    --colocation-whitelist lifts; and a mesh of daemons that know each other by --direct-peers alone."""
+    daemon = Daemon("no-scoring", network, work / "n", [*FLAGS, "--disable-peer-scoring"])
+    peer = GoPeer("go-bad", digest)
+    peer.join(daemon)
+    for _ in range(12):
+        peer.process.send(f"req {daemon.peer_id} status/2 00")
+    until(lambda: row(daemon, peer.id)["score"] < -99, 60, lambda: f"requests of no sense cost points: {row(daemon, peer.id)}")
+    answer = peer.status(daemon)
+    check(answer["code"] == 0 and not answer.get("err") and daemon.peer(peer.id), f"it is still served: {answer}")
+    check(not peer.goodbyes() and not banned(daemon, peer.id), f"it was told {peer.goodbyes()}")
+    start = peer.mark()
+    up = peer.command(f"swarm 40 {daemon.multiaddr}", "swarm", 60)
+    check(up["up"] == 40 and up.get("err") is None, f"many of one address where that is allowed: {up}")
+    check(not peer.all("disconnected", start), "whom it pushed out")
+    daemon.stop()
+
+    crowded = Daemon("crowded", network, work / "c", ["--disable-discovery"])
+    up = peer.command(f"swarm 40 {crowded.multiaddr}", "swarm", 60)
+    check(32 <= up["up"] < 40 and up["err"], f"32 at once of one address: {up}")
+    until(lambda: any(e["reason"] == "refused_connection" and e.get("error") == "E_IP_MAX"
+                      for e in crowded.get("/p2pd/v1/peers/events")["data"]), 20, "the refusal is noted")
+    crowded.stop()
+    peer.stop()
+
+    first = Daemon("mesh-1", network, work / "m1", ["--disable-discovery"])
+    second = Daemon("mesh-2", network, work / "m2", ["--disable-discovery", "--direct-peers", first.enr])
+    third = Daemon("mesh-3", network, work / "m3", ["--disable-discovery", "--direct-peers", f"{first.enr},{second.multiaddr}"])
+    for one, other in ((second, first), (third, first), (third, second)):
+        until(lambda a=one, b=other: a.peer(b.peer_id), 30, f"{one.name} dials {other.name}")
+        mine = one.peer(other.peer_id)
+        check(mine["trusted"] and mine["static"] and mine["source"] == "static", f"{mine}")
+    for daemon in (third, second, first):
+        daemon.stop()
+
+
 def run():
     work = scratch("peers")
     network = network_dir(work / "network")
@@ -217,6 +254,8 @@ def run():
     say("orders by HTTP and by the socket")
     limits(work, network, digest)
     say("limits")
+    private(work, network, digest)
+    say("private networks")
 
     # Over a restart: a ban, a trusted peer that is dialled again, and the file.
     order(daemon, "ban", a.id, seconds=3600, reason="kept")
@@ -256,7 +295,7 @@ def run():
         check(done.returncode == 2 and flags[1] in done.stderr, f"{flags}: {done.returncode} {done.stderr}")
     for peer in (a, b, c, other):
         peer.stop()
-    note(f"bans by peer and range, {len(GOODBYES)} goodbye codes received and 6 sent, orders by HTTP, socket and file, kept over a restart")
+    note(f"bans by peer and range, {len(GOODBYES)} goodbye codes received and 6 sent, orders by HTTP, socket and file, kept over a restart; limits; private networks")
 
 
 if __name__ == "__main__":
