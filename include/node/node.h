@@ -98,9 +98,11 @@ struct node_config {
     bool kad_client;                 /* it asks, and is not asked */
     const char *const *kad_prefixes; /* namespaces whose values are taken unchecked */
     size_t n_kad_prefixes;
-    bool disable_tcp;    /* QUIC only: no TCP dials */
-    uint64_t upload_max; /* of gossip, bytes a second; 0: no cap */
-    bool peer_exchange;  /* gossipsub's, by signed records: told in PRUNEs and taken from them */
+    bool disable_tcp;                    /* QUIC only: no TCP dials */
+    uint16_t enr_tcp, enr_udp, enr_quic; /* ports to advertise instead of ours; 0: as it is */
+    size_t memory_max;                   /* of the host: what peers can make grow; 0: its default */
+    uint64_t upload_max;                 /* of gossip, bytes a second; 0: no cap */
+    bool peer_exchange; /* gossipsub's, by signed records: told in PRUNEs and taken from them */
     enum node_validation validation;
     enum node_validation fallback;           /* of external: any other */
     uint64_t verdict_wait_ns;                /* external: a program's time for a verdict */

@@ -41,18 +41,7 @@ static bool make_dirs(struct run *r, const char *path)
 
 static bool open_datadir(struct run *r)
 {
-    const char *given = option_text(&r->o, OPT_DATADIR), *home = getenv("HOME");
-
-    if (given == NULL && home == NULL) {
-        return run_fail(r, EXIT_USAGE, "HOME is not set: give a --datadir");
-    }
-    int n = given != NULL ? snprintf(r->datadir, sizeof r->datadir, "%s", given)
-                          : snprintf(r->datadir, sizeof r->datadir,
-                                     "%s/.local/share/beacon-p2pd/%s", home, r->network->name);
-    if (n <= 0 || (size_t)n >= sizeof r->datadir) {
-        return run_fail(r, EXIT_USAGE, "--datadir is too long or empty");
-    }
-    return make_dirs(r, r->datadir);
+    return run_find_datadir(r) && make_dirs(r, r->datadir);
 }
 
 static bool open_key(struct run *r)

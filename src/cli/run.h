@@ -54,6 +54,7 @@ bool run_read_options(struct run *r);
 /* run_progress.c: a bar while the chain is fetched, on a terminal only. The node is running. */
 void run_progress_begin(struct run *r);
 void run_progress_end(struct run *r); /* before io_free() */
+bool run_find_datadir(struct run *r); /* --datadir, or its default; nothing is made */
 void run_free_options(struct run *r); /* what that made, log and metrics too */
 
 #endif

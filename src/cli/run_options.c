@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define AGENT_GIVEN_MAX 128 /* of --agent-string: others cut longer ones */
+
 bool run_fail(struct run *r, int code, const char *format, ...)
 {
     va_list args;
@@ -87,40 +89,53 @@ static bool read_addrs(struct run *r, enum option id, uint16_t port, struct addr
     return true;
 }
 
+/* QUIC's port of one family: given, or the one behind TCP's. */
+static uint16_t quic_port(const struct run *r, const struct addr *tcp)
+{
+    return option_text(&r->o, OPT_QUIC_PORT) != NULL ? (uint16_t)option_u64(&r->o, OPT_QUIC_PORT)
+           : tcp->port == 0                          ? 0
+                                                     : (uint16_t)(tcp->port + 1);
+}
+
 /* After the addresses: QUIC listens on those of TCP, which goes when it is not wanted. */
-static bool read_transports(struct run *r, uint16_t tcp)
+static bool read_transports(struct run *r)
 {
     struct io_config *c = &r->io_config;
-    bool given = option_text(&r->o, OPT_QUIC_PORT) != NULL;
-    uint16_t quic =
-        given ? (uint16_t)option_u64(&r->o, OPT_QUIC_PORT) : (uint16_t)(tcp == 0 ? 0 : tcp + 1);
 
     r->cfg.disable_tcp = option_bool(&r->o, OPT_DISABLE_TCP);
     if (option_bool(&r->o, OPT_DISABLE_QUIC)) {
         return !r->cfg.disable_tcp ||
                run_fail(r, EXIT_USAGE, "--disable-tcp and --disable-quic: one transport is needed");
     }
-    if (quic != 0 && quic == c->udp4.port && c->udp4.family + c->udp6.family != 0) {
-        return run_fail(r, EXIT_USAGE,
-                        "--quic-port %u is discv5's: each needs a UDP port of its own",
-                        (unsigned)quic);
-    }
     c->quic4 = c->tcp4;
     c->quic6 = c->tcp6;
-    c->quic4.port = c->quic6.port = quic;
+    c->quic4.port = quic_port(r, &c->tcp4);
+    c->quic6.port = quic_port(r, &c->tcp6);
+    const struct addr *quic[] = {&c->quic4, &c->quic6}, *udp[] = {&c->udp4, &c->udp6};
+    for (size_t i = 0; i < ARRAY_LEN(quic); i++) {
+        if (quic[i]->family != 0 && quic[i]->port != 0 && quic[i]->port == udp[i]->port) {
+            return run_fail(r, EXIT_USAGE,
+                            "--quic-port %u is discv5's: each needs a UDP port of its own",
+                            (unsigned)quic[i]->port);
+        }
+    }
     if (r->cfg.disable_tcp) {
         c->tcp4 = c->tcp6 = (struct addr){.family = 0};
     }
     return true;
 }
 
+/* A second port is for the second family. */
+static uint16_t port_of(const struct run *r, enum option id, uint16_t otherwise)
+{
+    return option_text(&r->o, id) == NULL ? otherwise : (uint16_t)option_u64(&r->o, id);
+}
+
 static bool read_listen(struct run *r)
 {
     struct io_config *c = &r->io_config;
     uint16_t tcp = (uint16_t)option_u64(&r->o, OPT_PORT);
-    uint16_t udp = option_text(&r->o, OPT_DISCOVERY_PORT) == NULL
-                       ? tcp
-                       : (uint16_t)option_u64(&r->o, OPT_DISCOVERY_PORT);
+    uint16_t tcp6 = port_of(r, OPT_PORT6, tcp);
     char error[OWN_ADDRESS_ERROR_MAX];
 
     if (!own_address_read(&r->o, &r->cfg, error)) {
@@ -131,12 +146,20 @@ static bool read_listen(struct run *r)
                     &r->http)) {
         return false;
     }
+    c->tcp6.port = c->tcp6.family != 0 ? tcp6 : 0;
+    if (c->tcp6.family == 0 && option_given(&r->o, OPT_PORT6)) {
+        return run_fail(r, EXIT_USAGE, "--port6 needs an IPv6 --listen-address, as in 0.0.0.0,::");
+    }
+    r->cfg.enr_tcp = (uint16_t)option_u64(&r->o, OPT_ENR_TCP_PORT);
+    r->cfg.enr_udp = (uint16_t)option_u64(&r->o, OPT_ENR_UDP_PORT);
+    r->cfg.enr_quic = (uint16_t)option_u64(&r->o, OPT_ENR_QUIC_PORT);
     if (r->cfg.discovery) {
         c->udp4 = c->tcp4;
         c->udp6 = c->tcp6;
-        c->udp4.port = c->udp6.port = udp;
+        c->udp4.port = port_of(r, OPT_DISCOVERY_PORT, tcp);
+        c->udp6.port = port_of(r, OPT_DISCOVERY_PORT, tcp6);
     }
-    if (!read_transports(r, tcp)) {
+    if (!read_transports(r)) {
         return false;
     }
     c->signals = true;
@@ -344,6 +367,25 @@ static void read_anchor(struct run *r)
     }
 }
 
+/* What identify tells: printable ASCII, as logs and pages of others show it. */
+static bool read_agent(struct run *r)
+{
+    const char *given = option_text(&r->o, OPT_AGENT);
+
+    if (given != NULL && option_bool(&r->o, OPT_PRIVATE)) {
+        return run_fail(r, EXIT_USAGE, "--private and --agent-string exclude each other");
+    }
+    for (const char *c = given; c != NULL && *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~' || c - given >= AGENT_GIVEN_MAX) {
+            return run_fail(r, EXIT_USAGE,
+                            "--agent-string: printable ASCII of at most %d characters is wanted",
+                            AGENT_GIVEN_MAX);
+        }
+    }
+    r->cfg.agent = option_bool(&r->o, OPT_PRIVATE) ? "" : given != NULL ? given : version_agent();
+    return true;
+}
+
 bool run_read_options(struct run *r)
 {
     const struct options *o = &r->o;
@@ -358,7 +400,10 @@ bool run_read_options(struct run *r)
         return run_fail(r, EXIT_USAGE, "%s", fault);
     }
     read_anchor(r);
-    r->cfg.agent = option_text(o, OPT_AGENT) != NULL ? option_text(o, OPT_AGENT) : version_agent();
+    if (!read_agent(r)) {
+        return false;
+    }
+    r->cfg.memory_max = (size_t)option_u64(o, OPT_MAX_MEMORY) * MIB;
     r->cfg.target_peers = (unsigned)option_u64(o, OPT_TARGET_PEERS);
     r->cfg.dial_rate = (unsigned)option_u64(o, OPT_DIAL_RATE);
     r->cfg.private_discovery =
@@ -373,6 +418,22 @@ bool run_read_options(struct run *r)
     if (r->cfg.make_blocks && !r->cfg.has_anchor) {
         return run_fail(r, EXIT_USAGE,
                         "--devnet-make-blocks works on a network made by devnet only");
+    }
+    return true;
+}
+
+bool run_find_datadir(struct run *r)
+{
+    const char *given = option_text(&r->o, OPT_DATADIR), *home = getenv("HOME");
+
+    if (given == NULL && home == NULL) {
+        return run_fail(r, EXIT_USAGE, "HOME is not set: give a --datadir");
+    }
+    int n = given != NULL ? snprintf(r->datadir, sizeof r->datadir, "%s", given)
+                          : snprintf(r->datadir, sizeof r->datadir,
+                                     "%s/.local/share/beacon-p2pd/%s", home, r->network->name);
+    if (n <= 0 || (size_t)n >= sizeof r->datadir) {
+        return run_fail(r, EXIT_USAGE, "--datadir is too long or empty");
     }
     return true;
 }

@@ -92,6 +92,7 @@ static void make_host(struct node *n, struct now now)
     cfg.colocated = n->cfg.colocated;
     cfg.n_colocated = n->cfg.n_colocated;
     cfg.keylog = n->cfg.keylog;
+    cfg.memory_max = n->cfg.memory_max != 0 ? n->cfg.memory_max : cfg.memory_max;
     n->host = host_new(&cfg, n->port, n->rng, n->log, n->metrics, now);
 }
 

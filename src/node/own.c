@@ -36,6 +36,11 @@ struct own_address own_address(const struct node *n, uint8_t family)
         ret.addr = *voted;
         ret.by = "peers";
     }
+    ret.tcp = n->cfg.enr_tcp != 0 && ret.tcp != 0 ? n->cfg.enr_tcp : ret.tcp;
+    ret.quic = n->cfg.enr_quic != 0 && ret.quic != 0 ? n->cfg.enr_quic : ret.quic;
+    if (n->cfg.enr_udp != 0 && udp != 0 && ret.addr.family != 0) {
+        ret.addr.port = n->cfg.enr_udp;
+    }
     ret.addr.port = ret.addr.port != 0 || ret.addr.family == 0 ? ret.addr.port : udp;
     return ret;
 }
