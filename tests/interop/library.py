@@ -76,7 +76,9 @@ def blocks(program, devnet, datadir, env):
         header = until(lambda s=slot: devnet.get(0, f"/eth/v1/beacon/headers/{s}"), 20, f"a block of slot {slot}")
         check(header["header"]["message"]["proposer_index"] == proposer, f"another proposer of slot {slot}")
         check(peer in ids, f"{peer} is no node of the devnet")
-    (child,) = [int(p) for p in tell("ps", "-o", "pid=", "--ppid", process.child.pid).split()]
+    pid = process.child.pid
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        (child,) = map(int, file.read().split())
     process.kill()
     until(lambda: not alive(child), 20, "its daemon ends with it")
     return len([m for m in seen if m])

@@ -7,6 +7,7 @@ more than is stated of what another does not read; a program that stalls or dies
 
 import hashlib
 import os
+import random
 import struct
 import sys
 import time
@@ -165,7 +166,7 @@ def calls(a, b, peer_b, daemon_b):
         return [f[field] for n, f in a.batch(0) if n == "chunk"]
 
     check(a.request("request", **ask)[0] == "ok", "the daemon answers")
-    digest = got("context")[0]
+    digest = a.digest = got("context")[0]
     check(a.request("request", **ask)[0] == "ok", "and again")
     first = got()
     check(first == [c[0] for c in chunks], "its blocks")
@@ -213,6 +214,59 @@ def calls(a, b, peer_b, daemon_b):
     b.send("answer", id=b.wait("call", text=own)["id"], code=3, context=bytes(4), data=b"none left")
     check(a.wait("result", tag=a.tag)["code"] == 9, "an error is one")
     return slot
+
+
+def hostile(a, c, peer_a, daemon_a):
+    """What a peer can do on the streams of a program: it ends them, one by one, and nothing else."""
+    text, rng = "/test/hostile/1", random.Random(5)
+    serve(a, text, MESSAGES, streams=2, most=10_000)
+    serve(c, text, BYTES)  # so that it says whatever it wants
+    attacks = {
+        "no message": b"\x01\x07",
+        "a length over the maximum": b"\xff\xff\xff\x7f",
+        "a varint that is not minimal": b"\x80\x00",
+        "a cut ask": b"\x03\x01\x80\x80",
+        "noise": rng.randbytes(5000),
+    }
+    for what, data in attacks.items():
+        number = open_stream(c, peer_a, text)
+        c.send("send", id=number, mode=0, data=data)
+        c.send("end", id=number)
+        check(c.wait("closed", id=number)["code"] != 0, f"{what}: the stream was not reset")
+    number = open_stream(c, peer_a, text)
+    c.send("send", id=number, mode=0, data=b"\x05\x00\x01ab")
+    c.send("end", id=number)
+    check(c.wait("closed", id=number)["code"] != 0, "an end inside a message")
+
+    open_stream(c, peer_a, text), open_stream(c, peer_a, text)
+    c.tag += 1
+    c.send("open", tag=c.tag, peer=peer_a, text=text)  # agreed upon without a round trip, then one too many
+    third = c.wait("opened", tag=c.tag)["id"]
+    check(c.wait("closed", id=third)["code"] != 0, "a third stream, where two are allowed")
+
+    number = open_stream(c, peer_a, text) if c.request("unserve", text=text)[0] != "ok" else None
+    check(number is None, "its streams are gone with the protocol")
+    serve(c, text, BYTES)
+    number, rss = open_stream(c, peer_a, text), daemon_a.process.rss_kib()
+    out, asks = Sender(c, number), 0
+    ask = b"".join(b"\x03\x01\x01" + bytes([i]) for i in range(1, 100)) * 500
+    for _ in range(40):  # two million asks whose answers are not read
+        while not out.fits():
+            rooms = [f["count"] for n, f in c.batch(1) if n == "room"]
+            if not rooms:
+                break
+            out.room += sum(rooms)
+        if not out.fits():
+            break
+        out.send(ask)
+        asks += len(ask) // 4
+    answered = [n for n, f in a.batch(0) if n == "told"]
+    check(len(answered) <= 64, f"{len(answered)} asks wait for a reply")
+    grown = daemon_a.process.rss_kib() - rss
+    check(grown < 100_000, f"the daemon grew by {grown} KiB")
+    c.send("reset", id=number)
+    a.request("unserve", text=text), c.request("unserve", text=text)
+    return asks
 
 
 def topics(a, b, c, daemons):
@@ -263,6 +317,27 @@ def topics(a, b, c, daemons):
     check(a.request("publish", topic="signed", data=b"x")[0] == "topic", "gone")
 
 
+def dies(a, peer_b, daemon_b, path):
+    """A program that dies: what it had begun ends as an error, what it had not the daemon answers."""
+    ask = {"count": 1, "wait": 10000, "peer": peer_b, "text": "beacon_blocks_by_range", "data": struct.pack("<QQQ", 1, 1, 1)}
+    for begun in (False, True):
+        dying = Control(path, "dying")
+        serve(dying, BLOCKS, CALLS)
+        a.batch(0)
+        a.tag += 1
+        a.send("request", tag=a.tag, **{**ask, "count": 3})
+        call = dying.wait("call")
+        if begun:
+            block, digest = daemon_b.block_ssz(1)[0], a.digest
+            dying.send("answer", id=call["id"], code=0, context=digest, data=block)
+            a.wait("chunk", tag=a.tag)
+        dying.socket.close()
+        result = a.wait("result", tag=a.tag, seconds=40)
+        check((result["code"] == 0) != begun, f"begun {begun}: {result}")
+        chunks = [f for n, f in a.batch(0) if n == "chunk"]
+        check(begun or [c["data"] for c in chunks] == [daemon_b.block_ssz(1)[0]], "the daemon's own answer")
+
+
 def ends(a, b, daemon_a):
     """A program that is gone takes what is its own with it, and nothing else."""
     b.socket.close()
@@ -288,11 +363,14 @@ def programs():
     held = streams_of_frames(a, b, peers[1])
     taken = messages(a, b, c, peers)
     calls(a, b, peers[1], daemons[1])
+    asks = hostile(a, c, peers[0], daemons[0])
     topics(a, b, c, daemons)
+    b.request("unserve", text=BLOCKS)
+    dies(a, peers[1], daemons[1], str(work / "b" / "control.sock"))
     ends(a, b, daemons[0])
     for daemon in daemons:
         daemon.stop()
-    note(f"a stream without credit held {held} bytes, messages that nobody read {taken} MiB; all came in order afterwards")
+    note(f"a stream without credit held {held} bytes, messages that nobody read {taken} MiB; all came in order afterwards; {asks} asks of a peer that reads no answers were survived")
 
 
 if __name__ == "__main__":
