@@ -319,6 +319,44 @@ static void a_protocol_nobody_has_ends_the_stream_alone(void **state)
     pair_free(p);
 }
 
+#define OWN_IDS 5 /* identify, push, ping, and both of echo */
+
+/* More often than there are rows: each is used again. */
+static void protocols_come_and_go_while_peers_are_connected(void **state)
+{
+    struct pair *p = pair_up(24);
+    static const struct view ids[] = {{(const uint8_t *)"/comes", 6}};
+    struct echo eb = p->eb, ea = p->ea;
+    stream_id s;
+    (void)state;
+
+    eb.protocol.ids = ea.protocol.ids = ids;
+    eb.protocol.n_ids = ea.protocol.n_ids = 1;
+    eb.protocol.self = &eb;
+    ea.protocol.self = &ea;
+    for (unsigned i = 1; i <= 300; i++) {
+        host_register(p->b->host, &eb.protocol);
+        host_tell_protocols(p->b->host);
+        assert_int_equal(host_open(p->a->host, p->conn, &ea.protocol, p->play.now, &s), E_OK);
+        write_pattern(p, s, 10);
+        play_settle(&p->play);
+        assert_int_equal(ea.bytes, 10 * i);
+        assert_int_equal(p->a->last_identify_flags.n_protocols, OWN_IDS + 1);
+        host_unregister(p->b->host, &eb.protocol); /* its end of the stream goes, untold */
+        host_tell_protocols(p->b->host);
+        play_settle(&p->play);
+        assert_int_equal(ea.gone, 2 * i - 1);
+        assert_int_equal(p->a->last_identify_flags.n_protocols, OWN_IDS);
+        assert_int_equal(host_open(p->a->host, p->conn, &ea.protocol, p->play.now, &s), E_OK);
+        play_settle(&p->play);
+        assert_int_equal(ea.gone, 2 * i);
+        assert_int_equal(ea.last_why, E_MULTISTREAM_NONE);
+    }
+    assert_int_equal(eb.gone, 0);
+    assert_int_equal(host_conn_count(p->a->host), 1);
+    pair_free(p);
+}
+
 static void a_reset_is_told_to_both_sides(void **state)
 {
     struct pair *p = pair_up(3);
@@ -861,6 +899,7 @@ int main(void)
         cmocka_unit_test(a_connection_takes_three_round_trips_or_two),
         cmocka_unit_test(a_thousand_streams_share_a_connection),
         cmocka_unit_test(a_protocol_nobody_has_ends_the_stream_alone),
+        cmocka_unit_test(protocols_come_and_go_while_peers_are_connected),
         cmocka_unit_test(a_reset_is_told_to_both_sides),
         cmocka_unit_test(an_error_of_the_protocol_ends_what_its_row_says),
         cmocka_unit_test(a_paused_stream_stops_its_sender),
