@@ -291,9 +291,10 @@ static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, 
 static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t code, void *user,
                            void *stream_user)
 {
+    struct quic_conn *c = user;
     struct quic_stream *s = stream_user;
+    int e = 0;
 
-    (void)user;
     (void)flags;
     (void)code;
     if (!ngtcp2_conn_is_local_stream(conn, id)) {
@@ -302,9 +303,12 @@ static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64
     if (s != NULL) {
         /* What its user has not taken yet must not narrow the connection for ever. */
         ngtcp2_conn_extend_max_offset(conn, s->owed);
+        if (s->starved) {
+            e = push(c, MUX_WRITABLE, s->sid, (struct view){0});
+        }
         stream_free(s);
     }
-    return 0;
+    return e;
 }
 
 static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, uint64_t code,
@@ -374,11 +378,8 @@ static size_t room(const struct mux *m, uint32_t sid)
     struct quic_conn *c = conn_of(m);
     struct quic_stream *s = get(c, sid);
 
-    if (s == NULL) {
-        return 0;
-    }
-    if (s->silenced || s->forgotten) {
-        return SIZE_MAX; /* taken and dropped */
+    if (s == NULL || s->silenced || s->forgotten) {
+        return SIZE_MAX; /* taken and dropped: its user is not to wait for ever */
     }
     uint64_t ahead = s->end - s->sent;
     uint64_t n = ngtcp2_conn_get_max_stream_data_left(c->conn, sid);

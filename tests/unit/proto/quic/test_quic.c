@@ -601,6 +601,31 @@ static void a_reset_while_bytes_are_lost_frees_nothing_too_early(void **state)
     }
 }
 
+/* A stream can be gone in the datagram that brings its last bytes (its writer had said before that
+ * it reads no more): what their reader answers then must not wait for room that never comes. */
+static void who_answers_a_stream_that_is_gone_does_not_wait(void **state)
+{
+    struct world w;
+    struct blob *hello = blob_copy(view_str("hello"));
+    uint32_t sid;
+
+    (void)state;
+    world_new(&w, NULL);
+    w.side[1].echo = true;
+    connect_both(&w);
+    struct mux *m = quic_mux(w.side[0].q, w.side[0].conn),
+               *other = quic_mux(w.side[1].q, w.side[1].conn);
+    assert_int_equal(m->ops->open(m, &sid), E_OK);
+    quic_write(m, sid, hello, 0, hello->n);
+    m->ops->end(m, sid);
+    UNTIL(&w, w.side[0].ended == 1 && other->n_streams == 0);
+    assert_true(other->ops->room(other, sid) > hello->n);
+    quic_write(other, sid, hello, 0, hello->n);
+    assert_int_equal(quic_held(other), 0);
+    blob_unref(hello);
+    world_free(&w);
+}
+
 #define UNUSED_STREAMS 1000u
 
 /* Opened with one byte and left: no more than allowed stand, and each costs little. */
@@ -653,6 +678,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_connection_is_reset_without_state),
         cmocka_unit_test(keys_change_under_way),
         cmocka_unit_test(a_remote_at_another_port_is_followed),
+        cmocka_unit_test(who_answers_a_stream_that_is_gone_does_not_wait),
         cmocka_unit_test(a_reset_while_bytes_are_lost_frees_nothing_too_early),
         cmocka_unit_test(streams_opened_and_never_used_cost_little),
     };
