@@ -52,7 +52,8 @@ void buckets_remove(struct kad_table *t, const struct peer_id *id);
 void buckets_useful(struct kad_table *t, const struct peer_id *id, uint64_t now_ns);
 /* True: it has failed too often, and is gone. */
 bool buckets_failed(struct kad_table *t, const struct peer_id *id);
-/* The closest to target, the closest first, without `but` (may be NULL). */
+/* The closest to target, the closest first. For the answer to `but` (NULL: for ourselves) without
+ * that one, and without those that failed last. */
 size_t buckets_closest(const struct kad_table *t, const struct kad_hash *target,
                        const struct peer_id *but, const struct kad_entry **ret, size_t max);
 unsigned buckets_deepest(const struct kad_table *t); /* the highest bucket that is not empty */

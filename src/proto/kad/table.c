@@ -185,7 +185,7 @@ size_t buckets_closest(const struct kad_table *t, const struct kad_hash *target,
         const struct kad_entry *e = &t->all[i];
         size_t at = n;
 
-        if (but != NULL && peer_id_eq(&e->peer.id, but)) {
+        if (but != NULL && (peer_id_eq(&e->peer.id, but) || e->failures > 0)) {
             continue;
         }
         while (at > 0 && kad_compare(target, &e->hash, &ret[at - 1]->hash) < 0) {
