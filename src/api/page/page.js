@@ -7,8 +7,8 @@ const HISTORY = 120;   // samples of the bandwidth's line: two minutes
 const LINES_MAX = 1000; // of the log kept in the page
 const CAUSES = ["first", "duplicate", "own", "service", "ihave", "iwant", "idontwant", "control"];
 const CAUSE_TEXT = {
-  first: "first arrivals, forwarded", duplicate: "duplicates", own: "own messages", service: "sent on IWANT", ihave: "IHAVE",
-  iwant: "IWANT", idontwant: "IDONTWANT", control: "subscriptions, GRAFT, PRUNE",
+  first: "first arrivals; out: forwarded", duplicate: "copies of known messages", own: "published by this node", service: "sent because asked for",
+  ihave: "offers", iwant: "requests for what was offered", idontwant: "what is not wanted again", control: "subscriptions, GRAFT, PRUNE",
 };
 const state = { data: {}, before: {}, at: {}, history: [], topic: null, sort: ["rating", -1], open: new Set(), paused: false, line: 0, levels: "" };
 const $ = (id) => document.getElementById(id);
