@@ -14,7 +14,7 @@ from pathlib import Path
 from discv5_conformance import node_binary
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM
-from harness.netns import Namespace, cable, need_root
+from harness.netns import Namespace, cable, enter
 from harness.proc import LONG, TOP, Failure, check, main, note, scratch, until
 
 RATE, SECONDS, NODES = 100_000, 120 if LONG else 10, 15
@@ -119,7 +119,7 @@ def sent_by(flood):
 
 
 def run():
-    need_root()
+    enter()
     work = scratch("flood-data")
     binary, sender = node_binary(), build("flood", "-lcrypto")
     victim, internet = Namespace("victim"), Namespace("internet")

@@ -12,7 +12,7 @@ import re
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM
-from harness.netns import Namespace, cable, need_root
+from harness.netns import Namespace, cable, enter
 from harness.proc import check, main, note, scratch, until
 
 HOME, NEIGHBOUR, PUBLIC, PORT = "192.168.1.2", "192.168.1.3", "5.5.5.1", 9000
@@ -184,7 +184,7 @@ def by_flags(world):
 
 
 def run():
-    need_root()
+    enter()
     work = scratch("nat")
     network_dir(work / "network")
     world = World(work)

@@ -6,7 +6,7 @@ it has lost everybody, and put back: all come again by themselves, without a sto
 
 import time
 
-from harness import groups
+from harness import netns
 from harness.daemon import Daemon
 from harness.gopeer import GoPeer
 from harness.lodestar import Lodestar
@@ -67,14 +67,14 @@ def outage(daemon, lodestar, friend):
     until(lambda: all(daemon.peer(i) for i in names.values()), 30, "both are connected")
     dials = daemon.metric("p2pd_dials_total")
     lost = {i: len(daemon.said("disconnected", peer=i)) for i in names.values()}
-    groups.cut("daemon")
+    netns.cut("daemon")
     cut = time.monotonic()
     for name, peer_id in names.items():
         until(lambda i=peer_id: len(daemon.said("disconnected", peer=i)) > lost[i], 180, f"{name} is lost")
     time.sleep(CUT_SECONDS)
     seconds = time.monotonic() - cut
     start = friend.mark()
-    groups.mend("daemon")
+    netns.mend("daemon")
     back = time.monotonic()
     until(lambda: all(daemon.peer(i) for i in names.values()), 120, lambda: f"all come back: {daemon.peers(None)}")
     until(lambda: lodestar.sees(daemon.peer_id), 60, "Lodestar has us again")
@@ -89,20 +89,20 @@ def outage(daemon, lodestar, friend):
 
 
 def run():
-    groups.enter()
+    netns.enter()
     work = scratch("peers-lodestar")
-    ip, wrapper = groups.add("lode", 1)
+    ip, wrapper = netns.add("lode", 1)
     lodestar = Lodestar(work / "lodestar", 100, int(time.time()) + 15, ip=ip, wrapper=wrapper, discovery=False, log_level="verbose")
     lodestar.start()
     network = lodestar.network_dir(work / "network", with_state=True)
-    ip, wrapper = groups.add("daemon", 2)
+    ip, wrapper = netns.add("daemon", 2)
     daemon = Daemon("daemon", network, work / "d", ["--disable-discovery", "--target-peers", TARGET], wrapper=wrapper, ip=ip)
     digest = digest_of(daemon)
     orders(daemon, lodestar)
     say("added, removed, banned, unbanned and trusted, as Lodestar sees it")
     crowd = []
     for i in range(CROWD):
-        ip, wrapper = groups.add(f"go{i}", 10 + i)
+        ip, wrapper = netns.add(f"go{i}", 10 + i)
         crowd.append(GoPeer(f"go-{i}", digest, ip=ip, wrapper=wrapper))
     limits(daemon, lodestar, crowd)
     say("limits, and a trusted peer above them")

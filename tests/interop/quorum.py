@@ -12,7 +12,7 @@ import struct
 import sys
 import time
 
-from harness import groups
+from harness import netns
 from harness.daemon import Daemon
 from harness.lodestar import SECONDS_PER_SLOT, SLOTS_PER_EPOCH, Lodestar, start_seconds
 from harness.proc import LONG, TOP, check, main, note, say, scratch, until
@@ -29,7 +29,7 @@ def start(work):
     genesis = int(time.time()) + start_seconds(NODES + 1)
     nodes = []
     for i in range(NODES):
-        ip, wrapper = groups.add(f"l{i}", i + 1)
+        ip, wrapper = netns.add(f"l{i}", i + 1)
         nodes.append(
             Lodestar(
                 work / f"l{i}",
@@ -68,7 +68,7 @@ def all_with_all(nodes, hub):
 
 
 def daemon(name, group, network, work, peers, flags):
-    ip, wrapper = groups.add(name, group)
+    ip, wrapper = netns.add(name, group)
     boot = [flag for peer in peers for flag in ("--boot-nodes", peer.multiaddr)]
     return Daemon(
         name, network, work / name, [*boot, "--disable-discovery", *flags], wrapper, ip=ip, start_seconds=60
@@ -126,7 +126,7 @@ def together(programs):
 
 
 def quorum():
-    groups.enter()
+    netns.enter()
     work = scratch("quorum")
     nodes, network = start(work)
     flags = ["--validation", "quorum", "--quorum", "2", "--subscribe-all-subnets"]
