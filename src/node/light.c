@@ -58,7 +58,11 @@ static enum err take_update(struct node *n, const struct ssz_type *t, struct vie
         return E_BLOCK_UNASKED;
     }
     TRY(verify_branch(n, t, ssz, "attested_header", "next_sync_committee"));
-    return kept_update(n, t, ssz);
+    TRY(kept_update(n, t, ssz));
+    if (n->light.best) {
+        n->light.best_period = n->light.period + 1;
+    }
+    return E_OK;
 }
 
 static void told(struct node *n, const struct ask_event *ev, struct now now)
@@ -106,20 +110,36 @@ static void ask_bootstrap(struct node *n, const struct ssz_type *t, struct view 
     }
 }
 
-static void ask_update(struct node *n, uint64_t attested_slot, struct now now)
+/* An update of a period is best once its finalized header lies in the same one: what came before
+ * that is asked for again, once. Spec: specs/altair/light-client/sync-protocol.md
+ * "is_better_update" */
+static void ask_update(struct node *n, uint64_t attested_slot, uint64_t final_slot, struct now now)
 {
     static const uint8_t zero[32];
     struct light *l = &n->light;
     uint8_t request[16];
     uint64_t period = kept_period(n, attested_slot);
 
-    if (l->update != 0 || store_has(n->store, STORE_LIGHT_UPDATE, zero, period)) {
+    bool best = kept_period(n, final_slot) == period;
+    bool known = store_has(n->store, STORE_LIGHT_UPDATE, zero, period);
+
+    if (l->update != 0 || (known && (!best || l->best_period == period + 1))) {
         return;
     }
     l->period = period;
+    l->best = best;
     store_le64(request, period);
     store_le64(request + 8, 1);
     l->update = wish(n, METHOD_light_client_updates_by_range_1, view_of(request, 16), now);
+}
+
+static uint64_t finalized_slot(const struct node *n, struct view update, uint64_t attested_slot)
+{
+    const struct network *net = n->cfg.network;
+
+    return ssz_u64(schema_type(net->preset, network_fork_at_slot(net, attested_slot),
+                               "LightClientFinalityUpdate"),
+                   update, "finalized_header.beacon.slot");
 }
 
 void light_on_slot(struct node *n, struct now now)
@@ -137,6 +157,6 @@ void light_on_slot(struct node *n, struct now now)
         n,
         schema_type(net->preset, network_fork_at_slot(net, u->slot), "LightClientFinalityUpdate"),
         blob_view(ssz), now);
-    ask_update(n, u->slot, now);
+    ask_update(n, u->slot, finalized_slot(n, blob_view(ssz), u->slot), now);
     blob_unref(ssz);
 }

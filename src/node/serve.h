@@ -137,6 +137,8 @@ struct light {
     uint64_t bootstrap, update; /* wishes under way; 0: none */
     uint8_t root[32];           /* whose bootstrap is asked for */
     uint64_t period;            /* whose update is */
+    bool best;                  /* and none better will come */
+    uint64_t best_period;       /* the one that such an update is kept of, and 1; 0: none */
     uint64_t seen_slot;         /* of the last finality update that was looked at */
 };
 

@@ -66,6 +66,7 @@ class Lodestar:
         all_subnets=False,
         name="lodestar",
         log_level=None,
+        seconds_per_slot=SECONDS_PER_SLOT,
     ):
         """own: the first and last of the validators that this node runs (default: all; (): none). ip and wrapper: where it
         runs, as `ip netns exec NAME`. Without discovery it knows only who dials it."""
@@ -73,6 +74,7 @@ class Lodestar:
         self.validators, self.own = validators, (0, validators - 1) if own is None else own
         self.ip, self.wrapper, self.discovery, self.name = ip, list(wrapper), discovery, name
         self.all_subnets, self.log_level = all_subnets, log_level
+        self.seconds_per_slot = seconds_per_slot
         self.port, self.rest_port, self.engine_port = free_port(), free_port(), free_port()
         self.rest = f"http://{ip}:{self.rest_port}"
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -137,7 +139,7 @@ class Lodestar:
             "--suggestedFeeRecipient",
             "0x" + "00" * 19 + "ee",
             "--params.SECONDS_PER_SLOT",
-            SECONDS_PER_SLOT,
+            self.seconds_per_slot,
             "--params.ALTAIR_FORK_EPOCH",
             "0",
             "--params.BELLATRIX_FORK_EPOCH",
@@ -179,7 +181,7 @@ class Lodestar:
         return http_json(self.rest + path)
 
     def slot(self):
-        return max(0, int((time.time() - self.genesis_time) // SECONDS_PER_SLOT))
+        return max(0, int((time.time() - self.genesis_time) // self.seconds_per_slot))
 
     def spec(self):
         return until(lambda: self.get("/eth/v1/config/spec"), 30, "Lodestar tells its config")["data"]
