@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define ERROR_TEXT_MAX 256u
+
 json_t *json_u64(uint64_t x)
 {
     char text[24];
@@ -42,17 +44,33 @@ void answer_json(struct answer *a, json_t *root)
     json_decref(root);
 }
 
+/* What is not plain ASCII is a client's own words: JSON would not take them as they are. */
+json_t *json_plain(const char *text)
+{
+    char plain[ERROR_TEXT_MAX];
+    size_t n = 0;
+
+    for (; text[n] != '\0' && n < sizeof plain - 1; n++) {
+        plain[n] = text[n];
+        if (text[n] < ' ' || text[n] > '~') {
+            plain[n] = '?';
+        }
+    }
+    plain[n] = '\0';
+    return json_string(plain);
+}
+
 void answer_error(struct answer *a, unsigned status, const char *message)
 {
     buf_clear(&a->body);
     a->status = status;
     a->version = NULL;
-    answer_json(a, json_pack("{s:i, s:s}", "code", (int)status, "message", message));
+    answer_json(a, json_pack("{s:i, s:o}", "code", (int)status, "message", json_plain(message)));
 }
 
 void answer_errorf(struct answer *a, unsigned status, const char *format, ...)
 {
-    char text[256];
+    char text[ERROR_TEXT_MAX];
     va_list args;
 
     va_start(args, format);

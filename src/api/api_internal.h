@@ -58,8 +58,9 @@ void answer_json(struct answer *a, json_t *root);
 void answer_error(struct answer *a, unsigned status, const char *message);
 void answer_errorf(struct answer *a, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-json_t *json_u64(uint64_t x);                                         /* decimal string */
-json_t *json_hex(struct view v);                                      /* "0x..." */
+json_t *json_u64(uint64_t x);         /* decimal string */
+json_t *json_plain(const char *text); /* other than ASCII as question marks */
+json_t *json_hex(struct view v);      /* "0x..." */
 const char *request_query(const struct request *q, const char *name); /* NULL: absent */
 const char *request_header(const struct request *q, const char *name);
 /* A decimal number of the query. True with ret as it was: absent. False after a 400. */

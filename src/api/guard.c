@@ -78,9 +78,11 @@ static bool host_allowed(const struct guard *g, const char *host)
 
 static bool origin_allowed(const struct guard *g, const char *origin, const char *host)
 {
-    const char *at = strstr(origin, "://");
+    size_t scheme = strncmp(origin, "http://", 7) == 0    ? 7
+                    : strncmp(origin, "https://", 8) == 0 ? 8
+                                                          : 0;
 
-    if (at != NULL && host != NULL && strcmp(at + 3, host) == 0) {
+    if (scheme != 0 && host != NULL && strcmp(origin + scheme, host) == 0) {
         return true; /* our own page */
     }
     for (size_t i = 0; i < g->n; i++) {

@@ -177,8 +177,8 @@ static void answer_refused(struct answer *a, enum body_shape shape, const char *
 {
     if (shape == BODY_LIST) {
         a->status = MHD_HTTP_BAD_REQUEST;
-        answer_json(a, json_pack("{s:i, s:s, s:O}", "code", (int)a->status, "message", why,
-                                 "failures", failures));
+        answer_json(a, json_pack("{s:i, s:o, s:O}", "code", (int)a->status, "message",
+                                 json_plain(why), "failures", failures));
     } else {
         answer_error(a, MHD_HTTP_BAD_REQUEST, why);
     }
@@ -198,8 +198,8 @@ static void finish_objects(struct later *self, const struct request *q, struct a
         }
         if (wrong != NULL) {
             first = first == NULL ? wrong : first;
-            json_array_append_new(
-                failures, json_pack("{s:I, s:s}", "index", (json_int_t)i, "message", wrong));
+            json_array_append_new(failures, json_pack("{s:I, s:o}", "index", (json_int_t)i,
+                                                      "message", json_plain(wrong)));
         }
     }
     if (d->fault[0] != '\0') {
