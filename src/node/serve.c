@@ -103,6 +103,31 @@ static enum err fetch(struct node *n, struct serving *s)
     return e;
 }
 
+/* `bytes` went out from then on, at the speed of --max-upload. */
+static void count_upload(struct node *n, uint64_t bytes, uint64_t from_ns)
+{
+    struct servings *s = &n->servings;
+    uint64_t from = s->upload_free_ns > from_ns ? s->upload_free_ns : from_ns;
+
+    s->upload_free_ns = from + bytes * SECONDS(1) / n->cfg.upload_max;
+}
+
+/* Answers take what gossip leaves of --max-upload: what it has sent since the last look counts from
+ * that look on. */
+static bool upload_is_free(struct node *n, struct now now)
+{
+    const struct gossip_ledger *l = gossipsub_ledger(pubsub_engine(n->gossip.pubsub));
+    uint64_t out = 0;
+
+    for (unsigned i = 0; i < GOSSIP_CAUSES; i++) {
+        out += l->out[i];
+    }
+    count_upload(n, out - n->servings.gossip_out, n->servings.upload_seen_ns);
+    n->servings.gossip_out = out;
+    n->servings.upload_seen_ns = now.mono_ns;
+    return n->servings.upload_free_ns <= now.mono_ns;
+}
+
 /* s->next onto the stream. E_FULL, E_MORE: later. */
 static enum err send(struct node *n, struct serving *s, struct now now)
 {
@@ -111,13 +136,21 @@ static enum err send(struct node *n, struct serving *s, struct now now)
     if (!rpc_reply_room(n->rpc, s->call)) {
         return E_FULL; /* before it is read: RPC_WRITABLE follows */
     }
+    if (n->cfg.upload_max != 0 && !upload_is_free(n, now)) {
+        wait_until(n, s, n->servings.upload_free_ns);
+        return E_FULL;
+    }
     if (o->packed == NULL) {
         TRY(fetch(n, s));
     }
+    uint64_t bytes = o->packed->n;
     enum err e = rpc_reply_packed(n->rpc, s->call, o->context, o->packed);
     if (e == E_FULL) {
         wait_until(n, s, now.mono_ns + RETRY_NS);
         return e;
+    }
+    if (n->cfg.upload_max != 0) {
+        count_upload(n, bytes, now.mono_ns);
     }
     blob_unref(o->packed);
     *o = (struct serving_object){.packed = NULL};

@@ -75,6 +75,9 @@ struct servings {
     struct map all; /* call -> struct serving * */
     unsigned reads; /* in workers */
     uint64_t due_ns;
+    uint64_t upload_free_ns; /* --max-upload: when all that went out has had its time */
+    uint64_t upload_seen_ns; /* and when gossip's bytes were last counted into that: */
+    uint64_t gossip_out;     /* so many */
 };
 
 extern const struct server *const servers[METHOD_COUNT];

@@ -12,6 +12,7 @@ from harness.proc import check, main, note, say, scratch, until
 
 SLOT_SECONDS = 1
 BLOCKS = 12
+UPLOAD_LEAST_S = 2.0  # of 11 blocks of some 150 compressed bytes at 500 a second
 CHUNK = re.compile(r"^(\S+) (\d+)  fork (\w+)  digest 0x(\w+)  slot (\d+)  root (0x\w+)  (\d+) bytes$", re.M)
 
 
@@ -149,6 +150,18 @@ def run():
     same_blocks(daemon, CHUNK.findall(out), range(1, BLOCKS + 1))
     check(took >= (BLOCKS - 2) / 2 - 0.5, f"{BLOCKS} blocks at two a second came in {took:.1f} s")
     say(f"{BLOCKS} blocks at two a second: {took:.1f} s")
+
+    # --max-upload is for answers too: each block takes its own time at 500 bytes a second, the first one none.
+    capped = Daemon("capped", network, work / "capped", [*alone, "--libp2p-addresses", daemon.multiaddr, "--max-upload", 4])
+    until(lambda: capped.head_slot() >= BLOCKS, 60, "the capped daemon has the blocks")
+    words = ["request", "--testnet-dir", network, capped.multiaddr, "beacon_blocks_by_range", "start_slot=1", f"count={BLOCKS}"]
+    before, begun = capped.metric("p2pd_sent_bytes_total"), time.monotonic()
+    out, _ = call(0, *words)
+    took, sent = time.monotonic() - begun, capped.metric("p2pd_sent_bytes_total") - before
+    same_blocks(daemon, CHUNK.findall(out), range(1, BLOCKS + 1))
+    check(took >= UPLOAD_LEAST_S, f"{BLOCKS} blocks at 500 bytes a second came in {took:.1f} s ({sent:.0f} bytes)")
+    say(f"{BLOCKS} blocks at 500 bytes a second: {took:.1f} s, {sent:.0f} bytes")
+    capped.stop()
     for node in (slow, daemon):
         node.stop()
     note(f"18 protocols asked by name; {BLOCKS} blocks and their envelopes equal to the API's; a limit answers late, not wrong")
