@@ -116,6 +116,7 @@ INTEROP = [
         ["build/dev", "peer/js"], 10, 180),
     Row("interop/gossip", "interop", [PY, "tests/interop/gossip.py"], ["build/dev", "peer/js", "peer/rust"], 5, 60),
     Row("interop/discovery", "interop", [PY, "tests/interop/discovery.py"], ["build/release"], 5, 60),
+    Row("interop/kad-ethereum", "interop", [PY, "tests/interop/kad_ethereum.py"], ["build/release"], 5, 60),
     Row("interop/replicas", "interop",
         [PY, "docs/examples/replicas/replicas.py", "--program", "build/release/beacon-p2pd", "--check", "4"], ["build/release"], 5, 60),
     Row("interop/kad", "interop", [PY, "tests/interop/kad.py"], ["build/release", "peer/rust", "peer/kad_js"], 6, 60),

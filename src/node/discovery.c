@@ -135,6 +135,9 @@ enum err discovery_init(struct node *n, struct now now)
     d->watch_wait_ns = NO_PEERS_AFTER_NS;
     d->watch_ns = now.mono_ns + NO_PEERS_AFTER_NS;
     d->kept_ns = now.mono_ns;
+    for (size_t i = 0; i < n->cfg.n_boot && (n->cfg.discovery || n->cfg.kad_protocol); i++) {
+        peers_found(n, &n->cfg.boot[i], SOURCE_BOOT, now);
+    }
     if (!n->cfg.discovery) {
         return E_OK;
     }
@@ -142,7 +145,6 @@ enum err discovery_init(struct node *n, struct now now)
     d->engine = discv5_new(&cfg, n->cfg.ident, &d->record, n->rng, now);
     for (size_t i = 0; i < n->cfg.n_boot; i++) {
         discv5_add_boot(d->engine, &n->cfg.boot[i], now);
-        peers_found(n, &n->cfg.boot[i], SOURCE_BOOT, now);
     }
     d->lookup_ns = now.mono_ns;
     d->dead_ns = NEVER;

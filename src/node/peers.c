@@ -192,6 +192,9 @@ bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now
     struct enr_fork_id fork;
     struct view eth2;
 
+    if (n->cfg.no_chain) {
+        return true; /* there are no forks */
+    }
     if (!enr_get(e, "eth2", &eth2) || !enr_fork_id_decode(eth2, &fork)) {
         return false;
     }

@@ -78,6 +78,15 @@ def refusals(work, network):
     refuse([*fine, "--trusted-peers", "16Uiu2nonsense"], 2, "--trusted-peers", "16Uiu2nonsense")
     refuse([*fine, "--libp2p-addresses", "/ip4/127.0.0.1"], 2, "--libp2p-addresses", "/ip4/127.0.0.1")
     refuse([*fine, "--log-format", "xml"], 2, "--log-format", "xml", "json")
+    refuse([*fine, "--discovery", "mdns"], 2, "--discovery", "mdns", "kad")
+    refuse([*fine, "--discovery", "kad", "--disable-discovery"], 2, "--discovery", "--disable-discovery")
+    refuse([*fine, "--kad-protocol", "kad"], 2, "--kad-protocol", "kad")
+    refuse([*fine, "--kad-mode", "both"], 2, "--kad-mode", "both", "client")
+    refuse([*fine, "--kad-raw-prefix", "name"], 2, "--kad-raw-prefix", "name")
+    refuse([*fine, "--kad-raw-prefix", "/pk/"], 2, "--kad-raw-prefix", "/pk/", "validator")
+    refuse(["run", "--network", "none", "--discovery", "discv5", "--datadir", work / "refused"], 2, "--discovery", "kad")
+    refuse(["kad", "table"], 2, "--control-socket")
+    refuse(["kad", "--control-socket", work / "none.sock", "table"], 1, "none.sock", "running")
     refuse([*fine, "--listen-address", "nowhere"], 2, "--listen-address", "nowhere")
     refuse(
         ["run", "--network", "nowhere", "--datadir", work / "refused"],

@@ -31,11 +31,11 @@ def multihash(text):
 class Ours:
     """A daemon that follows no chain, asked through its control socket by `beacon-p2pd kad`."""
 
-    def __init__(self, name, folder, boot):
+    def __init__(self, name, folder, boot, mode="server"):
         self.name, self.kind, self.socket = name, "ours", folder / f"{name}.sock"
         flags = ["--network", "none", "--discovery", "kad", "--kad-raw-prefix", "/t/", "--local-network"]
         flags += ["--enable-private-discovery", "--listen-address", "127.0.0.1", "--port", 0, "--disable-http"]
-        flags += ["--datadir", folder / name, "--control-socket", self.socket, "--log-format", "json"]
+        flags += ["--kad-mode", mode, "--datadir", folder / name, "--control-socket", self.socket, "--log-format", "json"]
         flags += ["--boot-nodes", boot] if boot else []
         self.process = Process(name, [PROGRAM, "run", *flags])
         said = json.loads(self.process.wait_line(r'.*"msg": ?"listening".*', WAIT).group(0))
@@ -159,14 +159,28 @@ def found_by_all(nodes, put, alive):
     return count
 
 
+def a_client_only_asks(folder, nodes, put):
+    """It finds what others keep, and is in nobody's table."""
+    client = Ours("client0", folder, nodes[0].addr, "client")
+    for key, value, hashed, who in put:
+        until(lambda k=key, v=value: client.get(k) == v, WAIT, f"a client gets {key}")
+        until(lambda h=hashed, w=who: w in client.providers(h), WAIT, "a client finds who provides")
+    until(lambda: len(client.table()) >= len(nodes) // 2, WAIT, "a client knows peers")
+    for n in nodes:
+        check(client.id not in n.table(), f"{n.name} has a client in its table")
+    check(client.process.stop() == 0, "the client ends well")
+
+
 def test():
     each = int(sys.argv[1]) if len(sys.argv) > 1 else 4
-    nodes = start(scratch("kad"), each)
+    folder = scratch("kad")
+    nodes = start(folder, each)
     all_know_all(nodes)
     all_find_all(nodes)
     note(f"{len(nodes)} nodes of {len(KINDS)} kinds know each other from one boot node")
     put = records(nodes, "before")
     note(f"values and providers between kinds: {found_by_all(nodes, put, {n.id for n in nodes})} pairs")
+    a_client_only_asks(folder, nodes, put)
     for n in nodes:
         if int(n.name[-1]) < each // 2:
             n.process.kill()

@@ -49,6 +49,7 @@ FRAMES = {
     0x15: ("reply", "id code data"),
     0x16: ("add_topic", "tag count low mode topic"),
     0x20: ("order", "tag time mode text data"),
+    0x21: ("kad", "tag mode text data"),
     0x81: ("welcome", "count wait low mode peer text"),
     0x82: ("result", "tag code text"),
     0x83: ("message", "id time wait hash peer topic data"),
