@@ -152,12 +152,12 @@ static int fill_in(struct p2pd *p)
 static int take_frame(struct p2pd *p, struct p2pd_event *ev)
 {
     for (;;) {
-        const uint8_t *at = p->in.p + p->in.at;
         size_t have = p->in.n - p->in.at;
 
         if (have < HEAD) {
             return 0;
         }
+        const uint8_t *at = p->in.p + p->in.at;
         size_t n = at[0] | (size_t)at[1] << 8 | (size_t)at[2] << 16 | (size_t)at[3] << 24;
         if (n == 0 || n > FRAME_MAX) {
             return P2PD_PROTOCOL;
