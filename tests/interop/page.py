@@ -28,7 +28,7 @@ def run():
         lambda: len(net.peers(SHOWN)) >= NODES - 1 and hostile.peer_id in [p["peer_id"] for p in net.peers(SHOWN)],
         60, lambda: f"the node meets all others; it has {len(net.peers(SHOWN))} peers",
     )
-    until(lambda: net.head_slot(SHOWN) >= 3, 60, "the first blocks come")
+    until(lambda: net.head_slot(SHOWN) >= 2, 60, "the first blocks come")
     pictures = os.environ.get("P2PD_SCREENSHOTS", str(work))
     others = [f"http://127.0.0.1:{net.ports[i]}" for i in range(NODES) if i != SHOWN] + [hostile.rest]
     done = subprocess.run(

@@ -268,15 +268,25 @@ for (const theme of ["dark", "light"]) {
     await show(view);
     await page.waitForTimeout(50); // two frames, for colours
     if (theme === "dark" && view === "peers") await page.click("#peers tbody button.row >> nth=0");
-    const result = await page.evaluate(async (source) => {
+    // What depends on the theme is contrast; all other rules are looked at once.
+    const result = await page.evaluate(async ([source, only]) => {
       window.axe ?? new Function(source)();
-      return window.axe.run(document, { resultTypes: ["violations"] });
-    }, axe).catch((e) => ({ violations: [{ id: "axe did not run", help: e.message, nodes: [] }] }));
+      return window.axe.run(document, { resultTypes: ["violations"], ...(only && { runOnly: only }) });
+    }, [axe, theme === "light" ? ["color-contrast"] : null]).catch((e) => ({ violations: [{ id: "axe did not run", help: e.message, nodes: [] }] }));
     for (const v of result.violations) found.push(`${theme} ${view}: ${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.html.slice(0, 120)).join(" | ")}`);
     checks++;
     if (theme === "dark") await page.screenshot({ path: join(pictures, `page-dark-${view}.png`) });
   }
 }
+// ---- a narrow window: nothing is lost to the right ----
+await page.setViewportSize({ width: 390, height: 800 });
+const wide = [];
+for (const view of ["overview", "mesh", "coverage", "peers", "bandwidth", "blocks", "log"]) {
+  await show(view);
+  if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) wide.push(view);
+  if (view === "mesh") await page.screenshot({ path: join(pictures, "page-narrow.png") });
+}
+check(wide.length === 0, `wider than a narrow window: ${wide}`);
 check(found.length === 0, `axe-core finds: ${found.join("\n")}`);
 
 // ---- other sites see and change nothing ----
