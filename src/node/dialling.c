@@ -75,7 +75,8 @@ static bool is_candidate(const struct node *n, const struct peer *p, struct now 
 {
     return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->n_to != 0 &&
            p->source != SOURCE_INBOUND && !peer_is_banned(n, p, now) &&
-           (p->is_static || p->trusted || rating_at(&p->rating, now) > RATING_KEEP);
+           (p->is_static || p->trusted || n->cfg.no_scoring ||
+            rating_at(&p->rating, now) > RATING_KEEP);
 }
 
 /* ---- room ---- */

@@ -46,7 +46,8 @@ void places_done(struct node *n)
 /* 0: does not count. On networks of our own all may have one address. */
 static uint64_t group_of(const struct node *n, const struct addr *a)
 {
-    bool counts = a->family != 0 && !n->cfg.local_network && addr_is_public(a);
+    bool counts = a->family != 0 && !n->cfg.local_network && addr_is_public(a) &&
+                  !host_may_colocate(n->host, a);
 
     return counts ? addr_group(a) : 0;
 }
