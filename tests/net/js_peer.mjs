@@ -52,7 +52,7 @@ await node.handle(ECHO, async (stream) => {
   } catch (error) {
     say("served_badly", {err: error.message});
   }
-}, {maxInboundStreams: 2000});
+}, {maxInboundStreams: 2000, maxOutboundStreams: 2000});
 
 node.addEventListener("connection:open", ({detail: c}) =>
   say("connected", {peer: c.remotePeer.toString(), mux: c.multiplexer, outbound: c.direction === "outbound"}));

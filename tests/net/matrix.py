@@ -165,6 +165,13 @@ def storm(ours, theirs, our_id, many):
     theirs.say(f"storm {our_id} {many} 1")
     t = theirs.wait("storm", 60)
     assert t["conns"] == 1 and t["wrong"] == 0 and t["opened"] == many and t["echoed"] > 0, t
+    for _ in range(100):  # what the other side has given up on ends with us too
+        ours.say("streams")
+        left = ours.wait("streams")["n"]
+        if left <= 2:  # rust-libp2p keeps a stream of pings
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{left} streams stand after the storm")
 
 
 def abandon(ours, rounds):

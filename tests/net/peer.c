@@ -2,7 +2,7 @@
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
  * a line in on stdin: connect IP PORT | connect MULTIADDR (a name too) | churn N IP PORT | ping |
  * req NAME [hex] | echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) |
- * close | quit
+ * streams (how many stand) | close | quit
  * net_peer [--muxers yamux,mplex|quic] [--noearly] [--ip6] [--keylog FILE]
  */
 #define _GNU_SOURCE
@@ -297,6 +297,10 @@ static void command(struct peer *p, char *line, struct now now)
     } else if (strcmp(word[0], "echo") == 0 || strcmp(word[0], "abandon") == 0) {
         p->abandon = word[0][0] == 'a';
         echo_start(p, strtoul(word[1], NULL, 10), strtoul(word[2], NULL, 10), now);
+    } else if (strcmp(word[0], "streams") == 0) {
+        struct host_conn_info info = {0};
+        (void)host_conn_info(p->host, p->conn, &info);
+        printf("{\"ev\":\"streams\",\"n\":%zu}\n", (size_t)info.n_streams);
     } else if (strcmp(word[0], "close") == 0) {
         host_close(p->host, p->conn, E_SHUTDOWN, now);
     } else if (strcmp(word[0], "quit") == 0) {
