@@ -16,6 +16,8 @@ enum node_command {
     COMMAND_PUBLISH,    /* a: topic kind, b: subnet; bytes: SSZ */
     COMMAND_ORDER,      /* a: kind | by << 8, b: seconds; bytes: who, 0, reason */
     COMMAND_PEERS_FILE, /* bytes: its text */
+    COMMAND_SUBMIT,     /* bytes: the topic's text, 0, SSZ */
+    COMMAND_JOIN,       /* a: topic kind | subnet << 16, b: up to that slot */
 };
 
 struct node_witness {

@@ -125,6 +125,7 @@ void control_missed(struct node *n, uint32_t client, uint64_t since_ns);
 /* ---- witness.c: what the node is told beside its port ---- */
 void node_told(struct node *n, enum node_command kind, uint64_t a, uint64_t b, struct view bytes,
                struct now now);
+void node_told_submit(struct node *n, const struct topic *t, struct view ssz, struct now now);
 void node_told_order(struct node *n, const struct node_order *o, struct view who, struct now now);
 
 #endif

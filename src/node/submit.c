@@ -10,6 +10,7 @@ enum err node_submit(struct node *n, const struct topic *t, struct view ssz, str
     struct check_result r = gossip_check(n, &a, true, now);
     enum err e = E_GOSSIP_REJECT;
 
+    node_told_submit(n, t, ssz, now);
     *ret_why = r.reason;
     if (r.verdict != CHECK_REJECT) {
         e = gossip_publish_on(n, t, ssz, now);
@@ -27,6 +28,8 @@ enum err node_join(struct node *n, enum topic_kind kind, uint32_t subnet, uint64
     const struct fork_span *span = network_span_at_slot(n->cfg.network, n->slot);
     struct topic t;
 
+    node_told(n, COMMAND_JOIN, (uint64_t)kind | (uint64_t)subnet << 16, until_slot,
+              view_of(NULL, 0), now);
     TRY(topic_make(n->cfg.network, span, kind, subnet, &t));
     for (uint32_t i = 0; i < n->gossip.n_joins; i++) {
         const struct gossip_join *j = &n->gossip.joins[i];

@@ -51,6 +51,37 @@ static bool order_again(struct node *n, uint64_t a, uint64_t seconds, struct vie
     return true;
 }
 
+void node_told_submit(struct node *n, const struct topic *t, struct view ssz, struct now now)
+{
+    char text[TOPIC_TEXT_MAX];
+    struct buf bytes;
+
+    if (n->cfg.witness == NULL || n->in_command) {
+        return;
+    }
+    topic_text(t, text);
+    buf_init(&bytes, sizeof text + ssz.n);
+    if (buf_append(&bytes, text, strlen(text) + 1) == E_OK &&
+        buf_append_view(&bytes, ssz) == E_OK) {
+        node_told(n, COMMAND_SUBMIT, 0, 0, buf_view(&bytes), now);
+    }
+    buf_done(&bytes);
+}
+
+static bool submit_again(struct node *n, struct view bytes, struct now now)
+{
+    const uint8_t *end = bytes.n == 0 ? NULL : memchr(bytes.p, 0, bytes.n);
+    size_t before = end == NULL ? 0 : (size_t)(end - bytes.p);
+    const char *why;
+    struct topic t;
+
+    if (end == NULL || topic_parse(n->cfg.network, view_of(bytes.p, before), &t) != E_OK) {
+        return false;
+    }
+    IGNORE(node_submit(n, &t, view_skip(bytes, before + 1), now, &why), "as it did then");
+    return true;
+}
+
 static bool client_again(struct node *n, uint8_t kind, uint64_t client, uint64_t b,
                          struct view bytes, struct now now)
 {
@@ -91,6 +122,15 @@ bool node_command(struct node *n, uint8_t kind, uint64_t a, uint64_t b, struct v
         return order_again(n, a, b, bytes, now);
     case COMMAND_PEERS_FILE:
         IGNORE(node_peers_file(n, bytes, now, fault), "as it did then");
+        return true;
+    case COMMAND_SUBMIT:
+        return submit_again(n, bytes, now);
+    case COMMAND_JOIN:
+        if ((a & 0xffff) >= TOPIC_KIND_COUNT || a >> 16 > UINT32_MAX) {
+            return false;
+        }
+        IGNORE(node_join(n, (enum topic_kind)(a & 0xffff), (uint32_t)(a >> 16), b, now),
+               "as it did then");
         return true;
     }
     return false;
