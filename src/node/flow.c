@@ -93,10 +93,12 @@ static void tell(const struct flow *f, struct control_frame *frame)
 
 void flow_tell_closed(const struct flow *f, enum err why)
 {
+    enum control_code code = why == E_OK                 ? CONTROL_OK
+                             : why == E_LIMIT            ? CONTROL_LIMIT
+                             : why == E_MULTISTREAM_NONE ? CONTROL_NOT_FOUND
+                                                         : CONTROL_FAILED;
     struct control_frame frame = {.kind = CONTROL_CLOSED,
-                                  .code = (uint16_t)(why == E_OK      ? CONTROL_OK
-                                                     : why == E_LIMIT ? CONTROL_LIMIT
-                                                                      : CONTROL_FAILED),
+                                  .code = (uint16_t)code,
                                   .text = view_str(why == E_OK ? "" : err_text(why))};
 
     tell(f, &frame);
@@ -233,9 +235,14 @@ static void on_opened(void *self, stream_id s, bool inbound, size_t index, struc
 {
     struct own_protocol *of = self;
     struct host *h = of->node->host;
-    struct flow *f = inbound ? flow_new(of, host_stream_conn(h, s)) : host_user(h, s);
+    struct flow *f = NULL;
 
     (void)index;
+    if (!inbound) {
+        f = host_user(h, s);
+    } else if (control_has_room(of->node, of->client)) { /* else peers could fill its queue */
+        f = flow_new(of, host_stream_conn(h, s));
+    }
     if (f == NULL) {
         host_reset(h, s, E_LIMIT, now);
         return;

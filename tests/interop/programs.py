@@ -219,6 +219,9 @@ def calls(a, b, peer_b, daemon_b):
 def hostile(a, c, peer_a, daemon_a):
     """What a peer can do on the streams of a program: it ends them, one by one, and nothing else."""
     text, rng = "/test/hostile/1", random.Random(5)
+    serve(c, "/test/nobody/1", BYTES)
+    number = open_stream(c, peer_a, "/test/nobody/1")
+    check(c.wait("closed", id=number)["code"] == 3, "a protocol that the peer does not speak")
     serve(a, text, MESSAGES, streams=2, most=10_000)
     serve(c, text, BYTES)  # so that it says whatever it wants
     attacks = {
