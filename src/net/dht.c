@@ -9,6 +9,7 @@
 #include <net/dht.h>
 
 #define REQUEST_NS  SECONDS(10) /* Spec: kad-dht/README.md "Bootstrap process": QueryTimeout */
+#define WAIT_NS     SECONDS(60) /* for one of the dials under way to end */
 #define IDLE_NS     SECONDS(60) /* of a remote's stream that asks nothing */
 #define ASKS_MAX    512u        /* in flight: the engine has QUERIES_MAX * KAD_ALPHA at most */
 #define DIALS_MAX   16u         /* under way at once */
@@ -27,6 +28,7 @@ struct ask {
     conn_id dial;     /* ours, under way */
     stream_id stream; /* 0: not open yet */
     uint64_t until_ns;
+    uint64_t give_up_ns; /* it waits for a dial so long; the wait itself is not the peer's fault */
 };
 
 struct line {         /* one stream */
@@ -126,6 +128,7 @@ static void dial(struct dht *d, struct ask *a)
 
     if (is_dialled(d, &a->peer.id) || d->n_dials >= DIALS_MAX ||
         (d->limited && !ratelim_take(&d->dials, 1, d->now.mono_ns))) {
+        a->until_ns = earlier(d->now.mono_ns + REQUEST_NS, a->give_up_ns);
         return; /* it waits: dht_tick() */
     }
     for (size_t i = 0; i < a->peer.n_addrs; i++) {
@@ -170,7 +173,8 @@ static void ask_more(struct dht *d)
                           .peer = r.peer,
                           .answered = r.answered,
                           .message = blob_copy(buf_view(&out)),
-                          .until_ns = d->now.mono_ns + REQUEST_NS};
+                          .until_ns = d->now.mono_ns + REQUEST_NS,
+                          .give_up_ns = d->now.mono_ns + WAIT_NS};
         buf_clear(&out);
         go(d, a);
     }
