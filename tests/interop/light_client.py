@@ -75,10 +75,12 @@ def run():
     periods = sorted({e["slot"] // PERIOD for e in followed})
     check(len(periods) > PERIODS, f"it has followed in periods {periods} only")
     check(client.slot("final") > begun, "no header became final for it")
+    streamed = len(client.all("streamed"))
+    check(streamed > PERIOD, f"only {streamed} updates came by the event stream")
     served = daemon.get(f"/eth/v1/beacon/light_client/updates?start_period={periods[0]}&count=8")
     check(len(served) >= PERIODS, f"{len(served)} updates of periods from {periods[0]} on")
     note(f"Lodestar's light client followed our API from slot {begun} to {client.slot()}, periods {periods[0]} to {periods[-1]}: "
-         f"{len(followed)} headers verified, final up to slot {client.slot('final')}")
+         f"{len(followed)} headers verified, {streamed} updates by the event stream, final up to slot {client.slot('final')}")
     client.process.kill()
     daemon.stop()
     maker.stop()

@@ -5,10 +5,29 @@ import {createIChainForkConfig} from "@lodestar/config";
 import {chainConfigFromJson, chainConfigTypes} from "@lodestar/config";
 import {fromHexString} from "@chainsafe/ssz";
 import {getClient} from "@lodestar/api";
+import EventSource from "eventsource";
 
 const at = (path) => import(pathToFileURL(new URL(`node_modules/@lodestar/light-client/lib/${path}`, import.meta.url).pathname));
 const {Lightclient, LightclientEvent} = await at("index.js");
 const {LightClientRestTransport} = await at("transport/rest.js");
+
+// This Lodestar is older than versioned events: what the published description wraps in {version, data} it wants bare.
+class Transport extends LightClientRestTransport {
+  subscribeEventstream() {
+    if (this.subscribedEventstream) return;
+    this.subscribedEventstream = true;
+    const topics = {light_client_optimistic_update: "LightClientOptimisticUpdate", light_client_finality_update: "LightClientFinalityUpdate"};
+    const source = new EventSource(`${url}/eth/v1/events?topics=${Object.keys(topics).join(",")}`);
+    for (const [topic, name] of Object.entries(topics)) {
+      source.addEventListener(topic, (event) => {
+        const {data} = JSON.parse(event.data);
+        const types = config.getLightClientForkTypes(Number(data.attested_header.beacon.slot));
+        say("streamed", {topic});
+        this.eventEmitter.emit(topic, types[name].fromJson(data));
+      });
+    }
+  }
+}
 
 const say = (ev, fields = {}) => process.stdout.write(JSON.stringify({ev, ...fields}) + "\n");
 const [url, root] = process.argv.slice(2);
@@ -25,7 +44,7 @@ const client = await Lightclient.initializeFromCheckpointRoot({
   config,
   logger: {error: log("error"), warn: log("warn"), info: log("info"), debug: log("debug")},
   genesisData: {genesisTime: Number(genesis.genesis_time), genesisValidatorsRoot: genesis.genesis_validators_root},
-  transport: new LightClientRestTransport(getClient({baseUrl: url}, {config})),
+  transport: new Transport(getClient({baseUrl: url}, {config})),
   checkpointRoot: fromHexString(root),
 });
 const hex = (bytes) => "0x" + Buffer.from(bytes).toString("hex");
