@@ -130,6 +130,7 @@ INTEROP = [
     Row("interop/discv5-mixed", "interop", [PY, "tests/interop/discv5_mixed.py"],
         ["build/release", "peer/go", "peer/rust", "peer/discv5_js"], 8, 60),
     Row("interop/api", "interop", [PY, "tests/interop/api.py"], ["build/release"], 8, 60),
+    Row("interop/api-streams", "interop", [PY, "tests/interop/streams.py"], ["build/dev"], 8, 60),
     Row("interop/api-light-client", "interop", [PY, "tests/interop/light_client.py"],
         ["build/release", "peer/lodestar"], 12, 60),
     Row("interop/api-description", "interop", [PY, "tests/interop/description.py"],

@@ -112,7 +112,8 @@ static void on_timer(void *self, struct now now)
         next = r->next;
         if (ring_holds(&e->ring, &r->place)) {
             r->wake(r->self);
-        } else {
+        } else if (!r->over) {
+            r->over = true;
             metric_add(e->metrics, M_EVENT_STREAMS_ENDED, 0, 1);
             r->overtaken(r->self);
         }

@@ -83,6 +83,7 @@ struct event_reader { /* a stream */
     struct event_reader *prev, *next;
     struct ring_place place;
     uint32_t kinds;
+    bool over; /* it was told so */
     void *self;
     void (*wake)(void *self);      /* there is something to read */
     void (*overtaken)(void *self); /* it was too slow */

@@ -20,6 +20,7 @@ from harness.proc import TOP, check, main, note, say, scratch, until
 
 SLOT_MS = 1000
 ROOT, SIGNATURE = "0x" + "11" * 32, "0x" + "22" * 96
+ORIGIN = "https://pages.example"
 DRIPPING = 128  # all connections that the server takes
 REQUEST_SECONDS = 30  # src/api/server.h
 
@@ -161,6 +162,40 @@ def compare_events(path, stream):
     return len(stream.events)
 
 
+# ---- other sites ----
+
+def ask(daemon, headers, method="GET"):
+    """(status, headers) of a request that a browser would send."""
+    request = urllib.request.Request(daemon.rest + "/eth/v1/node/version", headers=headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers
+
+
+def other_sites(strict, lenient):
+    """strict is as by default, lenient allows ORIGIN."""
+    preflight = {"Access-Control-Request-Method": "GET"}
+    for daemon, headers, method, want in (
+        (strict, {"Origin": ORIGIN}, "GET", 403),
+        (strict, {"Origin": "null"}, "GET", 403),
+        (strict, {"Origin": ORIGIN, **preflight}, "OPTIONS", 403),
+        (strict, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, "GET", 403),
+        (strict, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, "GET", 200),
+        (strict, {"Host": "somebody.example"}, "GET", 403),
+        (strict, {"Host": "localhost"}, "GET", 200),
+        (strict, {"Origin": strict.rest}, "GET", 200),
+        (lenient, {"Origin": ORIGIN}, "GET", 200),
+        (lenient, {"Origin": ORIGIN, **preflight}, "OPTIONS", 204),
+        (lenient, {"Origin": ORIGIN + ".evil.example"}, "GET", 403),
+    ):
+        status, got = ask(daemon, headers, method)
+        check(status == want, f"{method} with {headers} is answered {status}, not {want}")
+        allowed = got.get("Access-Control-Allow-Origin")
+        check(allowed == (headers.get("Origin") if status < 300 else None), f"{method} with {headers}: {status}, allowed {allowed}")
+
+
 # ---- those who drip ----
 
 class Dripper:
@@ -211,13 +246,14 @@ def run():
     until(lambda: follower.head_slot() >= 3, 60, "the follower follows")
     ran = run_examples(follower, work)
     say(f"{ran} examples of docs/api.md run")
-    poster = Daemon("poster", work / "network", work / "p", flags)
+    poster = Daemon("poster", work / "network", work / "p", [*flags, "--http-allow-origin", ORIGIN])
     listener = Daemon("listener", work / "network", work / "l", [*flags, "--libp2p-addresses", poster.multiaddr])
     until(lambda: listener.peer(poster.peer_id), 30, "poster and listener are connected")
     head = maker.header("head")["root"]
     carry_blocks(maker, poster, listener, head)
     say("the maker's blocks are carried by POST")
     told = publish(poster, listener)
+    other_sites(follower, poster)
     events = compare_events(work / "events", stream)
 
     dripping.join()

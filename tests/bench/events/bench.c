@@ -1,6 +1,7 @@
 /*
  * The cost of event streams: so many events a second to a file and to streams of the HTTP server.
- * bench RATE SECONDS STREAMS FILE: JSON on standard output. STREAMS 0 and FILE "": nobody reads.
+ * bench RATE SECONDS STREAMS FILE [STALLED]: JSON on standard output. STREAMS 0 and FILE "": nobody
+ * reads. STALLED of the streams are not read by their clients.
  *
  * A node without a network; its watcher is told of messages and duplicates, one to four, as the
  * router would tell of them, a burst each millisecond. The streams' clients are another process,
@@ -81,16 +82,17 @@ static uint64_t count(char *text, size_t n)
     return found;
 }
 
-static void read_streams(uint16_t port, unsigned streams, int report)
+static void read_streams(uint16_t port, unsigned streams, unsigned stalled, int report)
 {
     static char text[256 * KIB + 8];
     struct pollfd p[STREAMS_MAX];
-    uint64_t events = 0, ended = 0;
+    uint64_t events = 0, ended = stalled;
     size_t kept[STREAMS_MAX] = {0};
     char tails[STREAMS_MAX][8];
 
     for (unsigned i = 0; i < streams; i++) {
         p[i] = (struct pollfd){.fd = client(port), .events = POLLIN};
+        p[i].fd = i < stalled ? -1 : p[i].fd; /* open, and forgotten */
     }
     while (ended < streams && poll(p, streams, -1) >= 0) {
         for (unsigned i = 0; i < streams; i++) {
@@ -198,6 +200,7 @@ int main(int argc, char **argv)
     uint64_t rate = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000, got = 0;
     uint64_t seconds = argc > 2 ? strtoull(argv[2], NULL, 10) : 5;
     unsigned streams = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 50;
+    unsigned stalled = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
     const char *file = argc > 4 && argv[4][0] != '\0' ? argv[4] : NULL;
     const struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
     const struct io_config quiet = {.signals = false};
@@ -207,7 +210,7 @@ int main(int argc, char **argv)
     struct io_watch *watch;
     int report[2];
 
-    if (streams > STREAMS_MAX || crypto_start() != E_OK || pipe(report) != 0 ||
+    if (streams > STREAMS_MAX || stalled > streams || crypto_start() != E_OK || pipe(report) != 0 ||
         (b->io = io_new(&quiet, error)) == NULL) {
         die("start");
     }
@@ -225,7 +228,7 @@ int main(int argc, char **argv)
     events_watch(events, b->node);
     pid_t child = fork();
     if (child == 0) {
-        read_streams(api_port(api), streams, report[1]);
+        read_streams(api_port(api), streams, stalled, report[1]);
     }
     b->per_tick = rate / 1000;
     b->wanted = rate * seconds;
