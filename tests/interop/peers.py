@@ -112,11 +112,8 @@ def goodbyes_sent(daemon, peer, bad):
     story = why(daemon, peer.id)
     check("reqresp -" in story and "dropped_rating" in story, story)
     refused(daemon, peer, [250])  # below what is let in
-    start = peer.mark()
     while not banned(daemon, peer.id):  # go-libp2p dials for each request, and each request counts until we are gone
-        peer.process.send(f"req {daemon.peer_id} status/2 00")
-        peer.wait("resp", 30, start)
-        start = peer.mark()
+        peer.command(f"req {daemon.peer_id} status/2 00", "resp", 30)
     ban = banned(daemon, peer.id)
     check(ban["by"] == "rating" and ban["until_ms"] is not None and ban["reason"], f"{ban}")
     refused(daemon, peer, [251])
@@ -264,6 +261,11 @@ def run():
     order(daemon, "add", b.multiaddr, status=400)  # the rating has banned it
     order(daemon, "unban", b.id)
     order(daemon, "add", b.multiaddr)
+    bad = GoPeer("go-bad-too", digest)
+    bad.join(daemon)
+    while not banned(daemon, bad.id):
+        bad.command(f"req {daemon.peer_id} status/2 00", "resp", 30)
+    by_rating = banned(daemon, bad.id)
     start = c.mark()
     daemon.stop()
     c.wait("disconnected", 20, start)
@@ -275,6 +277,10 @@ def run():
     check(daemon.peer(c.id)["trusted"] and daemon.peer(c.id)["static"], f"{daemon.peer(c.id)}")
     refused(daemon, a, [251])
     check(banned(daemon, a.id)["reason"] == "kept" and banned(daemon, "10.9.0.0/16")["by"] == "file", f"{rules(daemon)}")
+    refused(daemon, bad, [251])
+    kept = banned(daemon, bad.id)
+    check(kept["by"] == "rating" and kept["reason"] == by_rating["reason"], f"{kept}, was {by_rating}")
+    check(abs(int(kept["until_ms"]) - int(by_rating["until_ms"])) < 2000, f"{kept}, was {by_rating}")
     refused(daemon, other, [251])
     file.write_text(f"trusted {c.id}\nnonsense here\n")
     daemon.process.child.send_signal(signal.SIGHUP)
@@ -293,7 +299,7 @@ def run():
     for flags in (["--trusted-peers", "hello"], ["--peer", "16Uiu2HAm2dURtGp7heu8bvWP2oKJEgHTsabTPtzGa2sVT9h9JEUJ"], ["--colocation-whitelist", "x"]):
         done = subprocess.run([PROGRAM, "run", *flags], capture_output=True, text=True, timeout=30, check=False)
         check(done.returncode == 2 and flags[1] in done.stderr, f"{flags}: {done.returncode} {done.stderr}")
-    for peer in (a, b, c, other):
+    for peer in (a, b, c, other, bad):
         peer.stop()
     note(f"bans by peer and range, {len(GOODBYES)} goodbye codes received and 6 sent, orders by HTTP, socket and file, kept over a restart; limits; private networks")
 
