@@ -24,7 +24,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-DAEMON = os.environ.get("BEACON_P2PD", str(HERE.parents[2] / "build/release/beacon-p2pd"))
+TOP = HERE.parents[2]
+DAEMON = os.environ.get("BEACON_P2PD", str(TOP / "build/release/beacon-p2pd"))
 NODES = 4
 SECONDS = 90  # for pools to be the same: much more than it takes, on a busy machine too
 
@@ -147,8 +148,12 @@ def wait(condition, what, node=None):
 def build_go():
     if "EXAMPLE_WS" in os.environ:
         return os.environ["EXAMPLE_WS"]
-    binary = Path(tempfile.gettempdir()) / f"example-ws-{os.getuid()}"
-    subprocess.run([shutil.which("go") or "/usr/local/go/bin/go", "build", "-o", binary, "."], cwd=HERE / "go", check=True)
+    found = [go for go in ("go", str(TOP / "build/peers/bin/go"), "/usr/local/go/bin/go") if shutil.which(go)]
+    if not found:
+        sys.exit("Go 1.26 is wanted for the node on go-libp2p: https://go.dev/dl, or tests/interop/peers.sh go, which fetches it")
+    binary = TOP / "build" / "example-ws"
+    print("building the Go node ...", flush=True)
+    subprocess.run([found[0], "build", "-o", binary, "."], cwd=HERE / "go", check=True)
     return binary
 
 
@@ -193,6 +198,9 @@ def story(nodes):
 
 
 def main():
+    if not shutil.which(DAEMON):
+        print("building beacon-p2pd ...", flush=True)
+        subprocess.run([TOP / "run", "--version"], check=True)
     work, nodes = Path(tempfile.mkdtemp(prefix="p2pd-example-")), []
     try:
         binary = build_go()
