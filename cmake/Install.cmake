@@ -19,6 +19,14 @@ add_custom_command(OUTPUT "${pages}/beacon-p2pd.1.gz"
   WORKING_DIRECTORY "${pages}" VERBATIM)
 add_custom_target(pages ALL DEPENDS ${made} "${pages}/beacon-p2pd.1.gz")
 
+# All that is installed, and nothing else: what packagers build.
+add_custom_target(installed)
+foreach(target beacon-p2pd pages libp2pd_shared libp2pd_static)
+  if(TARGET ${target})
+    add_dependencies(installed ${target})
+  endif()
+endforeach()
+
 install(TARGETS beacon-p2pd RUNTIME)
 install(FILES "${pages}/beacon-p2pd.1.gz" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
 install(FILES "${pages}/beacon-p2pd.bash" RENAME beacon-p2pd

@@ -24,6 +24,10 @@ WANTED = (
     "share/zsh/vendor-completions/_beacon-p2pd",
     "share/fish/vendor_completions.d/beacon-p2pd.fish",
     "lib/systemd/system/beacon-p2pd.service",
+    "lib/pkgconfig/p2pd.pc",
+    "lib/libp2pd.so.0",
+    "lib/libp2pd.a",
+    "include/p2pd/p2pd.h",
     "share/doc/beacon-p2pd/README.md",
     "share/doc/beacon-p2pd/CHANGELOG.md",
     "share/doc/beacon-p2pd/copyright",
@@ -45,7 +49,7 @@ def below(root):
 
 def make(work):
     """The package, unpacked; and the tree of cmake --install."""
-    tell("ninja", "-C", BUILD, "beacon-p2pd", "pages")
+    tell("ninja", "-C", BUILD, "installed")
     tell("cpack", "-G", "DEB", "-B", work / "package", cwd=BUILD)
     (deb,) = (work / "package").glob("*.deb")
     tell("dpkg-deb", "-x", deb, work / "root")
