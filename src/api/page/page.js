@@ -5,12 +5,14 @@
 const SVG = "http://www.w3.org/2000/svg";
 const HISTORY = 120;   // samples of the bandwidth's line: two minutes
 const LINES_MAX = 1000; // of the log kept in the page
+const STORY_MAX = 12;  // events of a peer shown, the newest
+const STORY_MS = 5000; // between two looks at them
 const CAUSES = ["first", "duplicate", "own", "service", "ihave", "iwant", "idontwant", "control"];
 const CAUSE_TEXT = {
   first: "first arrivals; out: forwarded", duplicate: "copies of known messages", own: "published by this node", service: "sent because asked for",
   ihave: "offers", iwant: "requests for what was offered", idontwant: "what is not wanted again", control: "subscriptions, GRAFT, PRUNE",
 };
-const state = { data: {}, before: {}, at: {}, history: [], topic: null, sort: ["rating", -1], open: new Set(), paused: false, line: 0, levels: "" };
+const state = { data: {}, before: {}, at: {}, history: [], topic: null, sort: ["rating", -1], open: new Set(), stories: new Map(), paused: false, line: 0, levels: "" };
 const $ = (id) => document.getElementById(id);
 
 // ---- building ----
@@ -211,6 +213,26 @@ function meter(value) {
   return h("span", { class: "meter", "aria-hidden": "true" }, h("i", { class: value < 0 ? "low" : null, style: { width: `${part}%`, left: value < 0 ? `${50 - part}%` : "50%" } }));
 }
 
+// What happened to a peer and why; asked for while its row is open, and anew now and then.
+async function fetchStory(id) {
+  const had = state.stories.get(id);
+  if (had && performance.now() - had.at < STORY_MS) return;
+  state.stories.set(id, { at: performance.now(), events: had?.events ?? [] });
+  try {
+    const answer = await fetch(`/p2pd/v1/peers/why?peer=${id}`);
+    if (answer.ok) state.stories.get(id).events = (await answer.json()).data.events;
+  } catch { /* the next look may be answered */ }
+}
+
+function storyList(id) {
+  const events = (state.stories.get(id)?.events ?? []).slice(-STORY_MAX);
+  return h("ol", { class: "story", "aria-label": "What happened to it" }, events.map((e) => {
+    const change = e.change === undefined ? "" : ` ${e.part} ${e.change > 0 ? "+" : ""}${e.change.toFixed(1)}`;
+    return h("li", { "data-reason": e.reason }, h("time", { datetime: new Date(Number(e.time_ms)).toISOString() }, new Date(Number(e.time_ms)).toISOString().slice(11, 19)),
+      ` ${e.reason_text}${change}${e.text ? `: ${told(e.text)}` : ""}${e.times > 1 ? `, ${e.times} times` : ""}`);
+  }));
+}
+
 function peerRows(p) {
   const open = state.open.has(p.peer_id), id = "parts-" + p.peer_id;
   const row = h("tr", { "data-key": p.peer_id }, h("td", {}, p.client), h("td", { class: "agent", title: told(p.agent, 256) }, told(p.agent)),
@@ -218,12 +240,16 @@ function peerRows(p) {
       on: { click: () => { state.open.has(p.peer_id) ? state.open.delete(p.peer_id) : state.open.add(p.peer_id); drawPeers(); } } }, short(p.peer_id))),
     h("td", {}, p.direction), h("td", {}, p.transport), h("td", { class: "num" }, ms(p.rtt_ms)), h("td", { class: "num" }, p.rating.total.toFixed(1), meter(p.rating.total)),
     h("td", { class: "num" }, bytes(p.bytes_in)), h("td", { class: "num" }, bytes(p.bytes_out)), h("td", { class: "num" }, span(p.since_s)), h("td", { class: "num" }, p.columns));
-  if (!open) return [row];
+  if (!open) {
+    state.stories.delete(p.peer_id);
+    return [row];
+  }
+  fetchStory(p.peer_id);
   const list = (rowsOf) => h("dl", { class: "facts" }, rowsOf.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)]));
   return [row, h("tr", { class: "parts", id, "data-key": id }, h("td", { colspan: COLUMNS.length },
     list([...p.rating.parts.map((x) => [`rating: ${x.name}`, x.value.toFixed(2)]), ["rating: sum", p.rating.total.toFixed(2)]]),
     list([["Address", told(p.address, 120)], ["Known by", p.source], ["Muxer", p.muxer], ["Streams", p.streams], ["Head slot", p.head_slot]]),
-    list([["Attestation subnets", p.attestation_subnets], ["Sync subnets", p.sync_subnets], ["Gossip in", bytes(sum(p.gossip_in))], ["of it duplicates", bytes(p.gossip_in.duplicate || 0)], ["Gossip out", bytes(sum(p.gossip_out))]])))];
+    list([["Attestation subnets", p.attestation_subnets], ["Sync subnets", p.sync_subnets], ["Gossip in", bytes(sum(p.gossip_in))], ["of it duplicates", bytes(p.gossip_in.duplicate || 0)], ["Gossip out", bytes(sum(p.gossip_out))]]), storyList(p.peer_id)))];
 }
 
 function drawPeers() {

@@ -169,6 +169,11 @@ await eventually("the rating's parts", async () => {
   const sum = v.slice(0, -1).reduce((a, b) => a + b, 0);
   return [[names.slice(0, -1), Math.abs(sum - v[v.length - 1]) < 0.05], [p.rating.parts.map((x) => x.name), true]];
 });
+await eventually("the peer's story", async () => {
+  const id = (await get("/p2pd/v1/view/peers")).peers.find((x) => x.agent === hostile).peer_id;
+  const told = (await get(`/p2pd/v1/peers/why?peer=${id}`)).events.slice(-12).map((e) => e.reason);
+  return [await page.$$eval("#peers tr.parts .story li", (l) => l.map((e) => e.dataset.reason)), told];
+});
 check((await page.evaluate(() => document.activeElement?.getAttribute("aria-expanded"))) === "true", "focus stays on the row that was opened");
 await eventually("a round trip is measured", async () => [(await get("/p2pd/v1/view/peers")).peers.every((p) => p.rtt_ms > 0), true]);
 await page.fill("#peer-filter", "");
