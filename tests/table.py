@@ -132,7 +132,7 @@ INTEROP = [
     Row("interop/api", "interop", [PY, "tests/interop/api.py"], ["build/release"], 8, 60),
     Row("interop/api-streams", "interop", [PY, "tests/interop/streams.py"], ["build/dev"], 8, 60),
     Row("interop/api-light-client", "interop", [PY, "tests/interop/light_client.py"],
-        ["build/release", "peer/lodestar"], 12, 60),
+        ["build/release", "peer/lodestar"], 20, 60),
     Row("interop/api-description", "interop", [PY, "tests/interop/description.py"],
         ["build/release", "peer/js", "peer/schemathesis"], 8, 60),
     Row("interop/flood", "interop", [PY, "tests/interop/flood.py"], ["build/release"], 8, 60),
