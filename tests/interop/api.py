@@ -118,6 +118,30 @@ def operations(poster):
     ]
 
 
+def sync_objects(poster, stream):
+    """What counts in its own slot only: posted anew until one came through in time."""
+    genesis = int(poster.get("/eth/v1/beacon/genesis")["data"]["genesis_time"])
+    root = poster.header("head")["root"]
+
+    def posted(path, body):
+        status, answer = post(poster, path, [body])
+        check(status == 200, f"POST {path}: {status} {answer}")
+
+    def came():
+        slot = str(int((time.time() - genesis) * 1000 / SLOT_MS))
+        message = {"slot": slot, "beacon_block_root": root, "validator_index": slot, "signature": SIGNATURE}
+        posted("/eth/v1/beacon/pool/sync_committees?subnets=1,2", message)
+        status, answer = post(poster, "/eth/v1/beacon/pool/sync_committees", [message])
+        check(status == 400 and "subnets" in json.loads(answer)["failures"][0]["message"], f"without subnets: {status} {answer}")
+        contribution = {"slot": slot, "beacon_block_root": root, "subcommittee_index": "0", "aggregation_bits": "0x01", "signature": SIGNATURE}
+        signed = {"message": {"aggregator_index": slot, "contribution": contribution, "selection_proof": SIGNATURE}, "signature": SIGNATURE}
+        posted("/eth/v1/validator/contribution_and_proofs", signed)
+        time.sleep(0.3)
+        return [e for e in stream.all("contribution_and_proof") if e["message"]["contribution"]["beacon_block_root"] == root]
+
+    until(came, 20, "a contribution comes out of the listener's stream")
+
+
 def publish(poster, listener):
     """What is posted at one node is told by the other one's stream; what peers would punish is refused."""
     stream = Stream(listener.rest + "/eth/v1/events?topics=voluntary_exit,bls_to_execution_change,proposer_slashing,attester_slashing,"
@@ -133,6 +157,8 @@ def publish(poster, listener):
         want = body[0] if isinstance(body, list) else body
         until(lambda t=topic, w=want: w in stream.all(t), 20, lambda t=topic: f"the listener tells {t}; it has told {stream.events[-3:]}")
         told += 1
+    sync_objects(poster, stream)
+    told += 1
     vote = {**operations(poster)[3][1]["attestation_1"], "attesting_indices": ["5", "6"]}  # not slashed yet
     status, answer = post(poster, "/eth/v2/beacon/pool/attester_slashings", {"attestation_1": vote, "attestation_2": vote})
     check(status == 400 and "message" in json.loads(answer), f"a slashing of one vote is answered {status} {answer}")
