@@ -14,7 +14,7 @@ from harness.daemon import Daemon
 from harness.devnet import Devnet
 from harness.proc import PEERS, TOP, check, main, node, note, scratch, until
 
-NODES = 5
+NODES = 4
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>${7*7}\"'&lt;b>"
 SHOWN = 1  # the node whose page is looked at
 

@@ -4,6 +4,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const HISTORY = 120;   // samples of the bandwidth's line: two minutes
+const RATE_MS = 600;    // between two samples, at least
 const LINES_MAX = 1000; // of the log kept in the page
 const STORY_MAX = 12;  // events of a peer shown, the newest
 const STORY_MS = 5000; // between two looks at them
@@ -386,11 +387,16 @@ function take(name, data) {
     takeLog(data);
     return;
   }
-  state.before[name] = state.data[name];
-  state.at["before " + name] = state.at[name];
-  state.data[name] = data;
-  state.at[name] = performance.now();
-  if (name === "overview") drawVitals(data);
+  const now = performance.now(), fresh = !(now - state.at[name] < RATE_MS); // a view just opened is sent at once: too soon for a rate
+  if (fresh) {
+    state.before[name] = state.data[name];
+    state.at["before " + name] = state.at[name];
+    state.at[name] = now;
+    state.data[name] = data;
+  } else if (name !== "overview") {
+    state.data[name] = data;
+  }
+  if (name === "overview" && fresh) drawVitals(data);
 }
 
 function setState(is, text) {

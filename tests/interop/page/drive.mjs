@@ -283,6 +283,15 @@ for (const theme of ["dark", "light"]) {
     if (theme === "dark") await page.screenshot({ path: join(pictures, `page-dark-${view}.png`) });
   }
 }
+// ---- a view that is opened comes at once: that makes no rate ----
+const scales = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+for (const view of ["overview", "peers", "blocks", "overview", "coverage", "mesh", "overview"]) {
+  await show(view);
+  await page.waitForTimeout(120); // some answers of the new stream
+  const [, n, unit] = /([\d.]+) (\w+)\/s/.exec(await page.textContent("#vital-in")), o = await get("/p2pd/v1/view/overview");
+  check(Number(n) * scales[unit] < (o.bytes.in + o.bytes.udp_in) / 4, `${n} ${unit}/s of ${o.bytes.in} bytes in all`);
+}
+
 // ---- a narrow window: nothing is lost to the right ----
 await page.setViewportSize({ width: 390, height: 800 });
 const wide = [];
