@@ -305,7 +305,7 @@ def plan(patterns, long):
     fuzz = {n: c for n, c in fuzzers.items() if wanted("fuzz/" + n[len("fuzz_") :])}
     rows = [r for r in table.INTEROP + table.CHECKS if wanted(r.name)]
     targets = {
-        "build/release": ["beacon-p2pd"],
+        "build/release": ["installed"],
         "build/clang": ["all"],
         "build/dev": units if patterns else ["all"],
         "build/fuzz": sorted(fuzz) if patterns else ["all"],

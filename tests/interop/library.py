@@ -28,7 +28,6 @@ def tell(*argv, env=None):
 
 
 def install(work):
-    tell("ninja", "-C", BUILD, "beacon-p2pd", "pages", "libp2pd_shared", "libp2pd_static")
     tell("cmake", "--install", BUILD, "--prefix", work / "usr")
     (pc,) = (work / "usr").rglob("p2pd.pc")
     return {"PKG_CONFIG_PATH": str(pc.parent)}, pc.parent.parent
