@@ -133,7 +133,7 @@ struct draw {
 /* By reservoir; of an address group with many entries each has so much less of a chance. */
 static void draw_in(struct node *n, struct draw *d, struct peer *p, struct now now)
 {
-    if (rng_below(n->rng, places_group_size(n, p, now)) != 0) {
+    if (rng_below(n->rng, places_group_size(n, p)) != 0) {
         return;
     }
     uint64_t at = d->seen++ < CANDIDATES_SEEN ? d->n++ : rng_below(n->rng, d->seen);

@@ -89,14 +89,14 @@ static uint32_t known_max(const struct node *n)
  * group that has most; of equal ones the group with the lowest lot. So a full table is a draw among
  * all address groups ever seen, and whoever fills it with many nodes of few groups has few entries.
  */
-static double worth_keeping(struct node *n, const struct peer *p, struct now now)
+static double worth_keeping(const struct node *n, const struct peer *p)
 {
-    return (p->failures >= FORGET_FAILURES ? -1000.0 : 0) - places_group_size(n, p, now) +
+    return (p->failures >= FORGET_FAILURES ? -1000.0 : 0) - places_group_size(n, p) +
            places_lot(n, &p->addr) + subnets_meet(&p->serves, &n->discovery.lacks);
 }
 
 /* Make room for one more entry. */
-static bool forget_one(struct node *n, struct now now)
+static bool forget_one(struct node *n)
 {
     struct peer *least = NULL;
     double least_worth = 0;
@@ -105,7 +105,7 @@ static bool forget_one(struct node *n, struct now now)
         struct peer *p = *slot;
 
         if (p->state == PEER_DISCONNECTED && !p->is_static && !p->trusted) {
-            double worth = worth_keeping(n, p, now);
+            double worth = worth_keeping(n, p);
 
             least_worth = least == NULL || worth < least_worth ? worth : least_worth;
             least = worth == least_worth ? p : least;
@@ -130,7 +130,7 @@ static struct peer *peer_get_or_make(struct node *n, const struct peer_id *id,
         p->source = p->source <= SOURCE_KEPT ? source : p->source;
         return p;
     }
-    if (n->peers.by_id.n >= known_max(n) && !forget_one(n, now)) {
+    if (n->peers.by_id.n >= known_max(n) && !forget_one(n)) {
         return NULL;
     }
     struct peer **slot = map_put(&n->peers.by_id, id, NULL);

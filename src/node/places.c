@@ -16,6 +16,7 @@
 #define DISPUTE_NS      SECONDS(300) /* arrivals so long ago do not count any more */
 #define DISPUTE_LEAST   16u          /* arrivals while full... */
 #define DISPUTE_SHARE   2u           /* ...of at most a half as many groups */
+#define FULL_PERCENT    90u          /* of the target: places that few are left of */
 #define LOT_PERCENT     25u          /* of the target are inbound places by lot */
 #define REACHABLE_NS    SECONDS(600) /* without an inbound peer: nobody can dial us */
 #define REVIEW_NS       SECONDS(60)  /* so often the least peers beyond the target go */
@@ -82,16 +83,60 @@ static void count_sizes(struct node *n, struct now now)
     }
 }
 
-unsigned places_group_size(struct node *n, const struct peer *p, struct now now)
+unsigned places_group_size(const struct node *n, const struct peer *p)
 {
     uint64_t group = peer_group(n, p);
-
-    if (now.mono_ns >= n->peers.places.sizes_ns) {
-        count_sizes(n, now);
-    }
     const unsigned *size = group == 0 ? NULL : map_get(&n->peers.places.group_sizes, &group);
 
     return size == NULL ? 1 : *size;
+}
+
+/* ---- lots ---- */
+
+static bool is_exempt(const struct peer *p)
+{
+    return p->is_static || p->trusted;
+}
+
+static void note_arrival(struct node *n, const struct peer *p, struct now now)
+{
+    struct places *s = &n->peers.places;
+    uint64_t group = peer_group(n, p);
+
+    if (group != 0 && !is_exempt(p)) {
+        s->arrivals[s->n_arrivals % ARRIVALS_KEPT].group = group;
+        s->arrivals[s->n_arrivals++ % ARRIVALS_KEPT].at_ns = now.mono_ns;
+    }
+}
+
+static bool is_disputed(const struct node *n, struct now now)
+{
+    const struct places *s = &n->peers.places;
+    unsigned kept = s->n_arrivals < ARRIVALS_KEPT ? (unsigned)s->n_arrivals : ARRIVALS_KEPT;
+    unsigned fresh = 0, groups = 0;
+
+    for (unsigned i = 0; i < kept; i++) {
+        unsigned before = 0;
+
+        if (now.mono_ns - s->arrivals[i].at_ns > DISPUTE_NS) {
+            continue;
+        }
+        while (before < i && s->arrivals[before].group != s->arrivals[i].group) {
+            before++;
+        }
+        fresh++;
+        groups += before == i;
+    }
+    return fresh >= DISPUTE_LEAST && groups * DISPUTE_SHARE <= fresh;
+}
+
+/* Its group is among those for which there are places, out of all that are known. */
+static bool has_lot(const struct node *n, const struct peer *p)
+{
+    unsigned groups = n->peers.places.group_sizes.n;
+    double places = (double)n->cfg.target_peers * LOT_PERCENT / 100;
+
+    return peer_group(n, p) == 0 || places_lot(n, &p->remote) * (groups + 1) < places;
 }
 
 /* ---- counting ---- */
@@ -117,9 +162,11 @@ unsigned places_ceiling(const struct node *n)
     return n->cfg.target_peers + (more < CEILING_LEAST ? CEILING_LEAST : more);
 }
 
-static bool is_exempt(const struct peer *p)
+/* It came to a disputed place, without a lot: others are looked for, as if it were not there. */
+static bool is_dubious(const struct node *n, const struct peer *p)
 {
-    return p->is_static || p->trusted;
+    return n->peers.places.disputed && p->state == PEER_CONNECTED && !p->outbound &&
+           !is_exempt(p) && !has_lot(n, p);
 }
 
 static uint32_t rtt_ms_of(const struct peer *p)
@@ -140,6 +187,9 @@ void places_member(const struct node *n, const struct peer *p, struct now now, s
         .rtt_ms = rtt_ms_of(p),
         .rating = rating_at(&p->rating, now),
     };
+    if (is_dubious(n, p)) {
+        ret->serves = (struct subnets){.attestation = 0}; /* no floor rests on it */
+    }
 }
 
 unsigned places_used(const struct node *n)
@@ -189,6 +239,10 @@ void places_count(struct node *n, struct now now)
     struct objective *o = &n->peers.places.objective;
     struct member m;
 
+    if (now.mono_ns >= n->peers.places.sizes_ns) {
+        count_sizes(n, now);
+    }
+    n->peers.places.disputed = is_disputed(n, now);
     objective_begin(o, want_needs(n, now), n->cfg.target_peers);
     MAP_EACH(&n->peers.by_conn, struct peer *, p) {
         if ((*p)->state != PEER_DISCONNECTED && !(*p)->goodbye_sent) {
@@ -278,66 +332,19 @@ static void make_room(struct node *n, unsigned most, enum peer_reason why, struc
 
 /* ---- disputed places ---- */
 
-static void note_arrival(struct node *n, const struct peer *p, struct now now)
-{
-    struct places *s = &n->peers.places;
-    uint64_t group = peer_group(n, p);
-
-    if (group != 0 && !is_exempt(p)) {
-        s->arrivals[s->n_arrivals % ARRIVALS_KEPT].group = group;
-        s->arrivals[s->n_arrivals++ % ARRIVALS_KEPT].at_ns = now.mono_ns;
-    }
-}
-
-static bool is_disputed(const struct node *n, struct now now)
-{
-    const struct places *s = &n->peers.places;
-    unsigned kept = s->n_arrivals < ARRIVALS_KEPT ? (unsigned)s->n_arrivals : ARRIVALS_KEPT;
-    unsigned fresh = 0, groups = 0;
-
-    for (unsigned i = 0; i < kept; i++) {
-        unsigned before = 0;
-
-        if (now.mono_ns - s->arrivals[i].at_ns > DISPUTE_NS) {
-            continue;
-        }
-        while (before < i && s->arrivals[before].group != s->arrivals[i].group) {
-            before++;
-        }
-        fresh++;
-        groups += before == i;
-    }
-    return fresh >= DISPUTE_LEAST && groups * DISPUTE_SHARE <= fresh;
-}
-
-/* Its group is among those for which there are places, out of all that are known. */
-static bool has_lot(struct node *n, const struct peer *p, struct now now)
-{
-    (void)places_group_size(n, p, now); /* counts them anew, now and then */
-    unsigned groups = n->peers.places.group_sizes.n;
-    double places = (double)n->cfg.target_peers * LOT_PERCENT / 100;
-
-    return peer_group(n, p) == 0 || places_lot(n, &p->remote) * (groups + 1) < places;
-}
-
 /* While places are disputed, and others can be dialled instead. */
 static void prune_without_lot(struct node *n, struct now now)
 {
-    struct objective *o = &n->peers.places.objective;
-    unsigned target = n->cfg.target_peers;
     uint32_t at = 0;
 
-    if (places_used(n) * 100 < target * 95 || !is_disputed(n, now)) {
+    if (places_used(n) * 100 < n->cfg.target_peers * FULL_PERCENT) {
         return;
     }
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         struct least l = {.peer = p};
 
-        if (p->outbound || is_exempt(p) || p->goodbye_sent || has_lot(n, p, now)) {
-            continue;
-        }
-        places_member(n, p, now, &l.member);
-        if (!objective_holds_floor(o, &l.member)) {
+        if (!p->goodbye_sent && is_dubious(n, p)) {
+            places_member(n, p, now, &l.member);
             ask_to_go(n, &l, WHY_PRUNED_LOT, now);
             return; /* one a second */
         }
@@ -346,12 +353,15 @@ static void prune_without_lot(struct node *n, struct now now)
 
 bool places_arrived(struct node *n, struct peer *p, struct now now)
 {
-    n->peers.places.inbound_ns = now.mono_ns;
-    if (places_used(n) <= n->cfg.target_peers) {
+    struct places *s = &n->peers.places;
+
+    s->inbound_ns = now.mono_ns;
+    if (places_used(n) * 100 <= n->cfg.target_peers * FULL_PERCENT) {
         return true;
     }
     note_arrival(n, p, now);
-    if (!is_exempt(p) && is_disputed(n, now) && !has_lot(n, p, now)) {
+    s->disputed = is_disputed(n, now);
+    if (is_dubious(n, p)) {
         peer_note(n, p, WHY_REFUSED_LOT, E_TOO_MANY_PEERS, "", now);
         peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
         return false;

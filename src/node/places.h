@@ -22,6 +22,7 @@ struct places {
         uint64_t group, at_ns;
     } arrivals[ARRIVALS_KEPT]; /* a ring */
 
+    bool disputed; /* few address groups come again and again */
     uint64_t n_arrivals;
     uint64_t inbound_ns; /* the last one came, or we started; NEVER: not started */
     uint64_t review_ns, more_ns;
@@ -45,7 +46,7 @@ unsigned places_ceiling(const struct node *n);
 unsigned places_used(const struct node *n);                    /* connected, and not asked to go */
 bool places_unreachable(const struct node *n, struct now now); /* nobody dials us */
 /* Entries of its address group. */
-unsigned places_group_size(struct node *n, const struct peer *p, struct now now);
+unsigned places_group_size(const struct node *n, const struct peer *p);
 /* In [0, 1): the same for all peers of an address group. */
 double places_lot(const struct node *n, const struct addr *a);
 
