@@ -128,7 +128,7 @@ void census_take(struct lab *l, struct census *ret)
         struct node_peer p;
         uint32_t at = 0;
 
-        if (n->node == NULL) {
+        if (n->node == NULL || n->leaving) {
             continue;
         }
         k.g = pubsub_engine(node_pubsub(n->node));

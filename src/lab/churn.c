@@ -31,7 +31,7 @@ static void on_turn(struct sim *s, void *self)
         sim_start(s, c->node);
         wait_ns = l->sc.churn_life_ns;
     } else if (rng_below(&c->rng.base, 2) == 0) {
-        sim_stop(s, c->node);
+        lab_stop(s, l, c->node);
     } else {
         sim_kill(s, c->node);
     }

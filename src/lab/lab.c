@@ -262,6 +262,7 @@ static void born(struct sim_maker *self, uint32_t number, struct port *port, str
     n->rng = rng;
     n->tap.message = on_message;
     n->born_ns = now.mono_ns;
+    n->leaving = false;
     n->node = make_node(l, n, port, rng, now);
     assert(n->node != NULL);
     n->inner = port->sink;
@@ -297,6 +298,14 @@ static void each(struct lab *l, const struct scenario_step *st,
     }
 }
 
+void lab_stop(struct sim *s, struct lab *l, uint32_t node)
+{
+    if (node < l->n_whole) {
+        l->nodes[node].leaving = true;
+    }
+    sim_stop(s, node);
+}
+
 static void partition(struct lab *l, const struct scenario_step *st)
 {
     for (uint32_t i = st->first; i <= st->last; i++) {
@@ -329,7 +338,9 @@ static void on_step(struct sim *s, void *self)
         each(l, st, sim_kill);
         break;
     case STEP_STOP:
-        each(l, st, sim_stop);
+        for (uint32_t i = st->first; i <= st->last; i++) {
+            lab_stop(s, l, i);
+        }
         break;
     case STEP_START:
         each(l, st, sim_start);

@@ -29,6 +29,7 @@ struct lab_node {
     unsigned peers, found, mesh;
     uint64_t wanted[LAB_TOPICS], got[LAB_TOPICS]; /* messages of others; lives summed */
     uint64_t born_ns;
+    bool leaving;               /* says its goodbyes */
     uint64_t head_slot, blocks; /* blocks: had in this life, as its metrics say */
     uint8_t head_root[32];
     struct multiaddr *targets; /* whom it dials: of a graph, or VILLAIN_ECLIPSE */
@@ -98,6 +99,7 @@ static inline bool is_honest(const struct lab_node *n)
 }
 
 /* lab.c */
+void lab_stop(struct sim *s, struct lab *l, uint32_t node);    /* goodbyes first */
 uint32_t lab_target_peers(const struct lab *l, uint32_t node); /* its class's, or all nodes' */
 uint32_t lab_block_topic(const struct lab *l, const struct gossipsub *g); /* UINT32_MAX: none */
 

@@ -74,7 +74,7 @@ static bool may_dial(struct node *n, struct now now)
 static bool is_candidate(const struct node *n, const struct peer *p, struct now now)
 {
     return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->n_to != 0 &&
-           p->source != SOURCE_INBOUND && !peer_is_banned(n, p, now) &&
+           p->source != SOURCE_INBOUND && !peer_is_banned(n, p, now) && !places_dubious(n, p) &&
            (p->is_static || p->trusted || n->cfg.no_scoring ||
             rating_at(&p->rating, now) > RATING_KEEP);
 }
@@ -185,6 +185,9 @@ static void dial_best(struct node *n, struct draw *d, struct now now)
             objective_lacks(o, &n->discovery.lacks);
         }
     }
+    for (size_t k = 0; k < d->n; k++) {
+        n->peers.places.need_waits |= subnets_meet(&d->members[k].serves, &n->discovery.lacks);
+    }
 }
 
 /* Anything to dial for beside the named ones? */
@@ -205,6 +208,7 @@ void dial_some(struct node *n, struct now now)
     bool any;
 
     places_count(n, now);
+    n->peers.places.need_waits = false;
     any = wants_any(n, now);
     d->n = 0;
     d->seen = 0;

@@ -12,13 +12,6 @@ const char *node_entries_name(unsigned table)
     return table < ARRAY_LEN(names) ? names[table] : NULL;
 }
 
-static bool is_there(const struct node *n, conn_id c)
-{
-    const struct peer *p = peer_by_conn(n, c);
-
-    return p != NULL && p->state == PEER_CONNECTED;
-}
-
 unsigned node_stray_entries(const struct node *n)
 {
     unsigned stray = 0, connected = 0, connecting = 0;
@@ -32,10 +25,10 @@ unsigned node_stray_entries(const struct node *n)
         stray += !host_conn_info(n->host, (*p)->conn, &info);
     }
     while (pubsub_next_conn(n->gossip.pubsub, &at, &c)) {
-        stray += !is_there(n, c);
+        stray += !host_conn_info(n->host, c, &info);
     }
     MAP_EACH(&n->asks.peers, struct ask_quota *, q) {
-        stray += !is_there(n, *(const conn_id *)map_key_of(&n->asks.peers, q));
+        stray += !host_conn_info(n->host, *(const conn_id *)map_key_of(&n->asks.peers, q), &info);
     }
     return stray + (connected != n->peers.n_connected) + (connecting != n->peers.n_connecting) +
            (connected + connecting != n->peers.by_conn.n);

@@ -2,9 +2,10 @@
  * Who makes room. A target; a ceiling a tenth above it, from which on the peer that the objective
  * misses least is asked to go; floors that rest on somebody are not given up for that.
  *
- * When few address groups keep knocking while we are full, the inbound places are disputed: then a
- * group needs a lot to have one. Lots are drawn by a secret hash of the group, for a part of the
- * target, out of all groups that are known, so that who comes again does not draw again.
+ * When few address groups keep knocking while we are full, the places are disputed: then a group
+ * that knocks needs a lot to have one, whoever dialled whom. Lots are drawn by a secret hash of the
+ * group, for a part of the target, out of all groups that are known, so that who comes again does
+ * not draw again.
  */
 #include "node_internal.h"
 
@@ -136,7 +137,9 @@ static bool has_lot(const struct node *n, const struct peer *p)
     unsigned groups = n->peers.places.group_sizes.n;
     double places = (double)n->cfg.target_peers * LOT_PERCENT / 100;
 
-    return peer_group(n, p) == 0 || places_lot(n, &p->remote) * (groups + 1) < places;
+    return peer_group(n, p) == 0 ||
+           places_lot(n, p->state == PEER_CONNECTED ? &p->remote : &p->addr) * (groups + 1) <
+               places;
 }
 
 /* ---- counting ---- */
@@ -162,11 +165,22 @@ unsigned places_ceiling(const struct node *n)
     return n->cfg.target_peers + (more < CEILING_LEAST ? CEILING_LEAST : more);
 }
 
-/* It came to a disputed place, without a lot: others are looked for, as if it were not there. */
-static bool is_dubious(const struct node *n, const struct peer *p)
+/* It came more than once of late while there was no place. */
+static bool knocks(const struct node *n, uint64_t group)
 {
-    return n->peers.places.disputed && p->state == PEER_CONNECTED && !p->outbound &&
-           !is_exempt(p) && !has_lot(n, p);
+    const struct places *s = &n->peers.places;
+    unsigned times = 0;
+
+    for (unsigned i = 0; i < ARRIVALS_KEPT; i++) {
+        times += s->arrivals[i].group == group;
+    }
+    return group != 0 && times > 1;
+}
+
+bool places_dubious(const struct node *n, const struct peer *p)
+{
+    return n->peers.places.disputed && !is_exempt(p) && !has_lot(n, p) &&
+           knocks(n, peer_group(n, p));
 }
 
 static uint32_t rtt_ms_of(const struct peer *p)
@@ -187,7 +201,7 @@ void places_member(const struct node *n, const struct peer *p, struct now now, s
         .rtt_ms = rtt_ms_of(p),
         .rating = rating_at(&p->rating, now),
     };
-    if (is_dubious(n, p)) {
+    if (p->state == PEER_CONNECTED && places_dubious(n, p)) {
         ret->serves = (struct subnets){.attestation = 0}; /* no floor rests on it */
     }
 }
@@ -343,7 +357,7 @@ static void prune_without_lot(struct node *n, struct now now)
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         struct least l = {.peer = p};
 
-        if (!p->goodbye_sent && is_dubious(n, p)) {
+        if (!p->goodbye_sent && places_dubious(n, p)) {
             places_member(n, p, now, &l.member);
             ask_to_go(n, &l, WHY_PRUNED_LOT, now);
             return; /* one a second */
@@ -361,7 +375,7 @@ bool places_arrived(struct node *n, struct peer *p, struct now now)
     }
     note_arrival(n, p, now);
     s->disputed = is_disputed(n, now);
-    if (is_dubious(n, p)) {
+    if (places_dubious(n, p)) {
         peer_note(n, p, WHY_REFUSED_LOT, E_TOO_MANY_PEERS, "", now);
         peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
         return false;
@@ -382,6 +396,21 @@ bool places_unreachable(const struct node *n, struct now now)
 
     return !some && now.mono_ns >= s->more_ns && s->inbound_ns != NEVER &&
            now.mono_ns - s->inbound_ns >= REACHABLE_NS;
+}
+
+/* Somebody could serve what we lack: one on whom nothing rests makes room, one at a time. */
+static void make_room_for_need(struct node *n, struct now now)
+{
+    struct least l;
+
+    if (!n->peers.places.need_waits || n->peers.n_connecting != 0 ||
+        places_used(n) <= n->cfg.target_peers) {
+        return;
+    }
+    find_least(n, RANK_SPARE, now, &l);
+    if (l.peer != NULL && now.mono_ns - l.peer->since_ns > SETTLING_NS) {
+        ask_to_go(n, &l, WHY_PRUNED_NEED, now);
+    }
 }
 
 /*
@@ -445,6 +474,7 @@ void places_tick(struct node *n, struct now now)
     places_count(n, now);
     make_room(n, places_ceiling(n), WHY_PRUNED_EXCESS, now);
     prune_without_lot(n, now);
+    make_room_for_need(n, now);
     review(n, now);
     exchange_one(n, now);
 }

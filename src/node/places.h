@@ -26,6 +26,7 @@ struct places {
     uint64_t n_arrivals;
     uint64_t inbound_ns; /* the last one came, or we started; NEVER: not started */
     uint64_t review_ns, more_ns;
+    bool need_waits;          /* candidates serve what we lack, and there is no room for them */
     struct subnets needs;     /* of our own, as of needs_epoch */
     struct subnets now_needs; /* and programs' */
     uint64_t needs_epoch;     /* + 1; 0: none yet */
@@ -39,6 +40,9 @@ void places_count(struct node *n, struct now now);
 void places_member(const struct node *n, const struct peer *p, struct now now, struct member *ret);
 /* An inbound peer is up. False: it has to go, and was told. */
 bool places_arrived(struct node *n, struct peer *p, struct now now);
+/* Places are disputed, and its address group is among those that knock, without a lot: others are
+ * looked for, as if it were not there. */
+bool places_dubious(const struct node *n, const struct peer *p);
 /* A program speaks with it by name: it keeps its place for a while. */
 void places_reserve(struct peer *p, struct now now);
 void places_tick(struct node *n, struct now now);
