@@ -60,6 +60,7 @@ CHECKS = [
     Row("check/planted", "check", [PY, "tests/check/planted.py"], []),
     Row("check/fuzz-planted", "check", [PY, "tests/fuzz/planted.py"], ["build/fuzz"]),
     Row("sim/scenarios", "check", [PY, "tests/sim/run.py"], ["build/release", "build/dev"], 12, 60),
+    Row("sim/peers", "check", [PY, "tests/sim/peers.py"], ["build/release"], 15, 600),
 ]
 
 INTEROP = [

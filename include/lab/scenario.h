@@ -101,6 +101,7 @@ struct scenario {
     uint32_t target_peers;
     uint32_t graph;            /* each honest node dials so many others, drawn by the seed, and has
                                   no discovery; 0: they find each other */
+    uint32_t retain;           /* epochs of blocks that nodes keep; 0: as long as the spec asks */
     uint32_t subnets, custody; /* of a node: attestation subnets, custody groups */
     uint32_t columns, blobs;   /* a slot, each a cell of so many blobs; 0: none */
     uint32_t attestations, attestation_subnets; /* a slot, over so many subnets */

@@ -210,6 +210,7 @@ static void configure(struct lab *l, struct lab_node *n, struct node_config *cfg
     memcpy(cfg->anchor_root, l->genesis_root, 32);
     cfg->target_peers = lab_target_peers(l, n->number);
     cfg->custody_groups = l->sc.custody;
+    cfg->retain_epochs = l->sc.retain;
     cfg->make_blocks = n->number >= l->sc.producer_first && n->number <= l->sc.producer_last;
     cfg->validation = VALIDATE_STRUCTURAL;
     cfg->bare = l->sc.bare;

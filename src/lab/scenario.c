@@ -71,6 +71,7 @@ static const struct value {
     {"boot", COUNT, AT(boot), 1, SCENARIO_NODES_MAX},
     {"peers", COUNT, AT(target_peers), 1, PEERS_MAX},
     {"graph", COUNT, AT(graph), 1, GRAPH_MAX},
+    {"retain", COUNT, AT(retain), 1, COUNTS_MAX},
     {"subnets", COUNT, AT(subnets), 0, 64},
     {"custody", COUNT, AT(custody), 1, 128},
     {"villain-groups", COUNT, AT(villain_groups), 1, SCENARIO_GROUPS_MAX},

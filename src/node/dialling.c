@@ -131,7 +131,7 @@ struct draw {
 };
 
 /* By reservoir; of an address group with many entries each has so much less of a chance. */
-static void draw_in(struct node *n, struct draw *d, struct peer *p, struct now now)
+static void draw_in(struct node *n, struct draw *d, struct peer *p)
 {
     if (rng_below(n->rng, places_group_size(n, p)) != 0) {
         return;
@@ -222,7 +222,7 @@ void dial_some(struct node *n, struct now now)
             continue;
         }
         if (!p->is_static) {
-            draw_in(n, d, p, now);
+            draw_in(n, d, p);
         } else if (n->peers.n_connecting < PEERS_DIALLING_MAX) {
             dial(n, p, WHY_DIAL_NAMED, now); /* what the user named does not wait */
         }
