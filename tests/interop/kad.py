@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.daemon import PROGRAM
 from harness.proc import TOP, Process, check, main, note, scratch, until
@@ -116,23 +117,35 @@ def start(folder, each):
     return nodes
 
 
+def at_once(one, nodes):
+    """one(node) of all nodes, a few at a time; the first failure is the test's."""
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, nodes))
+
+
 def all_know_all(nodes):
     """By the tables. js keeps only peers that it has verified at its leisure: there its lookups must find them all."""
     everyone = {n.id for n in nodes}
-    for n in nodes:
-        if n.kind == "js":
-            for other in nodes:
-                until(lambda n=n, o=other: o is n or o.id in n.find(o.id), WAIT, f"{n.name} finds {other.name}", every=1)
-        else:
-            until(lambda n=n: not everyone - {n.id} - n.table(), WAIT, f"{n.name} finds everybody by walking", every=1)
+
+    def one(n):
+        if n.kind != "js":
+            until(lambda: not everyone - {n.id} - n.table(), WAIT, f"{n.name} finds everybody by walking", every=1)
+            return
+        for other in nodes:
+            until(lambda o=other: o is n or o.id in n.find(o.id), WAIT, f"{n.name} finds {other.name}", every=1)
+
+    at_once(one, nodes)
 
 
 def all_find_all(nodes):
     """The lookup, not the table: for each pair of kinds."""
-    for n in nodes:
+
+    def one(n):
         for other in nodes:
             if n is not other and n.name[-1] == other.name[-1]:
-                until(lambda n=n, o=other: o.id in n.find(o.id), WAIT, f"{n.name} finds {other.name}", every=1)
+                until(lambda o=other: o.id in n.find(o.id), WAIT, f"{n.name} finds {other.name}", every=1)
+
+    at_once(one, nodes)
 
 
 def records(nodes, round_):
