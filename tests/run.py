@@ -303,7 +303,7 @@ def plan(patterns, long):
     fuzzers = fuzz_targets()
     units = [n for n in unit_names() if wanted(unit_label(n))]
     fuzz = {n: c for n, c in fuzzers.items() if wanted("fuzz/" + n[len("fuzz_") :])}
-    rows = [r for r in table.INTEROP + table.CHECKS if wanted(r.name)]
+    rows = [r for r in table.INTEROP + table.CHECKS if wanted(r.name) and (long or not r.long_only)]
     targets = {
         "build/release": ["installed"],
         "build/clang": ["all"],

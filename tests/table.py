@@ -8,11 +8,12 @@ group    build, check, interop: what runs beside what (see LANES)
 command  arguments; the working directory is the top of the tree
 needs    rows or peers that must have succeeded before
 minutes  after which the test has failed, normal and long
+long_only  a row of ./test --long alone
 """
 
 from collections import namedtuple
 
-Row = namedtuple("Row", "name group command needs minutes long_minutes", defaults=(10, 60))
+Row = namedtuple("Row", "name group command needs minutes long_minutes long_only", defaults=(10, 60, False))
 
 PY = "python3"
 
@@ -98,6 +99,7 @@ INTEROP = [
     Row("interop/config", "interop", [PY, "tests/interop/config.py"], ["build/release"], 5, 60),
     Row("interop/recording", "interop", [PY, "tests/interop/recording.py"], ["build/release"], 6, 60),
     Row("interop/operator", "interop", [PY, "tests/interop/operator.py"], ["build/release"], 5, 60),
+    Row("interop/arm64", "interop", ["tests/interop/arm64.sh"], ["build/release"], 90, 90, True),
     Row("interop/package", "interop", [PY, "tests/interop/package.py"], ["build/release"], 8, 60),
     Row("interop/request", "interop", [PY, "tests/interop/request.py"], ["build/release"], 5, 60),
     Row("interop/connect", "interop", [PY, "tests/interop/connect.py"], ["build/release"], 5, 60),
