@@ -82,9 +82,9 @@ def post(daemon, path, body, version="fulu", ssz=False):
         return error.code, error.read().decode()
 
 
-def carry_blocks(maker, poster, listener, upto):
+def carry_blocks(maker, poster, listener, last):
     """Every block of the maker by POST, as SSZ and JSON in turn."""
-    for i, block in enumerate(reversed(maker.chain(upto))):
+    for i, block in enumerate(reversed(maker.chain(last))):
         if i % 2 == 0:
             ssz, version = maker.block_ssz(block["root"])
             status, answer = post(poster, "/eth/v2/beacon/blocks", ssz, version, ssz=True)
