@@ -12,13 +12,18 @@
  *     }
  *     p2pd_close(p);
  *
- * Blocks   never, but in p2pd_connect(), p2pd_start(), p2pd_wait() and p2pd_close(), which say so.
+ * Blocks: never, but in p2pd_connect(), p2pd_start(), p2pd_wait() and p2pd_close(), which say so.
  * With an event loop of your own: watch p2pd_fd() for p2pd_poll(), then p2pd_next() until it gives
- * 0 Memory   what the daemon sends is gathered up to a frame (10 MiB); what it does not read yet is
+ * 0.
+ *
+ * Memory: what the daemon sends is gathered up to a frame (10 MiB); what it does not read yet is
  * kept up to P2PD_QUEUE_MAX, then calls answer P2PD_FULL and have done nothing. Event data is
- * borrowed until the next p2pd_next() or p2pd_wait() Threads  one at a time for a connection;
- * connections share nothing Results  functions that send give the frame's tag (1 up), which the
- * RESULT event has, or a negative enum p2pd_error; those whose frame has no RESULT give P2PD_OK
+ * borrowed until the next p2pd_next() or p2pd_wait().
+ *
+ * Threads: one at a time for a connection; connections share nothing.
+ *
+ * Results: functions that send give the frame's tag (1 up), which the RESULT event has, or a
+ * negative enum p2pd_error; those whose frame has no RESULT give P2PD_OK.
  *
  * SONAME libp2pd.so.0: what is declared here stays as it is within that number; kinds and error
  * codes may be added.
