@@ -18,7 +18,7 @@
 #define DISPUTE_LEAST   16u          /* arrivals while full... */
 #define DISPUTE_SHARE   2u           /* ...of at most a half as many groups */
 #define FULL_PERCENT    90u          /* of the target: places that few are left of */
-#define LOT_PERCENT     25u          /* of the target are inbound places by lot */
+#define LOT_PERCENT     10u          /* of the target are inbound places by lot */
 #define REACHABLE_NS    SECONDS(600) /* without an inbound peer: nobody can dial us */
 #define REVIEW_NS       SECONDS(60)  /* so often the least peers beyond the target go */
 #define MORE_NS \
