@@ -98,7 +98,7 @@ INTEROP = [
     Row("interop/reqresp-js", "interop", [PY, "tests/interop/reqresp.py", "js"], ["build/release", "build/dev", "peer/js"], 5, 60),
     Row("interop/config", "interop", [PY, "tests/interop/config.py"], ["build/release"], 5, 60),
     Row("interop/recording", "interop", [PY, "tests/interop/recording.py"], ["build/release"], 6, 60),
-    Row("interop/operator", "interop", [PY, "tests/interop/operator.py"], ["build/release"], 5, 60),
+    Row("interop/operator", "interop", [PY, "tests/interop/operating.py"], ["build/release"], 5, 60),
     Row("interop/arm64", "interop", ["tests/interop/arm64.sh"], ["build/release"], 90, 90, True),
     Row("interop/package", "interop", [PY, "tests/interop/package.py"], ["build/release"], 8, 60),
     Row("interop/request", "interop", [PY, "tests/interop/request.py"], ["build/release"], 5, 60),
