@@ -15,10 +15,9 @@
 #define QUEUE_BYTES (1024 * 1024) /* of the kernel's queues: a burst of answers to a lookup */
 #define ROUNDS_MAX  4u            /* full batches read before others have their turn */
 
-/* A control message that holds one number. */
-union number {
-    struct cmsghdr head; /* for its alignment */
-    uint8_t room[CMSG_SPACE(sizeof(int))];
+/* Room for a control message that holds one number. */
+struct number {
+    alignas(struct cmsghdr) uint8_t room[CMSG_SPACE(sizeof(int))];
 };
 
 /* ---- in ---- */
@@ -60,7 +59,7 @@ static bool receive(struct udp_socket *u)
     struct mmsghdr msgs[IO_DATAGRAMS];
     struct iovec pieces[IO_DATAGRAMS];
     struct sockaddr_storage from[IO_DATAGRAMS];
-    union number controls[IO_DATAGRAMS];
+    struct number controls[IO_DATAGRAMS];
 
     for (unsigned i = 0; i < IO_DATAGRAMS; i++) {
         pieces[i] =
@@ -161,7 +160,7 @@ void udp_done(struct udp_socket *u)
 
 /* ---- out ---- */
 
-static void set_segment(struct msghdr *m, union number *room, size_t size)
+static void set_segment(struct msghdr *m, struct number *room, size_t size)
 {
     uint16_t value = (uint16_t)size;
 
@@ -193,7 +192,7 @@ void udp_flush(struct udp_socket *u)
     }
     struct mmsghdr msgs[IO_BATCHES]; /* here: most turns send nothing, and the build clears them */
     struct iovec pieces[IO_BATCHES];
-    union number controls[IO_BATCHES];
+    struct number controls[IO_BATCHES];
     for (unsigned i = 0; i < o->n; i++) {
         struct udp_batch *b = &o->batches[i];
         pieces[i] = (struct iovec){b->p, b->n};

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import random
 import re
 import shutil
 import signal
@@ -58,18 +59,21 @@ _ports_given = set()
 
 
 def free_port():
-    """A port free for TCP and UDP on 127.0.0.1 just now; never the same twice in one test."""
+    """A port free on 127.0.0.1 just now for TCP and UDP, as is the next one for QUIC; never the same twice in one test.
+
+    Below those that the kernel gives to outgoing connections, which would take one before it is bound.
+    """
     for _ in range(200):
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            if port not in _ports_given:
-                _ports_given.add(port)
-                return port
+        port = random.randrange(10000, 32000, 2)
+        try:
+            with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket(type=socket.SOCK_DGRAM) as quic:
+                for s, at in ((tcp, port), (udp, port), (quic, port + 1)):
+                    s.bind(("127.0.0.1", at))
+        except OSError:
+            continue
+        if port not in _ports_given:
+            _ports_given.add(port)
+            return port
     raise Failure("no free port on 127.0.0.1")
 
 
