@@ -8,7 +8,7 @@
 #include <base/bytes.h>
 #include <sim/adversary.h>
 
-#define SCENARIO_FAULT_MAX  160u /* bytes of a fault text, end included */
+#define SCENARIO_FAULT_MAX  320u /* bytes of a fault text, end included */
 #define SCENARIO_STEPS_MAX  256u
 #define SCENARIO_EXPECT_MAX 32u
 #define SCENARIO_NODES_MAX  10000u

@@ -126,7 +126,8 @@ static const struct {
     {"at 5s kill", "line 1: at: wanted is another number of words"},
     {"expect joy",
      "line 1: expect: wanted is peers, found, mesh, blocks, covered, held, delivered, "
-     "villain-mesh, villain-peers, target-peers or same-head"},
+     "villain-mesh, villain-peers, target-peers, fair, served, diverse, clients, entries, floors, "
+     "memory or same-head"},
     {"expect delivered 9% in 4s",
      "line 1: expect: wanted is [block|column|attestation] SHARE within TIME"},
     {"expect delivered rumour 9% within 4s",
