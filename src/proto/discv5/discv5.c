@@ -141,14 +141,14 @@ void discv5_add_node(struct discv5 *d, const struct enr *e, struct now now)
 /* ---- datagrams ---- */
 
 /* The rate of one address; of IPv6 its /64 counts, which one customer has whole. */
-static bool address_may(struct discv5 *d, const struct addr *from, uint64_t mono_ns)
+static struct per_ip *limits_of(struct discv5 *d, const struct addr *from)
 {
     static const struct node_id none;
     struct addr whole = *from;
     struct per_ip *p;
 
     if (d->cfg.packets_per_ip == 0) {
-        return true;
+        return NULL;
     }
     whole.port = 0;
     if (whole.family == 6) {
@@ -158,8 +158,26 @@ static bool address_may(struct discv5 *d, const struct addr *from, uint64_t mono
     if (p == NULL) {
         p = d5_cache_put(&d->per_ip, &none, &whole);
         limit_init(&p->limit, d->cfg.packets_per_ip);
+        limit_init(&p->challenges, CHALLENGES_PER_IP_S);
     }
-    return ratelim_take(&p->limit, 1, mono_ns);
+    return p;
+}
+
+static bool address_may(struct discv5 *d, const struct addr *from, uint64_t mono_ns)
+{
+    struct per_ip *p = limits_of(d, from);
+
+    return p == NULL || ratelim_take(&p->limit, 1, mono_ns);
+}
+
+/* Each address first has a rate of its own: so a newcomer competes with a flood's addresses, not
+ * with its packets. */
+static bool may_challenge(struct discv5 *d, const struct addr *from, uint64_t mono_ns)
+{
+    struct per_ip *p = limits_of(d, from);
+
+    return (p == NULL || ratelim_take(&p->challenges, 1, mono_ns)) &&
+           (d->cfg.challenges_per_s == 0 || ratelim_take(&d->whoareyous, 1, mono_ns));
 }
 
 static enum err take_ordinary(struct discv5 *d, const struct addr *from, struct now now)
@@ -169,7 +187,9 @@ static enum err take_ordinary(struct discv5 *d, const struct addr *from, struct 
     bool promoted;
 
     if (s == NULL || d5_session_open(d, s, &d->packet, &plain, &promoted) != E_OK) {
-        return d5_handshake_challenge(d, &d->packet, from, now);
+        return may_challenge(d, from, now.mono_ns)
+                   ? d5_handshake_challenge(d, &d->packet, from, now)
+                   : E_RATE;
     }
     if (promoted) {
         struct peer p = {.id = s->head.id, .addr = s->head.addr};

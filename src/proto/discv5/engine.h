@@ -24,23 +24,24 @@
 /* Spec: devp2p discv5/discv5-wire.md "UDP Communication" asks for a second. So long one challenge
  * is repeated; then the next packet gets a new one. Both are good for as long as a handshake over a
  * satellite takes. */
-#define CHALLENGE_REPEAT  SECONDS(1)
-#define CHALLENGE_TTL     SECONDS(5)
-#define CHALLENGES_EACH   2u
-#define TIMEOUT_GROWS     4u /* a request's timeout: at most so many times that of the config */
-#define SESSION_TTL       SECONDS(43200) /* half a day: then new keys */
-#define SESSION_MESSAGES  0x80000000u    /* well before the nonce's counter comes round */
-#define OUTBOX_MAX        (MIB)          /* datagrams that wait to be taken: 800 of full size */
-#define EVENTS_MAX        4096u
-#define LOOKUP_CANDIDATES DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
-#define LOOKUP_RESULT     16u
-#define BOOTS_MAX         64u
-#define PER_IP_ENTRIES    1024u /* addresses whose rate is counted at a time */
-#define CHECK_SOON        SECONDS(30)
-#define REFRESH_EMPTY     SECONDS(5)  /* while no node is known to be live: boot records again */
-#define REFRESH_EMPTY_MAX SECONDS(60) /* doubled up to here */
-#define REFRESH_YOUNG     SECONDS(20) /* a lookup to fill a table with less than a bucket */
-#define REFRESH_FULL      SECONDS(900)
+#define CHALLENGE_REPEAT    SECONDS(1)
+#define CHALLENGE_TTL       SECONDS(5)
+#define CHALLENGES_EACH     2u
+#define TIMEOUT_GROWS       4u /* a request's timeout: at most so many times that of the config */
+#define SESSION_TTL         SECONDS(43200) /* half a day: then new keys */
+#define SESSION_MESSAGES    0x80000000u    /* well before the nonce's counter comes round */
+#define OUTBOX_MAX          (MIB)          /* datagrams that wait to be taken: 800 of full size */
+#define EVENTS_MAX          4096u
+#define LOOKUP_CANDIDATES   DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
+#define LOOKUP_RESULT       16u
+#define BOOTS_MAX           64u
+#define CHALLENGES_PER_IP_S 2u    /* twice that at once: nodes behind one address */
+#define PER_IP_ENTRIES      4096u /* addresses whose rate is counted at a time */
+#define CHECK_SOON          SECONDS(30)
+#define REFRESH_EMPTY       SECONDS(5)  /* while no node is known to be live: boot records again */
+#define REFRESH_EMPTY_MAX   SECONDS(60) /* doubled up to here */
+#define REFRESH_YOUNG       SECONDS(20) /* a lookup to fill a table with less than a bucket */
+#define REFRESH_FULL        SECONDS(900)
 
 struct peer { /* whom we talk to */
     struct node_id id;
@@ -163,6 +164,7 @@ struct held_event {
 struct per_ip {
     struct cache_head head;
     struct ratelim limit;
+    struct ratelim challenges;
 };
 
 static inline unsigned lookup_places(const struct discv5_config *cfg)

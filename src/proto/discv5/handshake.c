@@ -103,9 +103,6 @@ enum err d5_handshake_challenge(struct discv5 *d, const struct packet *p, const 
     if (!d5_addr_usable(d, from)) {
         return E_ADDRESS;
     }
-    if (d->cfg.challenges_per_s != 0 && !ratelim_take(&d->whoareyous, 1, now.mono_ns)) {
-        return E_RATE;
-    }
     /* Another packet while the first is being asked about: the same challenge again, so that a
      * stranger who borrows the address cannot undo a handshake on its way. */
     if (c != NULL && now.mono_ns < c->repeat_ns) {
