@@ -100,37 +100,48 @@ def roles(kind, programs):
     return out
 
 
+def held(deliver):
+    """A function that takes what `deliver` gets DELAY later, in order, until that returns False."""
+    waiting, more = [], threading.Condition()
+
+    def run():
+        going = True
+        while going:
+            with more:
+                while not waiting:
+                    more.wait()
+                due, data = waiting.pop(0)
+            time.sleep(max(0, due - time.monotonic()))
+            going = deliver(data)
+
+    def put(data):
+        with more:
+            waiting.append((time.monotonic() + DELAY, data))
+            more.notify()
+
+    threading.Thread(target=run, daemon=True).start()
+    return put
+
+
 def delayed(port):
     """The port of a relay that holds every byte for DELAY, both ways."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def pump(source, sink):
-        held, more = [], threading.Condition()
+        def deliver(data):
+            try:
+                sink.sendall(data) if data else sink.shutdown(socket.SHUT_WR)
+            except OSError:
+                return False
+            return bool(data)
 
-        def deliver():
-            while True:
-                with more:
-                    while not held:
-                        more.wait()
-                    due, data = held.pop(0)
-                time.sleep(max(0, due - time.monotonic()))
-                try:
-                    sink.sendall(data) if data else sink.shutdown(socket.SHUT_WR)
-                except OSError:
-                    return
-                if not data:
-                    return
-
-        threading.Thread(target=deliver, daemon=True).start()
-        data = b"x"
+        put, data = held(deliver), b"x"
         while data:
             try:
                 data = source.recv(1 << 20)
             except OSError:
                 data = b""
-            with more:
-                held.append((time.monotonic() + DELAY, data))
-                more.notify()
+            put(data)
 
     def accept():
         while True:
@@ -153,25 +164,16 @@ def delayed_datagrams(port):
     dialler = []
 
     def pump(source, sink, to):
-        held, more = [], threading.Condition()
+        def deliver(data):
+            sink.sendto(data, to())
+            return True
 
-        def deliver():
-            while True:
-                with more:
-                    while not held:
-                        more.wait()
-                    due, data = held.pop(0)
-                time.sleep(max(0, due - time.monotonic()))
-                sink.sendto(data, to())
-
-        threading.Thread(target=deliver, daemon=True).start()
+        put = held(deliver)
         while True:
             data, origin = source.recvfrom(2048)
             if source is front:
                 dialler[:] = [origin]
-            with more:
-                held.append((time.monotonic() + DELAY, data))
-                more.notify()
+            put(data)
 
     threading.Thread(target=pump, args=(front, back, lambda: ("127.0.0.1", port)), daemon=True).start()
     threading.Thread(target=pump, args=(back, front, lambda: dialler[0]), daemon=True).start()

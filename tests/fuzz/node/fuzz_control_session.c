@@ -4,6 +4,8 @@
  *
  * Byte 0: bit 0: HELLO and a judge's SUBSCRIBE go first; the others: bytes of one cut. Then frames.
  */
+#include "../dead_port.h"
+
 #include <assert.h>
 #include <base/clock.h>
 #include <crypto/random.h>
@@ -17,79 +19,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
 static const struct now when = {SECONDS(2), SECONDS(UINT64_C(1700000600))};
 
-static enum err no_dial(struct port *p, const struct addr *to, uint64_t *ret_conn)
-{
-    (void)p;
-    (void)to;
-    (void)ret_conn;
-    return E_IO;
-}
-
-static size_t no_write(struct port *p, uint64_t conn, const struct view *pieces, size_t n)
-{
-    (void)p;
-    (void)conn;
-    (void)pieces;
-    (void)n;
-    return 0;
-}
-
-static void no_flag(struct port *p, uint64_t conn, bool flag)
-{
-    (void)p;
-    (void)conn;
-    (void)flag;
-}
-
-static void no_send(struct port *p, enum port_socket from, const struct addr *to,
-                    struct view datagram)
-{
-    (void)p;
-    (void)from;
-    (void)to;
-    (void)datagram;
-}
-
-static void no_arm(struct port *p, uint64_t deadline_ns)
-{
-    (void)p;
-    (void)deadline_ns;
-}
-
-static void run_now(struct port *p, struct port_job *job)
-{
-    const struct port_event ev = {.kind = PORT_WORK, .job = job};
-
-    job->run(job);
-    p->sink->on(p->sink, &ev, when);
-}
-
-static void no_pause(struct port *p, bool paused)
-{
-    (void)p;
-    (void)paused;
-}
-
-static void no_done(struct port *p)
-{
-    (void)p;
-}
-
 static struct node *make_node(void)
 {
     static const char config[] =
         "PRESET_BASE: minimal\nGENESIS_FORK_VERSION: 0x00000001\nALTAIR_FORK_VERSION: 0x01000001\n"
         "ALTAIR_FORK_EPOCH: 0\nSLOT_DURATION_MS: 6000\nGENESIS_TIME: 1700000000\n";
-    static const struct port_ops ops = {.dial = no_dial,
-                                        .write = no_write,
-                                        .pause = no_flag,
-                                        .close = no_flag,
-                                        .send = no_send,
-                                        .arm = no_arm,
-                                        .work = run_now,
-                                        .accept_pause = no_pause,
-                                        .done = no_done};
-    static struct port port = {.ops = &ops};
+    static struct dead_port port;
     static struct rng_seeded rng;
     static struct ident ident;
     static const uint8_t root[32];
@@ -102,6 +37,7 @@ static struct node *make_node(void)
         abort();
     }
     schema_start();
+    dead_port_init(&port, when);
     rng_seeded_init(&rng, 1);
     ident_random(&rng.base, &ident);
     if (network_parse(view_str(config), view_of(NULL, 0), "x", root, &net, fault) != E_OK) {
@@ -114,7 +50,7 @@ static struct node *make_node(void)
     cfg.metrics = metrics_new();
     cfg.discovery = false;
     cfg.target_peers = 4;
-    struct node *node = node_new(&cfg, &port, &rng.base, when);
+    struct node *node = node_new(&cfg, &port.port, &rng.base, when);
     if (node == NULL) {
         abort();
     }
