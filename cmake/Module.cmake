@@ -11,7 +11,7 @@ endfunction()
 function(p2pd_module folder)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/${folder}/*.c"
-    "${CMAKE_SOURCE_DIR}/src/${folder}/check/*.c")
+    "${CMAKE_SOURCE_DIR}/src/${folder}/*/*.c")
   if(NOT sources)
     return()
   endif()

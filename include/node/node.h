@@ -33,7 +33,7 @@ struct node_tap {
                                    struct now now);
 };
 
-/* Who decides what is forwarded: see src/node/validate.c. */
+/* Who decides what is forwarded: see src/node/gossip/validate.c. */
 struct node_witness;
 struct node_rejects;
 
@@ -78,7 +78,7 @@ struct node_config {
     const struct addr_range *allow, *deny;   /* whom we speak with: see net/host.h */
     const struct addr_range *colocated;      /* addresses that many peers may share */
     size_t n_allow, n_deny, n_colocated;
-    struct addr advertised4, advertised6;   /* given by flags; family 0: see src/node/own.c */
+    struct addr advertised4, advertised6;   /* given by flags; family 0: see src/node/find/own.c */
     const char *advertised_name;            /* resolved again and again; NULL: none */
     enum port_nat_by nat;                   /* whom to ask for a port of the router */
     void (*nat_run)(struct port_job *self); /* io_nat_run(); NULL: never asked */

@@ -7,18 +7,18 @@
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
-#include "arrivals.h"
-#include "ask.h"
-#include "flow.h"
-#include "gossip_state.h"
-#include "kademlia.h"
-#include "own_topic.h"
-#include "places.h"
-#include "programs.h"
-#include "serve.h"
-#include "sync.h"
+#include "chain/ask.h"
+#include "chain/sync.h"
+#include "find/kademlia.h"
+#include "gossip/arrivals.h"
+#include "gossip/gossip_state.h"
+#include "gossip/own_topic.h"
+#include "peers/places.h"
+#include "peers/wishes.h"
+#include "programs/flow.h"
+#include "programs/programs.h"
+#include "serve/serve.h"
 #include "tell.h"
-#include "wishes.h"
 
 #include <base/map.h>
 #include <base/mem.h>

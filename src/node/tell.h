@@ -2,8 +2,8 @@
 #ifndef NODE_TELL_H
 #define NODE_TELL_H
 
-#include "programs.h"
-#include "sync.h"
+#include "chain/sync.h"
+#include "programs/programs.h"
 
 #include <node/events.h>
 

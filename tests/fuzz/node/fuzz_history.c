@@ -1,5 +1,5 @@
 /* Any bytes as a node kept on disk: what is taken is written again as it was, but for its end. */
-#include "../../../src/node/history.h"
+#include "../../../src/node/peers/history.h"
 
 #include <assert.h>
 #include <crypto/random.h>

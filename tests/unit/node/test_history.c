@@ -1,7 +1,7 @@
 /* A node's entry on disk: every cut and every changed bit is refused, or reads as something whole.
  */
-#include "../../../src/node/history.h"
 #include "../../../src/node/node_internal.h"
+#include "../../../src/node/peers/history.h"
 
 #include <crypto/random.h>
 #include <setjmp.h>
