@@ -6,6 +6,11 @@
  * A node without a network; its watcher is told of messages and duplicates, one to four, as the
  * router would tell of them, a burst each millisecond. The streams' clients are another process,
  * which counts the events that it gets.
+ *
+ * A closed loop, so that a slow machine makes it slower and changes nothing else: the first event
+ * waits for all streams, those who read are never more than WINDOW events behind, and the end, not
+ * before RATE * SECONDS events, waits until the STALLED were ended and the others had the last
+ * event.
  */
 #define _GNU_SOURCE
 #include "../../../src/node/node_internal.h"
@@ -16,8 +21,10 @@
 #include <crypto/random.h>
 #include <eth/schema.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -26,16 +33,25 @@
 
 #define TICK_NS     1000000u
 #define STREAMS_MAX 64u
-#define SETTLE_NS \
-    SECONDS(1) /* before the first event: clients connect; after the last: they read */
+#define SETTLE_NS   SECONDS(1) /* after the last event: its cost is to the file, too */
+#define WINDOW      8000u      /* events: a quarter of the ring */
 
 struct bench {
     struct io *io;
     struct node *node;
+    const struct metrics *metrics;
     struct topic topic;
-    uint64_t per_tick, wanted, sent, begun_ns, ended_ns;
+    unsigned streams, stalled;
+    struct clients *clients;
+    uint64_t per_tick, wanted, sent, ended_ns;
     double cpu_before, cpu;
     int timer;
+};
+
+/* What the clients had: they write it, the bench reads it. */
+struct clients {
+    _Atomic uint64_t events[STREAMS_MAX];
+    atomic_bool ended[STREAMS_MAX];
 };
 
 static void die(const char *what)
@@ -57,7 +73,8 @@ static double cpu_now(void)
 
 static int client(uint16_t port)
 {
-    static const char get[] = "GET /p2pd/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    /* 1.0: no chunks, whose heads could be taken for lines */
+    static const char get[] = "GET /p2pd/v1/events HTTP/1.0\r\n\r\n";
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -69,53 +86,61 @@ static int client(uint16_t port)
     return fd;
 }
 
-/* Events begin with "event: ", and nothing else in them does. A cut at the seam is counted by the
- * rest of the last read. */
-static uint64_t count(char *text, size_t n)
+/* The event's is the only line that begins with an e. `io_last`: the byte before the text. */
+static uint64_t count(const char *text, size_t n, char *io_last)
 {
     uint64_t found = 0;
+    char last = *io_last;
 
-    text[n] = '\0';
-    for (const char *at = text; (at = strstr(at, "event: ")) != NULL; at += 7) {
-        found++;
+    for (size_t i = 0; i < n; i++) {
+        found += last == '\n' && text[i] == 'e';
+        last = text[i];
     }
+    *io_last = last;
     return found;
 }
 
-static void read_streams(uint16_t port, unsigned streams, unsigned stalled, int report)
+static void read_streams(const struct bench *b, uint16_t port)
 {
-    static char text[256 * KIB + 8];
+    static char text[256 * KIB];
     struct pollfd p[STREAMS_MAX];
-    uint64_t events = 0, ended = stalled;
-    size_t kept[STREAMS_MAX] = {0};
-    char tails[STREAMS_MAX][8];
+    struct clients *c = b->clients;
+    unsigned open = b->streams - b->stalled;
+    char last[STREAMS_MAX] = {0};
 
-    for (unsigned i = 0; i < streams; i++) {
+    for (unsigned i = 0; i < b->streams; i++) {
         p[i] = (struct pollfd){.fd = client(port), .events = POLLIN};
-        p[i].fd = i < stalled ? -1 : p[i].fd; /* open, and forgotten */
+        p[i].fd = i < b->stalled ? -1 : p[i].fd; /* open, and forgotten */
     }
-    while (ended < streams && poll(p, streams, -1) >= 0) {
-        for (unsigned i = 0; i < streams; i++) {
+    while (open > 0 && poll(p, b->streams, -1) >= 0) {
+        for (unsigned i = b->stalled; i < b->streams; i++) {
             if (p[i].revents == 0) {
                 continue;
             }
-            memcpy(text, tails[i], kept[i]);
-            ssize_t n = read(p[i].fd, text + kept[i], sizeof text - 8 - kept[i]);
-            if (n <= 0) {
+            ssize_t n = read(p[i].fd, text, sizeof text);
+            if (n > 0) {
+                c->events[i] += count(text, (size_t)n, &last[i]);
+            } else {
                 p[i].fd = -1;
-                ended++;
-                continue;
+                open--;
+                c->ended[i] = true;
             }
-            size_t all = kept[i] + (size_t)n;
-            events += count(text, all);
-            kept[i] = all < 6 ? all : 6; /* shorter than "event: ": counted once */
-            memcpy(tails[i], text + all - kept[i], kept[i]);
         }
     }
-    if (write(report, &events, sizeof events) != (ssize_t)sizeof events) {
-        die("report");
-    }
     _exit(0);
+}
+
+/* What the slowest had of those who read and are not ended; `none` when there is nobody. */
+static uint64_t slowest(const struct bench *b, uint64_t none)
+{
+    uint64_t least = none;
+
+    for (unsigned i = b->stalled; i < b->streams; i++) {
+        uint64_t had = b->clients->events[i];
+
+        least = !b->clients->ended[i] && had < least ? had : least;
+    }
+    return least;
 }
 
 /* ---- events ---- */
@@ -150,14 +175,20 @@ static void on_timer(void *self, struct now now)
     if (read(b->timer, &ticks, sizeof ticks) != sizeof ticks) {
         return;
     }
-    if (now.mono_ns < b->begun_ns) {
+    if (b->sent == 0) {
+        if (metric_get(b->metrics, M_EVENT_STREAMS, 0) < b->streams) {
+            return;
+        }
         b->cpu_before = cpu_now();
-        return;
     }
-    for (uint64_t i = 0; i < ticks * b->per_tick && b->sent < b->wanted; i++) {
+    uint64_t had = slowest(b, b->sent);
+    bool all_ended = metric_get(b->metrics, M_EVENT_STREAMS_ENDED, 0) >= b->stalled;
+    for (uint64_t i = 0;
+         i < ticks * b->per_tick && (b->sent < b->wanted || !all_ended) && b->sent < had + WINDOW;
+         i++) {
         tell(b, now);
     }
-    if (b->sent == b->wanted && b->ended_ns == 0) {
+    if (b->sent >= b->wanted && all_ended && had == b->sent && b->ended_ns == 0) {
         b->ended_ns = now.mono_ns + SETTLE_NS;
     }
     if (b->ended_ns != 0 && now.mono_ns >= b->ended_ns) {
@@ -199,8 +230,6 @@ int main(int argc, char **argv)
     struct bench *b = mem_zalloc(sizeof *b);
     uint64_t rate = argc > 1 ? strtoull(argv[1], NULL, 10) : 20000, got = 0;
     uint64_t seconds = argc > 2 ? strtoull(argv[2], NULL, 10) : 5;
-    unsigned streams = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 50;
-    unsigned stalled = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
     const char *file = argc > 4 && argv[4][0] != '\0' ? argv[4] : NULL;
     const struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
     const struct io_config quiet = {.signals = false};
@@ -208,10 +237,14 @@ int main(int argc, char **argv)
     struct metrics *metrics = metrics_new();
     char error[256], fault[EVENTS_ERROR_MAX];
     struct io_watch *watch;
-    int report[2];
 
-    if (streams > STREAMS_MAX || stalled > streams || crypto_start() != E_OK || pipe(report) != 0 ||
-        (b->io = io_new(&quiet, error)) == NULL) {
+    b->streams = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 50;
+    b->stalled = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
+    b->metrics = metrics;
+    b->clients = mmap(NULL, sizeof *b->clients, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                      -1, 0); /* zeros */
+    if (b->streams > STREAMS_MAX || b->stalled > b->streams || b->clients == MAP_FAILED ||
+        crypto_start() != E_OK || (b->io = io_new(&quiet, error)) == NULL) {
         die("start");
     }
     schema_start();
@@ -228,19 +261,18 @@ int main(int argc, char **argv)
     events_watch(events, b->node);
     pid_t child = fork();
     if (child == 0) {
-        read_streams(api_port(api), streams, stalled, report[1]);
+        read_streams(b, api_port(api));
     }
     b->per_tick = rate / 1000;
     b->wanted = rate * seconds;
-    b->begun_ns = io_now(b->io).mono_ns + SETTLE_NS;
     timerfd_settime(b->timer, 0, &every, NULL);
     io_run(b->io);
     uint64_t cut = metric_get(metrics, M_EVENT_STREAMS_ENDED, 0);
-    api_free(api); /* ends the streams: the clients report */
-    if (read(report[0], &got, sizeof got) != (ssize_t)sizeof got) {
-        die("clients");
-    }
+    api_free(api); /* ends the streams, and so the clients */
     waitpid(child, NULL, 0);
+    for (unsigned i = 0; i < b->streams; i++) {
+        got += b->clients->events[i];
+    }
     printf("{\"events\": %lu, \"cpu\": %.4f, \"delivered\": %lu, \"lost\": %lu, \"ended\": %lu}\n",
            (unsigned long)b->sent, b->cpu / (double)seconds, (unsigned long)got,
            (unsigned long)metric_get(metrics, M_EVENTS_LOST, 0), (unsigned long)cut);
