@@ -9,6 +9,7 @@ const args = process.argv.slice(2);
 const option = (name, otherwise) => (args.includes(name) ? args[args.indexOf(name) + 1] : otherwise);
 const say = (ev, more = {}) => process.stdout.write(JSON.stringify({ev, ...more}) + "\n");
 const ECHO = "/p2pd/echo/1";
+const PATIENCE = 120_000; // ms; on a loaded machine its own limits of 5 and 10 s end what is only slow
 
 const {createLibp2p} = await import("libp2p");
 const {tcp} = await import("@libp2p/tcp");
@@ -34,13 +35,18 @@ const plainNoise = (components) => {
 const node = await createLibp2p({
   privateKey: await generateKeyPair(option("-key", "secp256k1")),
   addresses: {listen: [`/${ip.includes(":") ? "ip6" : "ip4"}/${ip}/${overQuic ? "udp/0/quic-v1" : "tcp/0"}`]},
-  connectionManager: {inboundConnectionThreshold: 1000}, // not five a second: tests dial often
+  connectionManager: {
+    inboundConnectionThreshold: 1000, // not five a second: tests dial often
+    dialTimeout: PATIENCE, addressDialTimeout: PATIENCE, inboundUpgradeTimeout: PATIENCE, connectionCloseTimeout: PATIENCE,
+    inboundStreamProtocolNegotiationTimeout: PATIENCE, outboundStreamProtocolNegotiationTimeout: PATIENCE,
+  },
+  connectionMonitor: {abortConnectionOnPingFailure: false}, // pings wait behind a GiB
   transports: [overQuic ? (await import("@chainsafe/libp2p-quic")).quic() : tcp()],
   connectionEncrypters: [args.includes("-noearly") ? plainNoise : noise()],
   streamMuxers: overQuic ? [] : option("-muxers", "yamux,mplex").split(",").map((name) => makers[name]({maxInboundStreams: 2000, maxOutboundStreams: 2000,
     maxStreamBufferSize: 1 << 30, // mplex has no windows: who reads slower than it is written to must hold it
     disconnectThreshold: 5000})), // js-mplex gives up a connection with more than five new streams a second
-  services: {identify: identify(), ping: ping()},
+  services: {identify: identify({timeout: PATIENCE}), ping: ping({timeout: PATIENCE})},
 });
 
 await node.handle(ECHO, async (stream) => {
@@ -63,22 +69,27 @@ node.addEventListener("peer:identify", ({detail: r}) =>
 
 const connectionTo = (peer) => node.getConnections().find((c) => c.remotePeer.toString() === peer);
 
-async function echoOne(c, body) {
-  const stream = await c.newStream(ECHO, {maxOutboundStreams: 2000});
-  const back = (async () => {
-    let at = 0;
-    for await (const chunk of stream) {
-      const got = chunk.subarray();
-      if (Buffer.compare(got, body.subarray(at, at + got.length)) !== 0) throw new Error(`other bytes at ${at}`);
-      at += got.length;
-    }
-    return at;
-  })();
+async function readBack(stream, body) {
+  let at = 0;
+  for await (const chunk of stream) {
+    const got = chunk.subarray();
+    if (Buffer.compare(got, body.subarray(at, at + got.length)) !== 0) throw new Error(`other bytes at ${at}`);
+    at += got.length;
+  }
+  return at;
+}
+
+async function write(stream, body) {
   for (let at = 0; at < body.length; at += 65536) {
     if (!stream.send(body.subarray(at, at + 65536))) await stream.onDrain();
+    if (at % (1 << 20) === 0) await new Promise(setImmediate); // over mplex send() is never full: let it read between
   }
   await stream.close(); // our side only: the echo still comes
-  return back;
+}
+
+async function echoOne(c, body) {
+  const stream = await c.newStream(ECHO, {maxOutboundStreams: 2000});
+  return (await Promise.all([readBack(stream, body), write(stream, body)]))[0];
 }
 
 async function echo(peer, bytes, streams) {

@@ -520,6 +520,8 @@ int main(int argc, char **argv)
     cfg.streams_per_conn_max = 1200;
     cfg.conns_max = 4096;
     cfg.conns_per_ip_max = 0; /* all peers are on this machine */
+    /* What is merely slow on a loaded machine is no failure. */
+    cfg.dial_timeout_ns = cfg.upgrade_timeout_ns = cfg.stream_timeout_ns = SECONDS(120);
     options(&p, argc, argv, &cfg, &io);
     if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
         fprintf(stderr, "%s\n", error);
