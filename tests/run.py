@@ -217,13 +217,13 @@ def ctest_job(names, some, long):
             "-j",
             str(table.LANES["cpu"]),
             "--timeout",
-            "3000" if long else "600",
+            "3000" if long else "1200",
             "--output-junit",
             str(junit),
             "-R",
             only,
         ]
-        result, seconds, note = command("ctest", argv, 90 if long else 20, {"P2PD_LONG": "1" if long else ""}, nice=BEHIND)
+        result, seconds, note = command("ctest", argv, 90 if long else 35, {"P2PD_LONG": "1" if long else ""}, nice=BEHIND)
         if not junit.exists():
             return report.add("unit/all", "fail", seconds, note or "ctest wrote no result")
         seen = set()
@@ -267,7 +267,7 @@ def fuzz_job(name, corpus, long):
             f"-seed={table.FUZZ_SEED}",
             f"-runs={runs + kept}",
             f"-max_len={table.FUZZ_MAX_LEN}",
-            "-timeout=20",
+            "-timeout=120",  # of one input; at low priority beside the peers a second is long
             "-rss_limit_mb=2048",
             "-print_final_stats=1",
             f"-artifact_prefix={scratch}/bad-",
@@ -275,7 +275,7 @@ def fuzz_job(name, corpus, long):
         ]
         argv += [str(corpus)] if corpus.is_dir() else []
         label = "fuzz/" + name[len("fuzz_") :]
-        result, seconds, note = command(label, argv, 240 if long else 12, nice=BEHIND)
+        result, seconds, note = command(label, argv, 240 if long else 25, nice=BEHIND)
         text = log_path(label).read_text(errors="replace")
         done = re.search(r"number_of_executed_units: (\d+)", text)
         if result == "pass" and (not done or int(done.group(1)) < runs):

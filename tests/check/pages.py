@@ -16,7 +16,7 @@ PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
 
 
 def tell(*arguments, code=0):
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == code, f"beacon-p2pd {' '.join(arguments)}: exit {done.returncode}: {done.stderr}"
     return done.stdout
 

@@ -38,7 +38,7 @@ def rows():
 
 def play(binary, corpus, scratch, runs):
     """What the target finds from this corpus: None, or the input that failed."""
-    run = [binary, "-seed=1", f"-runs={runs}", "-max_len=4096", "-timeout=20", f"-artifact_prefix={scratch}/", scratch, corpus]
+    run = [binary, "-seed=1", f"-runs={runs}", "-max_len=4096", "-timeout=120", f"-artifact_prefix={scratch}/", scratch, corpus]
     done = subprocess.run([str(a) for a in run], capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None

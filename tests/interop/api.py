@@ -16,7 +16,7 @@ import urllib.request
 
 from harness.daemon import Daemon
 from harness.devnet import write_network
-from harness.proc import TOP, check, main, note, say, scratch, until
+from harness.proc import TOP, check, main, note, patient, say, scratch, until
 
 SLOT_MS = 1000
 ROOT, SIGNATURE = "0x" + "11" * 32, "0x" + "22" * 96
@@ -37,7 +37,7 @@ def run_examples(daemon, work):
             check(fnmatch.fnmatchcase(out.replace("\r", ""), wanted), f"{command}\nanswers {out[:400]!r}, the docs say {line[2:]!r}")
             continue
         command = line.replace("http://127.0.0.1:5052", daemon.rest)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=work, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=work, capture_output=True, text=True, check=False, timeout=patient(30))
         check(done.returncode == 0, f"{command}\nended with {done.returncode}: {done.stdout[:300]} {done.stderr[:300]}")
         out, ran = done.stdout, ran + 1
     check(ran >= 10, f"only {ran} examples in docs/api.md")
@@ -51,7 +51,7 @@ class Stream:
 
     def __init__(self, url):
         self.events = []
-        self.answer = urllib.request.urlopen(url, timeout=60)
+        self.answer = urllib.request.urlopen(url, timeout=patient(60))
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -76,7 +76,7 @@ def post(daemon, path, body, version="fulu", ssz=False):
     headers = {"Content-Type": "application/octet-stream" if ssz else "application/json", "Eth-Consensus-Version": version}
     request = urllib.request.Request(daemon.rest + path, data=data, headers=headers, method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=patient(10)) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -194,7 +194,7 @@ def ask(daemon, headers, method="GET"):
     """(status, headers) of a request that a browser would send."""
     request = urllib.request.Request(daemon.rest + "/eth/v1/node/version", headers=headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=patient(10)) as answer:
             return answer.status, answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.headers
@@ -230,7 +230,7 @@ class Dripper:
     def __init__(self, rest):
         host, port = rest.removeprefix("http://").split(":")
         self.begun = time.monotonic()
-        self.socket = socket.create_connection((host, int(port)), timeout=5)
+        self.socket = socket.create_connection((host, int(port)), timeout=patient(5))
         self.socket.setblocking(False)
         self.text, self.ended = b"GET /eth/v1/node/version HTTP/1.1\r\nX: " + b"x" * 600, None
 

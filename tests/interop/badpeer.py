@@ -9,7 +9,7 @@ from collections import namedtuple
 
 from harness.daemon import PROGRAM, Daemon
 from harness.devnet import SECONDS_PER_SLOT, Devnet
-from harness.proc import TOP, Failure, check, main, note, say, scratch, until
+from harness.proc import TOP, Failure, check, main, note, patient, say, scratch, until
 from harness.raw import Closed, Identity, Raw, pb, snappy_block, snappy_frames, varint
 
 REQ = "/eth2/beacon_chain/req/"
@@ -333,7 +333,7 @@ def reproduced(folder, network, at_least):
     errors = set()
     for file in files:
         done = subprocess.run(
-            [PROGRAM, "replay", file, "--testnet-dir", network], capture_output=True, text=True, check=False, timeout=60
+            [PROGRAM, "replay", file, "--testnet-dir", network], capture_output=True, text=True, check=False, timeout=patient(60)
         )
         check(done.returncode == 0 and "now the same" in done.stdout, f"{file}: {done.stdout} {done.stderr}")
         errors.add(re.search(r"was rejected: (\w+)", done.stdout).group(1))
@@ -344,7 +344,7 @@ def reproduced(folder, network, at_least):
     (folder / "cut").write_bytes(text[:-1])
     for name, words in (("other", "now"), ("cut", "bytes")):
         done = subprocess.run(
-            [PROGRAM, "replay", folder / name, "--testnet-dir", network], capture_output=True, text=True, check=False, timeout=60
+            [PROGRAM, "replay", folder / name, "--testnet-dir", network], capture_output=True, text=True, check=False, timeout=patient(60)
         )
         check(done.returncode == 1 and words in done.stdout + done.stderr, f"{name}: {done.stdout} {done.stderr}")
     return len(files)

@@ -8,7 +8,7 @@ import subprocess
 
 from harness.daemon import PROGRAM, Daemon
 from harness.devnet import write_network
-from harness.proc import check, main, note, scratch, until
+from harness.proc import check, main, note, patient, scratch, until
 
 SLOT_MS = 100  # the shortest: a long chain in little time
 EPOCH_SLOTS = 8
@@ -23,7 +23,7 @@ def earliest(node):
 def refused(network, work, flags, words):
     argv = [PROGRAM, "run", "--testnet-dir", network, "--datadir", work / "refused", "--disable-discovery", "--port", "0",
             "--disable-http", *flags]
-    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=patient(60))
     text = done.stderr + done.stdout
     check(done.returncode != 0 and all(w in text for w in words),
           f"{flags}: wanted a refusal with {words}, got code {done.returncode}: {text[-300:]}")

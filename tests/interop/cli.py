@@ -18,7 +18,7 @@ import time
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import Process, check, free_port, main, note, scratch
+from harness.proc import Process, check, free_port, main, note, patient, scratch
 
 CLONE_NEWNET, CLONE_NEWUSER = 0x40000000, 0x10000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
@@ -48,7 +48,7 @@ def refuse(arguments, code, *words):
             [PROGRAM, *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=patient(20),
             stdin=subprocess.DEVNULL,
             check=False,
         )
@@ -297,7 +297,7 @@ def cpu_seconds(process):
 
 
 def enr(*arguments, code=0, stdin=""):
-    done = subprocess.run([PROGRAM, "enr", *map(str, arguments)], capture_output=True, text=True, timeout=10, input=stdin, check=False)
+    done = subprocess.run([PROGRAM, "enr", *map(str, arguments)], capture_output=True, text=True, timeout=patient(10), input=stdin, check=False)
     check(done.returncode == code, f"enr {' '.join(map(str, arguments))}: {done}")
     return done
 
@@ -331,7 +331,7 @@ def run():
     work = scratch("cli")
     network = network_dir(work / "network")
     for flag in ("--help", "--version"):
-        done = subprocess.run([PROGRAM, flag], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run([PROGRAM, flag], capture_output=True, text=True, timeout=patient(10), check=False)
         check(done.returncode == 0 and done.stdout and not done.stderr, f"{flag}: {done}")
     refusals(work, network)
     enr_verbs(work)

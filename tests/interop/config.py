@@ -8,7 +8,7 @@ import re
 import subprocess
 
 from harness.daemon import PROGRAM
-from harness.proc import TOP, check, main, note, scratch
+from harness.proc import TOP, check, main, note, patient, scratch
 
 ROW = re.compile(r'^O\((\w+),\s*"([^"]+)",\s*(\w+),\s*(?:"([^"]*)"|NULL),\s*(?:"([^"]*)"|NULL),\s*("?)', re.M)
 
@@ -32,7 +32,7 @@ def ask(*arguments, env=None):
         env={**clean, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         stdin=subprocess.DEVNULL,
         check=False,
     )

@@ -6,12 +6,12 @@ import subprocess
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import check, free_port, main, note, scratch, until
+from harness.proc import check, free_port, main, note, patient, scratch, until
 
 
 def call(code, *arguments):
     """What the program says on stdout and stderr; its exit code must be this."""
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=patient(60), stdin=subprocess.DEVNULL, check=False)
     check(done.returncode == code, f"{arguments}: exit code {done.returncode}, wanted {code}: {done.stdout}{done.stderr}")
     return done.stdout, done.stderr
 

@@ -16,7 +16,7 @@ import time
 
 from harness.daemon import PROGRAM, Daemon
 from harness.devnet import SECONDS_PER_SLOT, Devnet
-from harness.proc import TOP, check, main, note, say, scratch, until
+from harness.proc import TOP, check, main, note, patient, say, scratch, until
 
 sys.path.insert(0, str(TOP / "docs/examples/python"))
 from p2pd_control import WATCH, Control, encode, message_id  # noqa: E402
@@ -185,7 +185,7 @@ def refuses_to_start(why, flags, network, datadir):
     datadir.mkdir(exist_ok=True)
     argv = [PROGRAM, "run", "--testnet-dir", network, "--datadir", datadir, "--port", "0", "--http-port", "0"]
     done = subprocess.run(
-        [*map(str, argv), *map(str, flags)], capture_output=True, text=True, timeout=60, check=False
+        [*map(str, argv), *map(str, flags)], capture_output=True, text=True, timeout=patient(60), check=False
     )
     check(done.returncode != 0 and why in done.stderr, f"{flags}: {done.returncode} {done.stderr[:300]}")
 

@@ -10,7 +10,7 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from harness.proc import LONG, PEERS, TOP, check, main, note, scratch
+from harness.proc import LONG, PEERS, TOP, check, main, note, patient, scratch
 from harness.served import serve
 
 DESCRIPTION = TOP / "tests" / "vectors" / "openapi"
@@ -72,7 +72,7 @@ def copy_description(work):
 def ask(url, method, headers=None):
     request = urllib.request.Request(url, method=method, data=b"[]" if method == "POST" else None, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=patient(10)) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -99,7 +99,7 @@ def run_schemathesis(daemon, description, served, work):
         listed = "|".join(re.escape(f"{m} {p}") for m, p in absent_methods)
         argv += ["--exclude-name-regex", f"^({listed})$"]
     with open(work / "st.log", "w", encoding="utf-8") as log:
-        done = subprocess.run([str(a) for a in argv], cwd=work, stdout=log, stderr=subprocess.STDOUT, timeout=SECONDS, check=False)
+        done = subprocess.run([str(a) for a in argv], cwd=work, stdout=log, stderr=subprocess.STDOUT, timeout=patient(SECONDS), check=False)
     text = (work / "st.log").read_text()
     check(done.returncode == 0, f"schemathesis ended with {done.returncode}:\n{text[-6000:]}")
     cases = re.search(r"(\d+) generated", text)

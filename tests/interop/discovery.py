@@ -12,7 +12,7 @@ import subprocess
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import check, main, note, scratch, until
+from harness.proc import check, main, note, patient, scratch, until
 
 V4, V6 = "127.0.0.1", "::1"
 
@@ -58,7 +58,7 @@ def run():
 
     # A crawl that connects knows which client each node is.
     sweep = subprocess.run([PROGRAM, "crawl", "--private", "--listen", f"{V4}:0", "--listen", f"[{V6}]:0", "--boot-nodes", both.enr, "--rate",
-                            "100", "--connect"], capture_output=True, text=True, timeout=120, check=False)
+                            "100", "--connect"], capture_output=True, text=True, timeout=patient(120), check=False)
     rows = [json.loads(line) for line in sweep.stdout.splitlines()]
     check(sweep.returncode == 0 and len(rows) == 4, f"the crawl: {sweep}")
     check(all(r["client"].startswith("beacon-p2pd/") for r in rows), f"clients: {[r['client'] for r in rows]}")

@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 
-from harness.proc import PEERS, SKIP, TOP, check, free_port, main, note, scratch
+from harness.proc import PEERS, SKIP, TOP, check, free_port, main, note, patient, scratch
 
 TESTS = 10
 SECRET = "b71c71a67e1177ad4e901695e1b4b9ee17ae16c6668d313eac2f96dbcda3f291"  # devp2p's well-known test key
@@ -48,7 +48,7 @@ def run():
     try:
         record = re.search(r'"record":"(enr:[^"]+)"', node.stdout.readline()).group(1)
         done = subprocess.run([suite, "discv5", "test", "--tap", "--listen1", "127.0.0.1", "--listen2", "127.0.0.2", record],
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=patient(300))
         check(node.poll() is None, f"the node under test ended with {node.returncode}")
     finally:
         node.stdin.close()  # the end of stdin ends it

@@ -8,7 +8,7 @@ import json
 import subprocess
 
 from harness.daemon import PROGRAM
-from harness.proc import LONG, Process, check, main, note, until
+from harness.proc import LONG, Process, check, main, note, patient, until
 
 NODES = 200 if LONG else 60
 LOCAL = ["--private", "--listen", "127.0.0.1:0"]
@@ -16,7 +16,7 @@ NODE = [*LOCAL, "--ip", "127.0.0.1"]  # a crawler has no address in its record, 
 
 
 def crawl(boot, *options):
-    done = subprocess.run([PROGRAM, "crawl", *LOCAL, "--boot-nodes", boot, "--rate", "500", *options], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([PROGRAM, "crawl", *LOCAL, "--boot-nodes", boot, "--rate", "500", *options], capture_output=True, text=True, timeout=patient(120))
     check(done.returncode == 0, f"crawl ended with {done.returncode}: {done.stderr[-500:]}")
     return done.stdout.splitlines(), done.stderr.strip().splitlines()[-1]
 
@@ -48,7 +48,7 @@ def run():
     check(silent <= {record}, f"{len(silent)} silent nodes, one was stopped")
     check({r["enr"] for r in rows if r["answered"] == "true"} == records - {record}, "CSV has other nodes than JSON")
     lines = subprocess.run([PROGRAM, "crawl", *LOCAL, "--boot-nodes", boot, "--fork-digest", "01020304", "--rate", "500"],
-                           capture_output=True, text=True, timeout=120).stdout.splitlines()
+                           capture_output=True, text=True, timeout=patient(120)).stdout.splitlines()
     check(lines == [], "nodes without a fork digest pass the filter")
 
 

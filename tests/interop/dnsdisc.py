@@ -10,14 +10,14 @@ from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
 from harness.dns import DnsServer
 from harness.keystore import keccak256, write_keystore
-from harness.proc import PEERS, check, main, note, scratch, until
+from harness.proc import PEERS, check, main, note, patient, scratch, until
 
 DEVP2P = PEERS / "bin" / "devp2p"
 DOMAIN = "nodes.test"
 
 
 def devp2p(*arguments, stdin=""):
-    done = subprocess.run([DEVP2P, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([DEVP2P, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=patient(60), check=False)
     check(done.returncode == 0, f"devp2p {arguments}: {done.stdout}{done.stderr}")
     return done.stdout
 
@@ -78,7 +78,7 @@ def run():
     for daemon in (first, second):
         check(daemon.process.stop() == 0, "SIGINT is no clean stop")
 
-    done = subprocess.run([PROGRAM, "run", "--boot-nodes", "enrtree://nonsense@a.b"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([PROGRAM, "run", "--boot-nodes", "enrtree://nonsense@a.b"], capture_output=True, text=True, timeout=patient(60), check=False)
     check(done.returncode == 2 and "enrtree://nonsense@a.b" in done.stderr, f"a wrong URL is not named: {done.stderr}")
     note("a tree by geth's devp2p is read, read anew when it grows, and refused when another key has signed it")
 

@@ -9,13 +9,13 @@ import subprocess
 import sys
 
 from harness.daemon import PROGRAM
-from harness.proc import TOP, check, main, note
+from harness.proc import TOP, check, main, note, patient
 
 
 def example_network():
     env = dict(os.environ, BEACON_P2PD=PROGRAM, EXAMPLE_WS=str(TOP / "build/peers/bin/example-ws"))
     run = [sys.executable, str(TOP / "docs/examples/network/run.py")]
-    done = subprocess.run(run, capture_output=True, text=True, env=env, timeout=900, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, env=env, timeout=patient(900), check=False)
     lines = done.stdout.splitlines()
     check(done.returncode == 0 and lines, f"exit {done.returncode}: {lines[-2:]} {done.stderr[-800:]}")
     for name in ("node1", "node2", "node3", "node4", "go"):

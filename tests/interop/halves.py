@@ -17,7 +17,7 @@ import time
 
 from harness.daemon import Daemon
 from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats, start_seconds
-from harness.proc import LONG, PEERS, TOP, Process, check, main, node as node_program, note, say, scratch, until
+from harness.proc import LONG, PEERS, TOP, Process, check, main, node as node_program, note, patient, say, scratch, until
 
 VALIDATORS = 16
 EXAMPLES = TOP / "docs/examples"
@@ -185,7 +185,7 @@ def clients(work):
         [PEERS / "bin/go", "build", "-o", go, EXAMPLES / "go/p2pd_control.go"],
         ["rustc", "--edition", "2021", "-O", "-o", rust, EXAMPLES / "rust/p2pd_control.rs"],
     ):
-        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=patient(300), check=False)
         check(done.returncode == 0, f"{argv}: {done.stderr[-500:]}")
     return {
         "javascript": [node_program(), EXAMPLES / "js/p2pd_control.mjs"],

@@ -17,7 +17,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.daemon import PROGRAM
-from harness.proc import TOP, Process, check, main, note, scratch, until
+from harness.proc import TOP, Process, check, main, note, patient, scratch, until
 
 PEERS = TOP / "build" / "peers"
 RUST = os.environ.get("P2PD_RUSTPEER", str(PEERS / "bin" / "rustpeer"))
@@ -47,7 +47,7 @@ class Ours:
     def ask(self, *words):
         """The lines that it printed, or None when it found nothing."""
         argv = [PROGRAM, "kad", "--control-socket", str(self.socket), *words]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=3 * WAIT)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=patient(3 * WAIT))
         check(done.returncode in (0, 1), f"{self.name}: {words}: {done.returncode} {done.stderr}")
         return done.stdout.splitlines() if done.returncode == 0 else None
 

@@ -8,7 +8,7 @@ import time
 
 from harness.capture import Relay
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import TOP, Process, check, main, note, scratch, until
+from harness.proc import TOP, Process, check, main, note, patient, scratch, until
 
 import forks  # the network of a chain maker
 
@@ -23,7 +23,7 @@ def dissect(pcap, keylog, fields):
             "-E", "separator=\x01", "-E", "aggregator=\x02"]
     for field in fields:
         argv += ["-e", field]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=patient(120), check=False)
     check(done.returncode == 0 and "Lua" not in done.stderr, f"tshark: {done.stderr}")
     values = {field: [] for field in fields}
     for line in done.stdout.splitlines():
@@ -58,7 +58,7 @@ def two_nodes(base):
     lines = lambda name: {x for x in (base / name).read_text().splitlines() if x.startswith("DISCV5 ")}
     until(lambda: lines("maker.keys") & lines("found.keys"), 30, "both ends of a discv5 session have logged its keys")
     found.stop()
-    asked = subprocess.run([PROGRAM, "ping", "--count", "1", "--keylog", base / "ping.keys", maker.multiaddr], check=False, timeout=60)
+    asked = subprocess.run([PROGRAM, "ping", "--count", "1", "--keylog", base / "ping.keys", maker.multiaddr], check=False, timeout=patient(60))
     check(asked.returncode == 0 and "LIBP2P_NOISE" in (base / "ping.keys").read_text(), "ping --keylog wrote no keys")
     ids = {maker.peer_id, follower.peer_id}
     follower.stop()

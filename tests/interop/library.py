@@ -13,7 +13,7 @@ import time
 
 from harness.daemon import PROGRAM, Daemon
 from harness.devnet import Devnet
-from harness.proc import TOP, Process, check, main, note, scratch, until
+from harness.proc import TOP, Process, check, main, note, patient, scratch, until
 
 BUILD = os.path.dirname(PROGRAM)
 STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
@@ -21,7 +21,7 @@ STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
 
 def tell(*argv, env=None):
     done = subprocess.run(
-        [str(a) for a in argv], capture_output=True, text=True, check=False, timeout=600, env={**os.environ, **(env or {})}
+        [str(a) for a in argv], capture_output=True, text=True, check=False, timeout=patient(600), env={**os.environ, **(env or {})}
     )
     check(done.returncode == 0, f"{' '.join(map(str, argv))}: exit {done.returncode}: {done.stdout[-500:]} {done.stderr[-900:]}")
     return done.stdout
@@ -109,7 +109,7 @@ def commands(work, devnet):
         ([PROGRAM, "watch"], "is needed"),
         ([PROGRAM, "watch", "--control-socket", sock, "--count", "x"], "needs a value"),
     ):
-        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=patient(60), check=False)
         check(done.returncode != 0 and why in done.stderr, f"{argv}: {done.returncode} {done.stderr}")
     daemon.stop()
 

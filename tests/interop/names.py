@@ -7,14 +7,14 @@ import time
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
 from harness.dns import DnsServer
-from harness.proc import check, main, note, scratch, until
+from harness.proc import check, main, note, patient, scratch, until
 
 OTHER = "16Uiu2HAm2dURtGp7heu8bvWP2oKJEgHTsabTPtzGa2sVT9h9JEUJ"
 
 
 def connect(code, server, peer):
     argv = [PROGRAM, "connect", "--dns-server", server.address, peer]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=patient(120), stdin=subprocess.DEVNULL, check=False)
     check(done.returncode == code, f"{peer}: exit code {done.returncode}, wanted {code}: {done.stdout}{done.stderr}")
     return done.stdout + done.stderr
 

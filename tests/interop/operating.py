@@ -11,7 +11,7 @@ import subprocess
 
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import check, free_port, main, note, scratch
+from harness.proc import check, free_port, main, note, patient, scratch
 
 # Of a peer id that js-libp2p made: its secret as hex and as the JSON file's privKey, and its name.
 SECRET = "1111111111111111111111111111111111111111111111111111111111111111"
@@ -19,7 +19,7 @@ SECRET = "1111111111111111111111111111111111111111111111111111111111111111"
 
 def tell(*arguments, code=0, stdin="", limit=None):
     done = subprocess.run(
-        [PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=60, check=False,
+        [PROGRAM, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=patient(60), check=False,
         preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))) if limit else None,
     )
     check(done.returncode == code, f"{arguments}: exit {done.returncode}, wanted {code}: {done.stdout[-400:]} {done.stderr[-400:]}")
@@ -29,7 +29,7 @@ def tell(*arguments, code=0, stdin="", limit=None):
 def rows(*arguments, limit=None):
     """{what: (finding, text)} of beacon-p2pd check. Its exit code must fit; the clock is this machine's own affair."""
     done = subprocess.run(
-        [PROGRAM, "check", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False,
+        [PROGRAM, "check", *map(str, arguments)], capture_output=True, text=True, timeout=patient(60), check=False,
         preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))) if limit else None,
     )
     found = {line[5:14].strip(): (line[:4].strip(), line[15:]) for line in done.stdout.splitlines()[:-1]}

@@ -13,7 +13,7 @@ from pathlib import Path
 import harness.daemon
 from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import check, main, note, scratch
+from harness.proc import check, main, note, patient, scratch
 
 BUILD = Path(PROGRAM).parent
 EXPOSURE_MAX = 15  # tenths, of 100: a daemon that needs the Internet is at 13
@@ -37,7 +37,7 @@ WANTED = (
 
 def tell(*argv, cwd=None, env=None):
     done = subprocess.run(
-        [str(a) for a in argv], capture_output=True, text=True, check=False, cwd=cwd, timeout=600, env={**os.environ, **(env or {})}
+        [str(a) for a in argv], capture_output=True, text=True, check=False, cwd=cwd, timeout=patient(600), env={**os.environ, **(env or {})}
     )
     check(done.returncode == 0, f"{' '.join(map(str, argv))}: exit {done.returncode}: {done.stdout[-500:]} {done.stderr[-500:]}")
     return done.stdout + done.stderr

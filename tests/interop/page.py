@@ -12,7 +12,7 @@ import urllib.request
 
 from harness.daemon import Daemon
 from harness.devnet import Devnet
-from harness.proc import PEERS, TOP, check, main, node, note, scratch, until
+from harness.proc import PEERS, TOP, check, main, node, note, patient, scratch, until
 
 NODES = 4
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>${7*7}\"'&lt;b>"
@@ -24,13 +24,13 @@ GROWTH_MAX = 48 << 20  # bytes: some snapshots of each, and what a loaded machin
 
 def open_live(port, query="views=overview,peers,topics,coverage,blocks,log"):
     """A reader that has read its answer's head and nothing more: (socket, status)."""
-    reader = socket.create_connection(("127.0.0.1", port), timeout=30)
+    reader = socket.create_connection(("127.0.0.1", port), timeout=patient(30))
     reader.sendall(f"GET /p2pd/v1/live?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
     return reader, int(re.match(rb"HTTP/1.1 (\d+)", reader.recv(64))[1])
 
 
 def resident(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=patient(30)) as answer:
         return int(re.search(r"^process_resident_memory_bytes (\d+)", answer.read().decode(), re.MULTILINE)[1])
 
 
@@ -77,7 +77,7 @@ def run():
     done = subprocess.run(
         [node(), TOP / "tests/interop/page/drive.mjs", PEERS / "page", f"http://127.0.0.1:{net.ports[SHOWN]}", pictures, HOSTILE,
          *others],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=patient(300), check=False,
     )
     print(done.stdout[-6000:], flush=True)
     check(done.returncode == 0, "the page does not show what is: " + next((l for l in done.stdout.splitlines() if "Error" in l), "no word")[:400])

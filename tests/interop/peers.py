@@ -12,7 +12,7 @@ from harness.corpus import network_dir
 from harness.daemon import PROGRAM, Daemon
 from harness.gopeer import GoPeer
 from harness.peers import banned, digest_of, order, reasons, row, rules, why
-from harness.proc import TOP, check, main, note, say, scratch, until
+from harness.proc import TOP, check, main, note, patient, say, scratch, until
 
 sys.path.insert(0, str(TOP / "docs/examples/python"))
 from p2pd_control import Control  # noqa: E402
@@ -141,7 +141,7 @@ def named(daemon, peer, work):
     check(why(daemon, "nonsense", code=2).count("\n") == 1, "one line for a wrong name")
     why(daemon, "16Uiu2HAm2dURtGp7heu8bvWP2oKJEgHTsabTPtzGa2sVT9h9JEUJ", code=1)
     story = why(daemon, peer.enr)  # each form tells the same
-    node_id = subprocess.run([PROGRAM, "enr", "view", peer.enr], capture_output=True, text=True, timeout=30, check=True).stdout
+    node_id = subprocess.run([PROGRAM, "enr", "view", peer.enr], capture_output=True, text=True, timeout=patient(30), check=True).stdout
     node_id = re.search(r"(?:node|id)\D*?(?:0x)?([0-9a-f]{64})", node_id).group(1)
     for form in (peer.id, peer.multiaddr):
         check(why(daemon, form) == story, f"{form} tells another story than the ENR")
@@ -297,7 +297,7 @@ def run():
     check(wish["static_by"] == ["file", "user"], f"{wish}")
     daemon.stop()
     for flags in (["--trusted-peers", "hello"], ["--peer", "16Uiu2HAm2dURtGp7heu8bvWP2oKJEgHTsabTPtzGa2sVT9h9JEUJ"], ["--colocation-whitelist", "x"]):
-        done = subprocess.run([PROGRAM, "run", *flags], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run([PROGRAM, "run", *flags], capture_output=True, text=True, timeout=patient(30), check=False)
         check(done.returncode == 2 and flags[1] in done.stderr, f"{flags}: {done.returncode} {done.stderr}")
     for peer in (a, b, c, other, bad):
         peer.stop()

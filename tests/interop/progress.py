@@ -8,7 +8,7 @@ import subprocess
 
 from harness.daemon import PROGRAM, Daemon
 from harness.devnet import Devnet, write_network
-from harness.proc import check, free_port, main, note, scratch, until
+from harness.proc import check, free_port, main, note, patient, scratch, until
 from harness.terminal import WAIT, Terminal
 
 NODES = 3
@@ -50,7 +50,7 @@ def check_crawl(net):
     check(seen.end() == 0, f"crawl in a terminal: {seen.got[-500:]}")
     check(re.search(BAR, seen.got) and b"answered" in seen.got, f"crawl draws a bar: {seen.got[-500:]}")
     argv[argv.index("--listen") + 1] = f"127.0.0.1:{free_port()}"
-    piped = subprocess.run([str(a) for a in argv], capture_output=True, timeout=120, check=True)
+    piped = subprocess.run([str(a) for a in argv], capture_output=True, timeout=patient(120), check=True)
     check(not re.search(BAR, piped.stderr) and b"\033" not in piped.stderr + piped.stdout, "no bar, no escapes in a pipe")
     check(b"crawl: " in piped.stderr, "lines instead")
 

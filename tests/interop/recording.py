@@ -13,7 +13,7 @@ import urllib.request
 
 import forks  # the network of a chain maker
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import TOP, check, main, note, scratch, until
+from harness.proc import TOP, check, main, note, patient, scratch, until
 
 sys.path.insert(0, str(TOP / "docs/examples/python"))
 from p2pd_control import WATCH, Control  # noqa: E402
@@ -22,7 +22,7 @@ LOCAL = ["--local-network", "--disable-quic"]
 
 
 def replay(path, *flags, code=0):
-    done = subprocess.run([PROGRAM, "replay", path, *flags], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([PROGRAM, "replay", path, *flags], capture_output=True, text=True, timeout=patient(300), check=False)
     check(done.returncode == code, f"replay {path}: exit {done.returncode}, wanted {code}: {done.stdout[-600:]} {done.stderr[-600:]}")
     return done.stdout
 
@@ -64,7 +64,7 @@ def programs(node, socket):
         headers={"Content-Type": "application/octet-stream", "Eth-Consensus-Version": fork},
     )
     try:
-        urllib.request.urlopen(request, timeout=20).close()  # it is known already; that is an answer too
+        urllib.request.urlopen(request, timeout=patient(20)).close()  # it is known already; that is an answer too
     except urllib.error.HTTPError as error:
         check(error.code < 500, f"publishing by the API: {error.code}")
     program.socket.close()
@@ -87,7 +87,7 @@ def differs(base):
     whole = (folder / "inputs").read_bytes()
     for at in range(len(whole) // 4, len(whole), len(whole) // 40):
         (folder / "inputs").write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        done = subprocess.run([PROGRAM, "replay", folder], capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run([PROGRAM, "replay", folder], capture_output=True, text=True, timeout=patient(300), check=False)
         check(done.returncode in (0, 1), f"a changed recording: exit {done.returncode}: {done.stderr}")
         if done.returncode == 1 and "recorded:" in done.stdout:
             return
@@ -119,7 +119,7 @@ def refusals(base, network):
         done = subprocess.run(
             [PROGRAM, "run", "--testnet-dir", network, "--datadir", base / "refused", "--listen-address", "127.0.0.1",
              "--port", "0", "--http-port", "0", *flags],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=patient(60), check=False,
         )
         check(done.returncode != 0 and words in done.stderr, f"{flags}: exit {done.returncode}: {done.stderr}")
     replay(base / "network", code=1)

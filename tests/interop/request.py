@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from harness.daemon import PROGRAM, Daemon
-from harness.proc import check, main, note, say, scratch, until
+from harness.proc import check, main, note, patient, say, scratch, until
 
 SLOT_SECONDS = 1
 BLOCKS = 12
@@ -36,7 +36,7 @@ def call(code, *arguments):
         [PROGRAM, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patient(120),
         stdin=subprocess.DEVNULL,
         check=False,
     )

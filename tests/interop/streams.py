@@ -6,18 +6,18 @@ ends when they had the last one."""
 import json
 import subprocess
 
-from harness.proc import TOP, check, main, note
+from harness.proc import TOP, check, main, note, patient
 
 PROGRAM = TOP / "build/dev/tests/net/events_bench"
 RATE, SECONDS, STREAMS, STALLED = 10_000, 4, 6, 3
-PATIENCE = 420  # of the slowest machine: with an event lost the bench waits for it for ever
+WAIT = patient(90)  # with an event lost the bench waits for it for ever
 
 
 def run():
     try:
-        done = subprocess.run([PROGRAM, str(RATE), str(SECONDS), str(STREAMS), "", str(STALLED)], capture_output=True, text=True, check=False, timeout=PATIENCE)
+        done = subprocess.run([PROGRAM, str(RATE), str(SECONDS), str(STREAMS), "", str(STALLED)], capture_output=True, text=True, check=False, timeout=WAIT)
     except subprocess.TimeoutExpired:
-        check(False, f"after {PATIENCE} s those that read had not all events, or the others were not ended")
+        check(False, f"after {WAIT} s those that read had not all events, or the others were not ended")
     check(done.returncode == 0, f"ended with {done.returncode}: {done.stderr[-3000:]}")
     got = json.loads(done.stdout)
     check(got["ended"] == STALLED, f"{STALLED} clients do not read: {got}")

@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[2]
 DAEMON = os.environ.get("BEACON_P2PD", str(TOP / "build/release/beacon-p2pd"))
 NODES = 4
-SECONDS = 90  # for pools to be the same: much more than it takes, on a busy machine too
+SECONDS = 450  # for pools to be the same: much more than it takes, on a busy machine too
 
 
 def free_port():

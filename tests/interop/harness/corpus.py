@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness.lodestar import write_config
-from harness.proc import PEERS, TOP, Failure, Process, check, node
+from harness.proc import PEERS, TOP, Failure, Process, check, node, patient
 
 CORPUS = TOP / "tests" / "vectors" / "corpus"
 FAR_FUTURE = 2**64 - 1
@@ -111,6 +111,7 @@ class JsPeer:
 
     def wait(self, ev, seconds, start=0, **fields):
         """The first event of this kind with these fields, from the start-th on."""
+        seconds = patient(seconds)
         end, at = time.monotonic() + seconds, start
         with self._changed:
             while True:

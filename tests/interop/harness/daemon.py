@@ -7,7 +7,7 @@ import re
 import urllib.error
 import urllib.request
 
-from harness.proc import TOP, Failure, Process, check, free_port, until
+from harness.proc import TOP, Failure, Process, check, free_port, patient, until
 
 PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build" / "release" / "beacon-p2pd"))
 
@@ -15,7 +15,7 @@ PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build" / "release" / "beacon
 def http_bytes(url, accept, seconds=10):
     """What a GET answers, or None while nobody answers or it is 404."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=seconds) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers={"Accept": accept}), timeout=patient(seconds)) as answer:
             return answer.read()
     except urllib.error.HTTPError as error:
         if error.code == 404:
@@ -125,7 +125,7 @@ class Daemon:
         request = urllib.request.Request(
             f"{self.rest}/eth/v2/beacon/blocks/{block}", headers={"Accept": "application/octet-stream"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=patient(10)) as answer:
             check(
                 answer.headers.get("Content-Type", "").startswith("application/octet-stream"),
                 f"{self.name}: block {block} came as {answer.headers.get('Content-Type')}, not as SSZ",
@@ -141,7 +141,7 @@ class Daemon:
     def metrics(self):
         """{'name{labels}': value}"""
         try:
-            with urllib.request.urlopen(self.rest + "/metrics", timeout=10) as answer:
+            with urllib.request.urlopen(self.rest + "/metrics", timeout=patient(10)) as answer:
                 text = answer.read().decode()
         except OSError as error:
             raise Failure(f"{self.name}: /metrics: {error}") from None

@@ -22,21 +22,11 @@ def write_network(path, name, slot_ms):
     (path / "genesis_validators_root.txt").write_text(f"0x{root}\n")
 
 
-def free_range(n):
-    """A first port of n neighbours that nobody serves just now."""
-    while True:
-        first = free_port()
-        if first + n < 65536 and all(
-            http_json(f"http://127.0.0.1:{first + i}/", 0.2) is None for i in range(n)
-        ):
-            return first
-
-
 class Devnet:
     """n nodes under `data`; node i answers HTTP on ports[i]."""
 
     def __init__(self, nodes, data, flags=()):
-        first = free_range(nodes)
+        first = free_port(nodes)
         self.ports, self.network = [first + i for i in range(nodes)], data / "network"
         self.process = Process(
             "devnet", [PROGRAM, "devnet", "--nodes", nodes, "--datadir", data, "--http-port", first, *flags]

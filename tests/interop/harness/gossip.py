@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 
-from harness.proc import PEERS, TOP, Failure, Process, node
+from harness.proc import PEERS, TOP, Failure, Process, node, patient
 
 OURS = os.environ.get("P2PD_NET_GOSSIP", str(TOP / "build/dev/tests/net/net_gossip"))
 RUST = os.environ.get("P2PD_RUSTPEER", str(PEERS / "bin/rustpeer"))
@@ -50,6 +50,7 @@ class GossipPeer:
 
     def wait(self, ev, seconds=20, start=0, **fields):
         """The first event of this kind with these fields, from the start-th on."""
+        seconds = patient(seconds)
         end, at = time.monotonic() + seconds, start
         with self._changed:
             while True:

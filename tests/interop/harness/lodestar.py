@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from harness.daemon import http_json
-from harness.proc import PEERS, TOP, Failure, Process, free_port, node, until
+from harness.proc import PEERS, TOP, Failure, Process, free_port, node, patient, until
 
 HERE = TOP / "tests" / "interop" / "lodestar"
 SECONDS_PER_SLOT = 2
@@ -167,7 +167,7 @@ class Lodestar:
         query = urllib.parse.urlencode({"peerId": other.peer_id, "multiaddr": other.multiaddr.split("/p2p/")[0]})
         url = f"{self.rest}/eth/v1/lodestar/connect_peer?{query}"
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=20) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=patient(20)) as answer:
                 answer.read()
         except OSError:
             pass  # the caller looks whether they are connected
@@ -204,7 +204,7 @@ class Lodestar:
                 self.rest + "/eth/v2/debug/beacon/states/genesis",
                 headers={"Accept": "application/octet-stream"},
             )
-            with urllib.request.urlopen(state, timeout=20) as answer:
+            with urllib.request.urlopen(state, timeout=patient(20)) as answer:
                 (path / "genesis.ssz").write_bytes(answer.read())
         else:
             (path / "genesis_validators_root.txt").write_text(genesis["genesis_validators_root"] + "\n")

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from harness.proc import SKIP, Process, check
+from harness.proc import SKIP, Process, check, patient
 
 INSIDE = "P2PD_IN_NAMESPACE"
 _bridged = {}
@@ -39,7 +39,7 @@ class Namespace:
 
     def run(self, *argv, stdin=None, ok=True):
         """Run to the end; its output."""
-        done = subprocess.run(self.wrap(*argv), input=stdin, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(self.wrap(*argv), input=stdin, capture_output=True, text=True, timeout=patient(120), check=False)
         check(not ok or done.returncode == 0, f"{self.name}: {argv}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 
 from harness.daemon import PROGRAM
-from harness.proc import check
+from harness.proc import check, patient
 
 
 def order(daemon, what, peer, status=200, **more):
@@ -16,7 +16,7 @@ def order(daemon, what, peer, status=200, **more):
                                      data=json.dumps({"peer": peer, **more}).encode(),
                                      headers={"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=patient(10)) as answer:
             got, text = answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         got, text = error.code, error.read().decode()
@@ -36,7 +36,7 @@ def why(daemon, peer, code=0):
     """What the program prints."""
     ip, port = daemon.rest.removeprefix("http://").rsplit(":", 1)
     done = subprocess.run([PROGRAM, "why", str(peer), "--http-address", ip, "--http-port", port], capture_output=True, text=True,
-                          timeout=60, check=False, stdin=subprocess.DEVNULL)
+                          timeout=patient(60), check=False, stdin=subprocess.DEVNULL)
     check(done.returncode == code, f"why {peer}: code {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout + done.stderr
 
@@ -52,5 +52,5 @@ def row(daemon, peer_id):
 
 
 def digest_of(daemon):
-    out = subprocess.run([PROGRAM, "enr", "view", daemon.enr], capture_output=True, text=True, timeout=30, check=True).stdout
+    out = subprocess.run([PROGRAM, "enr", "view", daemon.enr], capture_output=True, text=True, timeout=patient(30), check=True).stdout
     return re.search(r"(?:digest|fork)\D*0x([0-9a-f]{8})", out).group(1)

@@ -19,6 +19,7 @@ TOP = Path(__file__).resolve().parents[3]
 PEERS = TOP / "build" / "peers"
 LONG = bool(os.environ.get("P2PD_LONG"))
 SKIP = 77
+PATIENCE = 5  # limits are said for a quiet machine; one with other rows, builds and cold caches beside is slower by so much
 
 _processes = []
 
@@ -41,8 +42,14 @@ def say(text):
     print(f"[{time.strftime('%H:%M:%S')}] {text}", flush=True)
 
 
+def patient(seconds):
+    """How long an event is waited for before it is missed. No test measures time by it: what comes, comes earlier."""
+    return PATIENCE * seconds
+
+
 def until(condition, seconds, what, every=0.2):
     """Wait until condition() is true and return its value; `what` may be a function that says what is seen instead."""
+    seconds = patient(seconds)
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -55,25 +62,32 @@ def until(condition, seconds, what, every=0.2):
         time.sleep(every)
 
 
-_ports_given = set()
+_ports_held = []
 
 
-def free_port():
-    """A port free on 127.0.0.1 just now for TCP and UDP, as is the next one for QUIC; never the same twice in one test.
+def free_port(n=1):
+    """The first of n neighbours that are free on 127.0.0.1 just now for TCP and UDP, as is the next one for QUIC; no other test gets them
+    while this one runs.
 
     Below those that the kernel gives to outgoing connections, which would take one before it is bound.
     """
     for _ in range(200):
-        port = random.randrange(10000, 32000, 2)
+        port = random.randrange(10000, 32000 - n, 2)
+        held = []
         try:
-            with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket(type=socket.SOCK_DGRAM) as quic:
-                for s, at in ((tcp, port), (udp, port), (quic, port + 1)):
-                    s.bind(("127.0.0.1", at))
+            for at in range(port, port + n + 1):
+                mark = socket.socket(socket.AF_UNIX)  # its name is gone with us, and is of this network namespace, as ports are
+                held.append(mark)
+                mark.bind(f"\0p2pd-test-port-{at}")
+                with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+                    tcp.bind(("127.0.0.1", at))
+                    udp.bind(("127.0.0.1", at))
         except OSError:
+            for mark in held:
+                mark.close()
             continue
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
+        _ports_held.extend(held)
+        return port
     raise Failure("no free port on 127.0.0.1")
 
 
@@ -130,6 +144,7 @@ class Process:
 
     def wait_line(self, pattern, seconds, start=0):
         """The first line that matches, waited for as an event."""
+        seconds = patient(seconds)
         wanted, end, at = re.compile(pattern), time.monotonic() + seconds, start
         with self._changed:
             while True:
@@ -153,6 +168,7 @@ class Process:
 
     def wait_end(self, seconds):
         """The exit code."""
+        seconds = patient(seconds)
         self.stopping = True
         try:
             code = self.child.wait(seconds)

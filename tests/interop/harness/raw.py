@@ -11,6 +11,8 @@ import os
 import socket
 import struct
 
+from harness.proc import patient
+
 # ---- X25519. RFC 7748 section 5 ----
 
 P25519 = 2**255 - 19
@@ -228,7 +230,7 @@ class Raw:
     """A TCP connection that does each upgrade step when told to."""
 
     def __init__(self, port, identity=None, timeout=10):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout)
+        self.sock = socket.create_connection(("127.0.0.1", port), patient(timeout))
         self.identity = identity or Identity()
         self.send_key = self.recv_key = None
         self.send_n = self.recv_n = 0
@@ -417,7 +419,7 @@ class Raw:
 
     def wait_closed(self, seconds=15):
         """Read until the other side ends the connection."""
-        self.sock.settimeout(seconds)
+        self.sock.settimeout(patient(seconds))
         try:
             while True:
                 if self.recv_key is None:

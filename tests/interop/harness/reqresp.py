@@ -10,7 +10,7 @@ import threading
 import time
 
 from harness.corpus import CORPUS
-from harness.proc import PEERS, TOP, Failure, Process, check, node
+from harness.proc import PEERS, TOP, Failure, Process, check, node, patient
 
 PREFIX = "/eth2/beacon_chain/req/"
 RUST = os.environ.get("P2PD_RUSTPEER", str(PEERS / "bin/rustpeer"))
@@ -164,6 +164,7 @@ class Peer:
         self.process.send(json.dumps(command))
 
     def wait(self, ev, seconds=20, start=0, **fields):
+        seconds = patient(seconds)
         end, at = time.monotonic() + seconds, start
         with self._changed:
             while True:
@@ -195,7 +196,7 @@ def fill_store(datadir, network, lines):
     datadir.mkdir(parents=True, exist_ok=True)
     program = BUILD / "tests/net/net_store"
     done = subprocess.run(
-        [program, datadir / "store", network], input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=120, check=False
+        [program, datadir / "store", network], input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=patient(120), check=False
     )
     check(done.returncode == 0, f"{program}: {done.stderr}")
     return done.stdout.split()
