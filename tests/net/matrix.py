@@ -127,6 +127,12 @@ class Peer:
         return self.p.returncode
 
 
+def relay(net, kind, port, **how):
+    """A relay (tests/net/relay.c) before a port: kind "tcp" or "udp", how: delay, drop, late."""
+    flags = [text for name, value in how.items() for text in (f"--{name}", str(value))]
+    return Peer("relay", [Path(net).parent / "net_relay", kind, str(port), *flags])
+
+
 def in_turn(theirs, our_id, streams, seconds):
     """Streams over one connection, fifty at a time, at least so many and so long: credit for new ones has to come back."""
     until, done = time.monotonic() + seconds, 0

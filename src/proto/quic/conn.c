@@ -4,10 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Windows at the beginning; ngtcp2 doubles them while the remote fills them faster than a round
- * trip, up to the configured ones. */
-#define STREAM_WINDOW (256u * 1024)
-#define CONN_WINDOW   (1024u * 1024)
+/* Windows at the beginning: with less, a block of a megabyte waits at 60 ms for its reader to say
+ * that it reads. ngtcp2 doubles them while the remote fills them faster than a round trip, up to
+ * the configured ones. */
+#define STREAM_WINDOW (1024u * 1024)
+#define CONN_WINDOW   (2048u * 1024)
 #define INBOX_MAX     (64u * 1024 * 1024) /* over every window: ngtcp2 refuses more before */
 #define EVENTS_MAX    (8u * 1024 * 1024)
 
@@ -92,7 +93,7 @@ static ngtcp2_callbacks callbacks(void)
     ngtcp2_callbacks cb = {
         .client_initial = ngtcp2_crypto_client_initial_cb,
         .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
-        .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
+        .recv_crypto_data = quic_tls_feed,
         .handshake_completed = on_handshake_completed,
         .encrypt = ngtcp2_crypto_encrypt_cb,
         .decrypt = ngtcp2_crypto_decrypt_cb,
@@ -132,14 +133,16 @@ static ngtcp2_settings settings(const struct quic *q)
 
 static ngtcp2_transport_params params(const struct quic *q)
 {
+    const struct quic_config *cfg = &q->cfg;
+    uint32_t window = cfg->window_max < STREAM_WINDOW ? cfg->window_max : STREAM_WINDOW;
     ngtcp2_transport_params p;
 
     ngtcp2_transport_params_default(&p);
-    p.initial_max_stream_data_bidi_local = STREAM_WINDOW;
-    p.initial_max_stream_data_bidi_remote = STREAM_WINDOW;
-    p.initial_max_data = CONN_WINDOW;
-    p.initial_max_streams_bidi = q->cfg.streams_max;
-    p.max_idle_timeout = q->cfg.idle_ns;
+    p.initial_max_stream_data_bidi_local = window;
+    p.initial_max_stream_data_bidi_remote = window;
+    p.initial_max_data = cfg->conn_window_max < CONN_WINDOW ? cfg->conn_window_max : CONN_WINDOW;
+    p.initial_max_streams_bidi = cfg->streams_max;
+    p.max_idle_timeout = cfg->idle_ns;
     /* A remote's NAT may give it a new port: that path is validated. Moving on purpose it should
      * not. */
     p.disable_active_migration = 1;
@@ -207,7 +210,6 @@ enum err quic_conn_dial(struct quic *q, const struct addr *to, const struct peer
         quic_conn_free(c);
         return e;
     }
-    ngtcp2_conn_set_tls_native_handle(c->conn, c->tls);
     ngtcp2_conn_set_keep_alive_timeout(c->conn, q->cfg.idle_ns / 2);
     quic_dirty(c);
     *ret = c;
@@ -250,7 +252,6 @@ enum err quic_conn_accept(struct quic *q, const struct addr *from, const ngtcp2_
         quic_conn_free(c);
         return e;
     }
-    ngtcp2_conn_set_tls_native_handle(c->conn, c->tls);
     ngtcp2_conn_set_keep_alive_timeout(c->conn, q->cfg.idle_ns / 2);
     *ret = c;
     return E_OK;
@@ -284,7 +285,9 @@ void quic_conn_feed(struct quic_conn *c, const struct addr *from, struct view in
     if (quic_conn_left(c)) {
         return;
     }
-    if (c->step == STEP_LEAVING) {
+    if (c->step == STEP_UP) {
+        quic_tls_done(c);
+    } else if (c->step == STEP_LEAVING) {
         quic_streams_after_read(c);
     }
     quic_tell_streams(c);
@@ -439,11 +442,9 @@ void quic_conn_free(struct quic_conn *c)
         quic_token_remove(c, c->token[c->n_tokens - 1]);
     }
     quic_streams_free(c);
+    quic_tls_done(c);
     ngtcp2_conn_del(c->conn);
     quic_heap_done(&c->heap);
-    if (c->tls != NULL) {
-        gnutls_deinit(c->tls);
-    }
     buf_done(&c->inbox);
     buf_done(&c->events);
     map_done(&c->streams);

@@ -73,7 +73,7 @@ struct quic_conn {
     ngtcp2_conn *conn;
     struct quic_heap heap; /* conn's */
     ngtcp2_crypto_conn_ref ref;
-    gnutls_session_t tls;
+    gnutls_session_t tls; /* NULL once the handshake is done */
     enum conn_step step;
     bool outbound, has_expected, told_streams, dirty, was_up;
     struct addr remote;
@@ -181,6 +181,9 @@ void quic_heap_done(struct quic_heap *h); /* and what was not given back */
 
 /* tls_session.c */
 CHECKED enum err quic_tls_new(struct quic_conn *c);
+void quic_tls_done(struct quic_conn *c);
+int quic_tls_feed(ngtcp2_conn *conn, ngtcp2_crypto_level level, uint64_t offset,
+                  const uint8_t *data, size_t n, void *user);
 
 /* stream.c */
 extern const struct mux_ops quic_ops;

@@ -79,6 +79,16 @@ static int set_up(struct quic_conn *c)
                        : ngtcp2_crypto_gnutls_configure_server_session(c->tls);
 }
 
+/* The handshake is done: its keys are ngtcp2's, and a session of 12 KB would only wait. */
+void quic_tls_done(struct quic_conn *c)
+{
+    if (c->tls != NULL) {
+        ngtcp2_conn_set_tls_native_handle(c->conn, NULL);
+        gnutls_deinit(c->tls);
+        c->tls = NULL;
+    }
+}
+
 /* No tickets: neither resumption nor early data is wanted, both would skip the identity's check. */
 enum err quic_tls_new(struct quic_conn *c)
 {
@@ -89,9 +99,19 @@ enum err quic_tls_new(struct quic_conn *c)
         return E_BUDGET;
     }
     if (set_up(c) != 0) {
-        gnutls_deinit(c->tls);
-        c->tls = NULL;
+        quic_tls_done(c);
         return E_CRYPTO_KEY;
     }
+    ngtcp2_conn_set_tls_native_handle(c->conn, c->tls);
     return E_OK;
+}
+
+/* What follows the handshake can only be a ticket, which nobody here uses. */
+int quic_tls_feed(ngtcp2_conn *conn, ngtcp2_crypto_level level, uint64_t offset,
+                  const uint8_t *data, size_t n, void *user)
+{
+    const struct quic_conn *c = user;
+
+    return c->tls == NULL ? 0
+                          : ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, n, user);
 }

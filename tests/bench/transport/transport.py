@@ -1,22 +1,22 @@
 #!/usr/bin/env python3
 """The transport's cost beside go-libp2p's and rust-libp2p's: transport.py BUILD GO_PEER RUST_PEER [--quic] [--write] [--quick]
 
-BUILD is a release build (its tests/net/net_peer and net_limit). Each row runs one process under test after
+BUILD is a release build (its tests/net/net_peer, net_relay and net_limit). Each row runs one process under test after
 the other, ours, Go's and Rust's, in the same role against the same go-libp2p partner, and counts the CPU
 time of the process under test (/proc/PID/stat), so that a busy machine blurs but does not bend the result.
 --write puts the table into docs/benchmarks/transport.md, or quic.md beside it with --quic; --quick counts a tenth."""
-import json, os, resource, socket, statistics, subprocess, sys, threading, time
+import json, os, resource, statistics, subprocess, sys, time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP / "tests/net"))
-from matrix import Go, Peer, Rust
+from matrix import Go, Peer, Rust, relay
 
 TICK = os.sysconf("SC_CLK_TCK")
 QUICK = 10 if "--quick" in sys.argv else 1
 CHURN, STREAM, SMALL, SWARM, PINGS = 3000 // QUICK, (1 << 28) // QUICK, (1000, 20000 // QUICK), 2000 // QUICK, 200
 MUXER = "quic" if "--quic" in sys.argv else "yamux"
-DELAY = 0.03  # seconds one way
+DELAY = 30  # milliseconds one way
 TIMES = 3  # streams are moved so often, and the least counts: what others do on the machine only adds
 
 
@@ -100,91 +100,12 @@ def roles(kind, programs):
     return out
 
 
-def held(deliver):
-    """A function that takes what `deliver` gets DELAY later, in order, until that returns False."""
-    waiting, more = [], threading.Condition()
-
-    def run():
-        going = True
-        while going:
-            with more:
-                while not waiting:
-                    more.wait()
-                due, data = waiting.pop(0)
-            time.sleep(max(0, due - time.monotonic()))
-            going = deliver(data)
-
-    def put(data):
-        with more:
-            waiting.append((time.monotonic() + DELAY, data))
-            more.notify()
-
-    threading.Thread(target=run, daemon=True).start()
-    return put
-
-
-def delayed(port):
-    """The port of a relay that holds every byte for DELAY, both ways."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def pump(source, sink):
-        def deliver(data):
-            try:
-                sink.sendall(data) if data else sink.shutdown(socket.SHUT_WR)
-            except OSError:
-                return False
-            return bool(data)
-
-        put, data = held(deliver), b"x"
-        while data:
-            try:
-                data = source.recv(1 << 20)
-            except OSError:
-                data = b""
-            put(data)
-
-    def accept():
-        while True:
-            near, _ = listener.accept()
-            far = socket.create_connection(("127.0.0.1", port))
-            for pair in ((near, far), (far, near)):
-                pair[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=pump, args=pair, daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    return listener.getsockname()[1]
-
-
-def delayed_datagrams(port):
-    """The same for datagrams, of one who dials."""
-    front, back = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
-    for s in (front, back):
-        s.bind(("127.0.0.1", 0))
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
-    dialler = []
-
-    def pump(source, sink, to):
-        def deliver(data):
-            sink.sendto(data, to())
-            return True
-
-        put = held(deliver)
-        while True:
-            data, origin = source.recvfrom(2048)
-            if source is front:
-                dialler[:] = [origin]
-            put(data)
-
-    threading.Thread(target=pump, args=(front, back, lambda: ("127.0.0.1", port)), daemon=True).start()
-    threading.Thread(target=pump, args=(back, front, lambda: dialler[0]), daemon=True).start()
-    return front.getsockname()[1]
-
-
 def far_away(kind, programs):
     """Milliseconds from the dial to one byte echoed, at a round trip of 60 ms; MB per second of one stream there."""
     test, partner = Side(kind, programs), Side("go", programs)
+    between = relay(programs["ours"], "udp" if MUXER == "quic" else "tcp", partner.port, delay=DELAY)
     try:
-        port = (delayed_datagrams if MUXER == "quic" else delayed)(partner.port)
+        port = between.wait("up")["port"]
         begin = time.monotonic()
         test.connect(address(port, partner.id))
         test.echo(partner, 1, 1)
@@ -192,6 +113,7 @@ def far_away(kind, programs):
         n = (1 << 26) // QUICK
         return ms, n / test.echo(partner, n, 1) / 1000
     finally:
+        between.end()
         test.peer.end()
         partner.peer.end()
 
