@@ -7,6 +7,7 @@ find_library(LMDB_LIB lmdb REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(SECP REQUIRED IMPORTED_TARGET libsecp256k1)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(NETTLE REQUIRED IMPORTED_TARGET nettle)
 pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
@@ -24,6 +25,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 set(P2PD_LIB_sodium PkgConfig::SODIUM)
 set(P2PD_LIB_secp256k1 PkgConfig::SECP)
 set(P2PD_LIB_crypto PkgConfig::CRYPTO)
+set(P2PD_LIB_nettle PkgConfig::NETTLE)
 set(P2PD_LIB_ngtcp2 PkgConfig::NGTCP2)
 set(P2PD_LIB_ngtcp2_gnutls PkgConfig::NGTCP2_GNUTLS)
 set(P2PD_LIB_gnutls PkgConfig::GNUTLS)
@@ -42,6 +44,6 @@ set(P2PD_LIB_lmdb ${LMDB_LIB})
 pkg_check_modules(SNAPPY QUIET snappy)
 pkg_check_modules(LMDB QUIET lmdb)
 set(P2PD_LIBRARY_VERSIONS "libsodium ${SODIUM_VERSION}, libsecp256k1 ${SECP_VERSION}, OpenSSL ${CRYPTO_VERSION},\
- GnuTLS ${GNUTLS_VERSION}, ngtcp2 ${NGTCP2_VERSION}, libuv ${UV_VERSION}, c-ares ${CARES_VERSION},\
+ nettle ${NETTLE_VERSION}, GnuTLS ${GNUTLS_VERSION}, ngtcp2 ${NGTCP2_VERSION}, libuv ${UV_VERSION}, c-ares ${CARES_VERSION},\
  miniupnpc ${UPNP_VERSION}, libcurl ${CURL_VERSION}, libmicrohttpd ${MHD_VERSION}, LMDB ${LMDB_VERSION},\
  snappy ${SNAPPY_VERSION}, libyaml ${YAML_VERSION}, jansson ${JANSSON_VERSION}")

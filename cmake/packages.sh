@@ -5,7 +5,7 @@
 # To build beacon-p2pd.
 P2PD_BUILD_PACKAGES=(
     cmake ninja-build gcc libc6-dev pkg-config
-    libsodium-dev libsecp256k1-dev libssl-dev libsnappy-dev libuv1-dev libc-ares-dev liblmdb-dev
+    libsodium-dev libsecp256k1-dev libssl-dev nettle-dev libsnappy-dev libuv1-dev libc-ares-dev liblmdb-dev
     libminiupnpc-dev libnatpmp-dev
     libyaml-dev libjansson-dev libmicrohttpd-dev libcmocka-dev libcurl4-openssl-dev
     libngtcp2-dev libngtcp2-crypto-gnutls-dev libgnutls28-dev

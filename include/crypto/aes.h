@@ -1,4 +1,5 @@
-/* AES-128 of discv5, over OpenSSL. Contexts are reused: no allocation per packet. */
+/* AES-128 of discv5, over nettle: each small packet has keys of its own, and OpenSSL spends more on
+ * its bookkeeping of a key than on the cipher. */
 #ifndef CRYPTO_AES_H
 #define CRYPTO_AES_H
 

@@ -70,7 +70,14 @@ struct port_job {
  * Ask the router between us and the Internet for its address and for ports that lead to us, or
  * give them back. A job whose run() is of the world: io_nat_run().
  */
-enum port_nat_by { NAT_NONE, NAT_ANY, NAT_UPNP, NAT_PMP };
+enum port_nat_by { NAT_NONE, NAT_ANY, NAT_UPNP, NAT_PMP, NAT_PCP, NAT_COUNT };
+
+static inline const char *port_nat_name(enum port_nat_by by) /* as --nat has it */
+{
+    static const char *const names[NAT_COUNT] = {"none", "any", "upnp", "pmp", "pcp"};
+
+    return names[by];
+}
 
 struct port_nat {
     struct port_job job;     /* first */
@@ -78,12 +85,13 @@ struct port_nat {
     bool remove;             /* give the external ports back */
     struct addr local;       /* where we listen */
     uint16_t tcp, udp, quic; /* our ports; 0: none */
+    uint8_t nonce[12];       /* PCP: random, the same for as long as the ports are wanted */
     uint32_t lease_s;        /* in: wanted; out: granted */
-    /* out; in for UPnP: the ports had before */
+    /* out; in for UPnP and PCP: what was had before */
     struct addr external; /* IPv4 */
     uint16_t external_tcp, external_udp, external_quic;
     enum err error;
-    char text[160]; /* why not */
+    char text[200]; /* why not */
 };
 
 struct port;

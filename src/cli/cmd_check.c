@@ -8,6 +8,7 @@
 #include "run.h"
 
 #include <base/mem.h>
+#include <crypto/random.h>
 #include <errno.h>
 #include <io/io.h>
 #include <stdarg.h>
@@ -152,10 +153,12 @@ static void check_nat(struct checkup *c)
              "no router is asked; --nat any here asks it, and gives its ports back");
         return;
     }
+    rng_fill(random_system(), nat.nonce, sizeof nat.nonce);
     io_nat_run(&nat.job);
     if (nat.error != E_OK) {
         tell(c, BAD, "nat",
-             "%s; switch UPnP or NAT-PMP on in the router, or forward the ports by hand", nat.text);
+             "%s; switch PCP, NAT-PMP or UPnP on in the router, or forward the ports by hand",
+             nat.text);
         return;
     }
     tell(c, addr_is_public(&nat.external) ? FINE : BAD, "nat", "the router has %s%s",

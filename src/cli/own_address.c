@@ -67,29 +67,20 @@ static bool read_advertised(const struct options *o, struct node_config *cfg,
 static bool read_nat(const struct options *o, struct node_config *cfg,
                      char error[static OWN_ADDRESS_ERROR_MAX])
 {
-    static const struct {
-        const char *text;
-        enum port_nat_by by;
-    } ways[] = {{"none", NAT_NONE}, {"any", NAT_ANY}, {"upnp", NAT_UPNP}, {"pmp", NAT_PMP}};
-
     const char *way = option_text(o, OPT_NAT);
     struct addr a;
 
     if (strncmp(way, "extip:", 6) == 0 && addr_parse(way + 6, &a) == E_OK && a.port == 0) {
         return set_advertised(cfg, "nat extip beside --enr-address", &a, error);
     }
-    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-        if (strcmp(way, ways[i].text) == 0) {
-            cfg->nat = ways[i].by;
+    for (enum port_nat_by by = NAT_NONE; by < NAT_COUNT; by++) {
+        if (strcmp(way, port_nat_name(by)) == 0) {
+            cfg->nat = by;
             cfg->nat_run = io_nat_run;
             return true;
         }
     }
-    if (strcmp(way, "pcp") == 0) {
-        return wrong(error,
-                     "--nat pcp: not spoken here; routers with PCP commonly answer --nat pmp too");
-    }
-    return wrong(error, "--nat %s: any, none, upnp, pmp or extip:IP is wanted", way);
+    return wrong(error, "--nat %s: any, none, upnp, pmp, pcp or extip:IP is wanted", way);
 }
 
 bool own_address_read(const struct options *o, struct node_config *cfg,

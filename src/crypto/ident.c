@@ -31,12 +31,26 @@ static const secp256k1_context *signing(void)
     return signer;
 }
 
+/* The last key stays, for reading one takes a square root, a tenth of a signature's check: a
+ * handshake of discv5 uses its sender's key three times on end. */
 static enum err parse_public(struct view key, secp256k1_pubkey *ret)
 {
-    if (key.n != SECP_PUBLIC ||
-        !secp256k1_ec_pubkey_parse(secp256k1_context_static, ret, key.p, key.n)) {
+    static _Thread_local struct {
+        uint8_t public[SECP_PUBLIC]; /* begins with 0: none */
+        secp256k1_pubkey key;
+    } last;
+
+    if (key.n != SECP_PUBLIC) {
         return E_CRYPTO_KEY;
     }
+    if (last.public[0] == 0 || memcmp(last.public, key.p, SECP_PUBLIC) != 0) {
+        if (!secp256k1_ec_pubkey_parse(secp256k1_context_static, ret, key.p, key.n)) {
+            return E_CRYPTO_KEY;
+        }
+        memcpy(last.public, key.p, SECP_PUBLIC);
+        last.key = *ret;
+    }
+    *ret = last.key;
     return E_OK;
 }
 

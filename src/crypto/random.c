@@ -1,18 +1,32 @@
 #include <crypto/random.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include <sodium.h>
 
-#define AHEAD \
-    512u          /* bytes drawn at once: a system call a packet would cost as much as its cipher */
-#define LARGE 64u /* drawn directly */
+#define AHEAD 2048u /* bytes drawn at once: a system call a packet costs as much as its cipher */
+#define LARGE 64u   /* drawn directly */
 
 /* Bytes of the kernel's generator that nobody has had yet; wiped as they are handed out. */
 struct ahead {
     uint8_t b[AHEAD];
     size_t left;
 };
+
+/* libsodium asks for 256 bytes a call. */
+static void draw(uint8_t *p, size_t n)
+{
+    ssize_t got;
+
+    for (; n != 0; p += got, n -= (size_t)got) {
+        got = getrandom(p, n, 0);
+        if (got < 0) { /* a signal, or a kernel that lacks it */
+            randombytes_buf(p, n);
+            return;
+        }
+    }
+}
 
 static void system_fill(struct rng *self, void *p, size_t n)
 {
@@ -24,7 +38,7 @@ static void system_fill(struct rng *self, void *p, size_t n)
         return;
     }
     if (ahead.left < n) {
-        randombytes_buf(ahead.b, sizeof ahead.b);
+        draw(ahead.b, sizeof ahead.b);
         ahead.left = sizeof ahead.b;
     }
     ahead.left -= n;

@@ -1,20 +1,18 @@
 #include "world.h"
 
-socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret)
+socklen_t addr_to_sockaddr(const struct addr *a, union io_sockaddr *ret)
 {
     memset(ret, 0, sizeof *ret);
     if (a->family == 4) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ret;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(a->port);
-        memcpy(&in->sin_addr, a->ip, 4);
-        return sizeof *in;
+        ret->in.sin_family = AF_INET;
+        ret->in.sin_port = htons(a->port);
+        memcpy(&ret->in.sin_addr, a->ip, 4);
+        return sizeof ret->in;
     }
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
-    in6->sin6_family = AF_INET6;
-    in6->sin6_port = htons(a->port);
-    memcpy(&in6->sin6_addr, a->ip, 16);
-    return sizeof *in6;
+    ret->in6.sin6_family = AF_INET6;
+    ret->in6.sin6_port = htons(a->port);
+    memcpy(&ret->in6.sin6_addr, a->ip, 16);
+    return sizeof ret->in6;
 }
 
 bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret)

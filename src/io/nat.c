@@ -1,10 +1,12 @@
 /*
- * The router between us and the Internet, asked for its address and for ports: NAT-PMP by
- * libnatpmp, UPnP by miniupnpc. Both block, so this is a job of the thread pool: nothing here
- * touches the loop.
+ * The router between us and the Internet, asked for its address and for ports: PCP by our own
+ * datagrams (io/pcp.h), NAT-PMP by libnatpmp, UPnP by miniupnpc. All block, so this is a job of the
+ * thread pool: nothing here touches the loop.
  */
 #include "world.h"
 
+#include <errno.h>
+#include <io/pcp.h>
 #include <miniupnpc/miniupnpc.h>
 #include <miniupnpc/upnpcommands.h>
 #include <miniupnpc/upnperrors.h>
@@ -12,9 +14,10 @@
 #include <poll.h>
 #include <stdio.h>
 
-/* A NAT-PMP question is sent three times in 250 + 500 + 1000 ms: a router in the same network
- * answers the first, and UPnP waits behind it. */
-#define PMP_TRIES      3
+/* A question is sent four times in 250 + 500 + 1000 + 2000 ms, as RFC 6886 begins: a router in the
+ * same network answers the first, and UPnP waits behind it. (PCP's own waits begin with 3 s.) */
+#define PMP_TRIES      4
+#define PMP_FIRST_MS   250u
 #define UPNP_DELAY_MS  2000 /* in which routers answer to the search */
 #define UPNP_TTL       2    /* what the standard asks for */
 #define UPNP_PORTS     8u   /* external ports tried when ours is taken by another host */
@@ -26,6 +29,103 @@ static void fail(struct port_nat *j, const char *what, const char *why)
 {
     j->error = E_IO;
     snprintf(j->text, sizeof j->text, "%s: %s", what, why);
+}
+
+/* ---- PCP. Spec: RFC 6887 ---- */
+
+/* What the router says to the question, within `wait_ms` of now. */
+static enum pcp_answer pcp_wait(int s, uint64_t wait_ms, struct pcp_map *m, unsigned *ret_code)
+{
+    uint64_t until_ms = uv_hrtime() / 1000000u + wait_ms, now_ms;
+    enum pcp_answer said = PCP_NOT_OURS;
+    uint8_t in[IO_DATAGRAM_MAX];
+
+    while (said == PCP_NOT_OURS && (now_ms = uv_hrtime() / 1000000u) < until_ms) {
+        struct pollfd wait = {.fd = s, .events = POLLIN};
+
+        if (poll(&wait, 1, (int)(until_ms - now_ms)) <= 0) {
+            break;
+        }
+        ssize_t n = recv(s, in, sizeof in, MSG_DONTWAIT);
+
+        if (n < 0 && errno == ECONNREFUSED) { /* nobody has that port */
+            return PCP_OTHER_VERSION;
+        }
+        if (n > 0) {
+            said = pcp_read(view_of(in, (size_t)n), m, ret_code);
+        }
+    }
+    return said;
+}
+
+/* NULL: granted; else why not. */
+static const char *pcp_ask(int s, struct pcp_map *m)
+{
+    uint8_t out[PCP_MAP_BYTES];
+    union io_sockaddr sa;
+    socklen_t n = sizeof sa;
+    struct addr client;
+    unsigned code;
+
+    if (getsockname(s, &sa.any, &n) != 0 || !addr_from_sockaddr(&sa.any, &client)) {
+        return "we have no address there";
+    }
+    pcp_put(m, &client, out);
+    for (unsigned try = 0; try < PMP_TRIES; try++) {
+        (void)send(s, out, sizeof out, MSG_DONTWAIT); /* lost: sent again */
+        switch (pcp_wait(s, PMP_FIRST_MS << try, m, &code)) {
+        case PCP_GRANTED:
+            return m->external.family == 4 ? NULL : "the router gives no IPv4 address";
+        case PCP_REFUSED:
+            return pcp_text(code);
+        case PCP_OTHER_VERSION:
+            return "the router does not speak it";
+        case PCP_NOT_OURS:
+            break;
+        }
+    }
+    return "no answer";
+}
+
+static const char *pcp_port(int s, struct port_nat *j, uint8_t protocol, uint16_t port,
+                            uint16_t *external)
+{
+    struct pcp_map m = {.protocol = protocol, .port = port};
+
+    if (port == 0) {
+        return NULL;
+    }
+    memcpy(m.nonce, j->nonce, sizeof m.nonce);
+    if (!j->remove) {
+        m.lease_s = j->lease_s;
+        m.external = j->external;
+        m.external.port = *external != 0 ? *external : port;
+    }
+    const char *why = pcp_ask(s, &m);
+
+    if (why == NULL && !j->remove) {
+        *external = m.external.port;
+        j->external = m.external;
+        j->external.port = 0;
+        j->lease_s = m.lease_s < j->lease_s ? m.lease_s : j->lease_s;
+    }
+    return why;
+}
+
+static void run_pcp(struct port_nat *j)
+{
+    natpmp_t p; /* knows the router, and has a socket to its port, which is PCP's too */
+    const char *why = "there is no default route";
+
+    if (initnatpmp(&p, 0, 0) >= 0) {
+        why = pcp_port(p.s, j, PCP_UDP, j->udp, &j->external_udp);
+        why = why != NULL ? why : pcp_port(p.s, j, PCP_UDP, j->quic, &j->external_quic);
+        why = why != NULL ? why : pcp_port(p.s, j, PCP_TCP, j->tcp, &j->external_tcp);
+    }
+    closenatpmp(&p);
+    if (why != NULL) {
+        fail(j, "PCP", why);
+    }
 }
 
 /* ---- NAT-PMP. Spec: RFC 6886 ---- */
@@ -115,7 +215,6 @@ static void run_pmp(struct port_nat *j)
     if (r < 0) {
         fail(j, "NAT-PMP", pmp_text(r));
     }
-    j->by = NAT_PMP;
 }
 
 /* ---- UPnP ---- */
@@ -228,7 +327,6 @@ static void run_upnp(struct port_nat *j)
 {
     struct igd g;
 
-    j->by = NAT_UPNP;
     if (igd_find(j, &g)) {
         upnp_use(j, &g);
         FreeUPNPUrls(&g.urls);
@@ -237,24 +335,29 @@ static void run_upnp(struct port_nat *j)
 
 void io_nat_run(struct port_job *job)
 {
+    static const struct {
+        enum port_nat_by by;
+        void (*run)(struct port_nat *j);
+    } ways[] = {{NAT_PCP, run_pcp}, {NAT_PMP, run_pmp}, {NAT_UPNP, run_upnp}};
+
     struct port_nat *j = (struct port_nat *)job;
-    char first[sizeof j->text];
+    enum port_nat_by wanted = j->by; /* what was asked for, or what has answered before */
+    char said[sizeof j->text] = "";
+    struct wr w = wr_of(said, sizeof said - 1);
 
-    j->error = E_OK;
-    j->text[0] = '\0';
-    if (j->by != NAT_ANY) { /* what was asked for, or what has answered before */
-        (j->by == NAT_PMP ? run_pmp : run_upnp)(j);
-        return;
-    }
-    run_pmp(j);
-    if (j->error != E_OK) {
-        memcpy(first, j->text, sizeof first);
-        j->error = E_OK;
-        run_upnp(j);
-        if (j->error != E_OK) {
-            size_t n = strlen(j->text);
-
-            snprintf(j->text + n, sizeof j->text - n, "; %s", first);
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        if (wanted != NAT_ANY && wanted != ways[i].by) {
+            continue;
         }
+        j->by = ways[i].by;
+        j->error = E_OK;
+        j->text[0] = '\0';
+        ways[i].run(j);
+        if (j->error == E_OK) {
+            return;
+        }
+        wr_view_bytes(&w, view_str(wr_len(&w) == 0 ? "" : "; "));
+        wr_view_bytes(&w, view_str(j->text));
     }
+    memcpy(j->text, said, sizeof said);
 }

@@ -163,7 +163,7 @@ static struct tcp_conn *conn_new(struct io *io)
 static void accept_one(struct listener *l)
 {
     struct port_event ev = {.kind = PORT_ACCEPTED};
-    struct sockaddr_storage sa;
+    union io_sockaddr sa;
     int sa_n = sizeof sa;
     struct tcp_conn *c = conn_new(l->io);
 
@@ -174,8 +174,8 @@ static void accept_one(struct listener *l)
     }
     c->connected = true;
     if (uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)&c->tcp) != 0 ||
-        uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&sa, &sa_n) != 0 ||
-        !addr_from_sockaddr((struct sockaddr *)&sa, &ev.addr)) {
+        uv_tcp_getpeername(&c->tcp, &sa.any, &sa_n) != 0 ||
+        !addr_from_sockaddr(&sa.any, &ev.addr)) {
         conn_drop(c, true);
         return;
     }
@@ -204,7 +204,7 @@ static void on_connection(uv_stream_t *h, int status)
 
 int tcp_listen(struct io *io, struct listener *l, struct addr *at)
 {
-    struct sockaddr_storage sa;
+    union io_sockaddr sa;
     int sa_n = sizeof sa;
     int e = uv_tcp_init(&io->loop, &l->tcp);
 
@@ -214,15 +214,15 @@ int tcp_listen(struct io *io, struct listener *l, struct addr *at)
     l->io = io;
     l->tcp.data = l;
     addr_to_sockaddr(at, &sa);
-    e = uv_tcp_bind(&l->tcp, (struct sockaddr *)&sa, at->family == 6 ? UV_TCP_IPV6ONLY : 0);
+    e = uv_tcp_bind(&l->tcp, &sa.any, at->family == 6 ? UV_TCP_IPV6ONLY : 0);
     if (e == 0) {
         e = uv_listen((uv_stream_t *)&l->tcp, IO_BACKLOG, on_connection);
     }
     if (e == 0) {
-        e = uv_tcp_getsockname(&l->tcp, (struct sockaddr *)&sa, &sa_n);
+        e = uv_tcp_getsockname(&l->tcp, &sa.any, &sa_n);
     }
     if (e == 0) {
-        addr_from_sockaddr((struct sockaddr *)&sa, at);
+        addr_from_sockaddr(&sa.any, at);
         l->open = true;
     }
     return e;
@@ -271,7 +271,7 @@ static void on_connect(uv_connect_t *req, int status)
 enum err tcp_dial(struct port *p, const struct addr *to, uint64_t *ret_conn)
 {
     struct io *io = (struct io *)p;
-    struct sockaddr_storage sa;
+    union io_sockaddr sa;
 
     if (to->family == 0 || to->port == 0) {
         return E_ADDRESS;
@@ -282,7 +282,7 @@ enum err tcp_dial(struct port *p, const struct addr *to, uint64_t *ret_conn)
     }
     addr_to_sockaddr(to, &sa);
     c->connect.data = c;
-    if (uv_tcp_connect(&c->connect, &c->tcp, (struct sockaddr *)&sa, on_connect) != 0) {
+    if (uv_tcp_connect(&c->connect, &c->tcp, &sa.any, on_connect) != 0) {
         conn_drop(c, false);
         return E_IO;
     }

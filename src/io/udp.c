@@ -58,7 +58,7 @@ static bool receive(struct udp_socket *u)
 {
     struct mmsghdr msgs[IO_DATAGRAMS];
     struct iovec pieces[IO_DATAGRAMS];
-    struct sockaddr_storage from[IO_DATAGRAMS];
+    union io_sockaddr from[IO_DATAGRAMS];
     struct number controls[IO_DATAGRAMS];
 
     for (unsigned i = 0; i < IO_DATAGRAMS; i++) {
@@ -104,17 +104,16 @@ static bool set(int fd, int level, int option, int value)
 
 static int bind_to(int fd, struct addr *at)
 {
-    struct sockaddr_storage sa;
+    union io_sockaddr sa;
     socklen_t n = addr_to_sockaddr(at, &sa);
 
     if (at->family == 6 && !set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1)) {
         return uv_translate_sys_error(errno);
     }
-    if (bind(fd, (struct sockaddr *)&sa, n) != 0 ||
-        getsockname(fd, (struct sockaddr *)&sa, &n) != 0) {
+    if (bind(fd, &sa.any, n) != 0 || getsockname(fd, &sa.any, &n) != 0) {
         return uv_translate_sys_error(errno);
     }
-    addr_from_sockaddr((struct sockaddr *)&sa, at);
+    addr_from_sockaddr(&sa.any, at);
     return 0;
 }
 
@@ -177,7 +176,7 @@ static void send_singly(struct udp_socket *u, const struct udp_batch *b)
 {
     for (size_t at = 0; at < b->n; at += b->segment) {
         size_t n = b->n - at < b->segment ? b->n - at : b->segment;
-        (void)sendto(u->fd, b->p + at, n, MSG_DONTWAIT, (const struct sockaddr *)&b->to, b->to_n);
+        (void)sendto(u->fd, b->p + at, n, MSG_DONTWAIT, &b->to.any, b->to_n);
     }
 }
 
@@ -218,7 +217,7 @@ void udp_flush(struct udp_socket *u)
 }
 
 /* Does it fit behind the batch's datagrams? All but the last are of one size. */
-static bool joins(const struct udp_batch *b, const struct sockaddr_storage *to, size_t n)
+static bool joins(const struct udp_batch *b, const union io_sockaddr *to, size_t n)
 {
     return n <= b->segment && b->n % b->segment == 0 && b->n / b->segment < IO_SEGMENTS &&
            b->n + n <= IO_BATCH_BYTES && memcmp(&b->to, to, sizeof *to) == 0;
@@ -232,7 +231,7 @@ void udp_send(struct port *p, enum port_socket from, const struct addr *to, stru
     struct udp_socket *u =
         to->family == 4 ? (quic ? &io->quic4 : &io->udp4) : (quic ? &io->quic6 : &io->udp6);
     struct udp_out *o = u->out;
-    struct sockaddr_storage sa;
+    union io_sockaddr sa;
 
     if (!u->open || io->done || to->family == 0 || datagram.n == 0 ||
         datagram.n > IO_DATAGRAM_MAX) {

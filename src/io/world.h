@@ -35,8 +35,15 @@ struct listener {
     bool open, held; /* held: libuv keeps one accepted connection until accepting goes on */
 };
 
+/* Of either family, and no larger: one is cleared and compared with each datagram. */
+union io_sockaddr {
+    struct sockaddr any;
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+};
+
 struct udp_batch { /* datagrams of one size to one address; the last may be shorter */
-    struct sockaddr_storage to;
+    union io_sockaddr to;
     socklen_t to_n;
     uint8_t *p;
     size_t n, segment;
@@ -86,7 +93,7 @@ void io_turn_begins(struct io *io, uint64_t now_ns); /* an event has come */
 void io_error_text(int uv_error, char out[static 64]);
 
 /* addresses.c */
-socklen_t addr_to_sockaddr(const struct addr *a, struct sockaddr_storage *ret); /* its length */
+socklen_t addr_to_sockaddr(const struct addr *a, union io_sockaddr *ret); /* its length */
 bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret);
 
 /* tcp.c */

@@ -25,6 +25,7 @@ LIBRARY_HOMES = {
     "sodium.h": {"crypto"},
     "secp256k1": {"crypto"},
     "openssl/": {"crypto"},
+    "nettle/": {"crypto"},
     "snappy": {"codec"},
     "lmdb.h": {"store"},
     "jansson.h": {"ssz", "api", "cli"},

@@ -35,7 +35,7 @@ def node_binary():
     """tests/interop/discv5_node.c, compiled with the flags that find the packages."""
     out = scratch("discv5") / "discv5_node"
     subprocess.run(["cc", "-O1", "-g", "-std=c17", "-D_GNU_SOURCE", f"-I{TOP}/include", str(TOP / "tests/interop/discv5_node.c"),
-                    "-o", str(out), *map(str, archives()), "-lsodium", "-lsecp256k1", "-lcrypto", "-lsnappy"], check=True)
+                    "-o", str(out), *map(str, archives()), "-lsodium", "-lsecp256k1", "-lcrypto", "-lnettle", "-lsnappy"], check=True)
     return out
 
 

@@ -40,6 +40,9 @@ void nat_init(struct node *n, struct now now)
 
     n->router.at_ns = wanted ? now.mono_ns : NEVER;
     n->router.wait_ns = RETRY_FIRST_NS;
+    if (wanted) {
+        rng_fill(n->rng, n->router.job.nonce, sizeof n->router.job.nonce);
+    }
 }
 
 static void gone(struct node *n, struct now now)
@@ -82,7 +85,8 @@ static void granted(struct node *n, struct now now)
     r->told = false;
     r->wait_ns = RETRY_FIRST_NS;
     r->until_ns = now.mono_ns + SECONDS(j->lease_s);
-    /* At half of it, as RFC 6886 asks, but a router that grants nothing is not asked all the time
+    /* At half of it, as RFCs 6886 and 6887 ask, but a router that grants nothing is not asked all
+     * the time
      */
     r->at_ns = now.mono_ns + (j->lease_s < 120 ? SECONDS(60) : SECONDS(j->lease_s / 2));
     if (!addr_is_public(&is) && !n->cfg.private_discovery) {
@@ -98,10 +102,9 @@ static void granted(struct node *n, struct now now)
     r->address = is;
     r->tcp = j->external_tcp;
     r->quic = j->external_quic;
-    LOG(n->log, LOG_INFO, "nat", "the router forwards to us",
-        L_STR("by", j->by == NAT_PMP ? "pmp" : "upnp"), L_STR("address", addr_ip_text(&is, text)),
-        L_U64("tcp", r->tcp), L_U64("udp", is.port), L_U64("quic", r->quic),
-        L_U64("lease_s", j->lease_s));
+    LOG(n->log, LOG_INFO, "nat", "the router forwards to us", L_STR("by", port_nat_name(j->by)),
+        L_STR("address", addr_ip_text(&is, text)), L_U64("tcp", r->tcp), L_U64("udp", is.port),
+        L_U64("quic", r->quic), L_U64("lease_s", j->lease_s));
     discovery_refresh(n, now);
 }
 

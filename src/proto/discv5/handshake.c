@@ -66,7 +66,7 @@ enum err d5_handshake_answer(struct discv5 *d, const struct packet *p, const str
     TRY(d5_keys_derive(&x, ephemeral.secret, r->to.public, &keys));
     tell_keys(d, &r->to.id, &keys, true);
     d5_exchange_sign(&x, &d->ident, signature);
-    if (p->enr_seq < d->own.seq) {
+    if (p->enr_seq == 0 || p->enr_seq < d->own.seq) { /* 0: they know none of ours */
         h.record = enr_view(&d->own);
     }
     h.key = keys.initiator;

@@ -39,7 +39,7 @@ KINDS = {
 def build(name):
     out = scratch("bench-discv5") / name
     source = TOP / f"tests/bench/discv5/{name}.c"
-    libraries = ["-lsodium", "-lsecp256k1", "-lcrypto", "-lsnappy"]
+    libraries = ["-lsodium", "-lsecp256k1", "-lcrypto", "-lnettle", "-lsnappy"]
     subprocess.run(["cc", "-O2", "-std=c17", f"-I{TOP}/include", source, "-o", out, *archives(), *libraries], check=True)
     return out
 

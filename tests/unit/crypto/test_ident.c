@@ -55,6 +55,28 @@ static void a_secret_gives_its_public_key(void **state)
     assert_memory_equal(id.public, want, sizeof want);
 }
 
+/* The last key read is kept: it must never stand for another. */
+static void keys_that_take_turns_are_told_apart(void **state)
+{
+    struct ident ids[2] = {fresh(), fresh()};
+    uint8_t hash[32] = {1}, sig[2][SECP_SIGNATURE], off[SECP_PUBLIC], zero[SECP_PUBLIC] = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        ident_sign(&ids[i], hash, sig[i]);
+    }
+    memcpy(off, ids[0].public, sizeof off);
+    off[0] ^= 1; /* the other root: another key */
+    for (unsigned i = 0; i < 8; i++) {
+        const struct ident *id = &ids[i % 2];
+
+        assert_int_equal(secp_verify(id->public, hash, sig[i % 2]), E_OK);
+        assert_int_equal(secp_verify(id->public, hash, sig[1 - i % 2]), E_CRYPTO_SIGNATURE);
+        assert_int_equal(secp_verify(off, hash, sig[i % 2]), E_CRYPTO_SIGNATURE);
+        assert_int_equal(secp_verify(zero, hash, sig[i % 2]), E_CRYPTO_KEY);
+    }
+}
+
 static void signatures_verify_and_repeat(void **state)
 {
     struct ident id = fresh();
@@ -273,6 +295,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_secret_of_zero_or_of_the_order_is_refused),
         cmocka_unit_test(a_secret_gives_its_public_key),
+        cmocka_unit_test(keys_that_take_turns_are_told_apart),
         cmocka_unit_test(signatures_verify_and_repeat),
         cmocka_unit_test(a_damaged_signature_is_refused),
         cmocka_unit_test(a_high_s_is_accepted),
