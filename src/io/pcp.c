@@ -1,10 +1,8 @@
 #include <io/pcp.h>
 
-#define VERSION  2u
-#define MAP      1u
-#define RESPONSE 0x80u
-#define HEAD_MIN 4u /* version, opcode, reserved, result: what every version's answers begin with \
-                     */
+#define VERSION        2u
+#define MAP            1u
+#define RESPONSE       0x80u
 #define BYTES_MAX      1100u /* Spec: RFC 6887 "Common Request and Response Header Format" */
 #define UNSUPP_VERSION 1u
 
