@@ -243,11 +243,13 @@ struct node_block {
     enum fork fork;
     uint64_t slot;
     bool canonical, finalized; /* by the user's checkpoint: nothing else is final here */
-    struct blob *ssz;          /* SignedBeaconBlock: a new reference */
 };
 
 /* "head", "genesis", "finalized", a slot or a 0x root. E_INVALID, E_NOT_FOUND. */
-CHECKED enum err node_get_block(struct node *n, const char *id, struct node_block *ret);
+CHECKED enum err node_find_block(const struct node *n, const char *id, struct node_block *ret);
+/* What is kept: blocks, and what belongs to them, of the type that the fork of the slot that they
+ * were put with has. To be read only. */
+struct store *node_store(const struct node *n);
 /* Roots of blocks that are here, branches included: of that slot and of that parent, where they are
  * given. Returns how many, `max` at most. */
 size_t node_find_blocks(const struct node *n, const uint64_t *slot, const uint8_t *parent,
@@ -255,11 +257,8 @@ size_t node_find_blocks(const struct node *n, const uint64_t *slot, const uint8_
 /* Blocks without a child, any of which may become the head: start with *at = 0. */
 bool node_next_tip(const struct node *n, uint32_t *at, uint8_t ret_root[static 32],
                    uint64_t *ret_slot);
-/* What is kept beside blocks: a new reference to its SSZ, whose type is that of the fork of the
- * slot that it was put with. NULL: it is not here. */
-struct blob *node_get_object(const struct node *n, enum store_kind kind,
-                             const uint8_t root[static 32], uint64_t index, uint64_t *ret_slot);
-/* The newest LightClientFinalityUpdate, or LightClientOptimisticUpdate; the same. */
+/* The newest LightClientFinalityUpdate, or LightClientOptimisticUpdate: a new reference. NULL:
+ * none is here. */
 struct blob *node_get_light_update(const struct node *n, bool finality, uint64_t *ret_slot);
 
 #endif

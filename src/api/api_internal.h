@@ -4,6 +4,7 @@
 
 #include <api/http.h>
 #include <eth/fork.h>
+#include <store/store.h>
 
 #include <jansson.h>
 #include <microhttpd.h>
@@ -18,6 +19,7 @@ enum form { /* of a body; a bit each */
 };
 
 struct later;
+struct reads;
 
 struct request {
     struct api *api;
@@ -27,6 +29,7 @@ struct request {
     bool wants_ssz;   /* what Accept chose */
     struct view body; /* of a POST */
     bool body_is_ssz;
+    struct reads **reads; /* request_object()'s */
     struct now now;
 };
 
@@ -70,6 +73,13 @@ bool request_u64(const struct request *q, struct answer *a, const char *name, ui
 typedef bool query_each(void *self, struct view value);
 bool request_each(const struct request *q, const char *name, query_each *each, void *self);
 bool u64_parse(struct view text, uint64_t *ret); /* decimal digits, nothing else */
+
+/* reads.c: an object's SSZ, a new reference. NULL: it cannot be read; or a worker reads it first,
+ * and request_waits(): this answer is thrown away, the handler is called again when all that it
+ * asked for is here. */
+struct blob *request_object(const struct request *q, enum store_kind kind,
+                            const uint8_t root[static 32], uint64_t index);
+bool request_waits(const struct request *q);
 
 /* peers.c */
 json_t *peer_json(const struct node_peer *p, struct now now);

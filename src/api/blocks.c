@@ -5,22 +5,35 @@
 
 #define HEADERS_MAX 64u /* of one answer: branches of one slot, or children of one block */
 
-bool block_find(const struct request *q, struct answer *a, struct node_block *ret,
-                const struct ssz_type **ret_type)
+bool block_find(const struct request *q, struct answer *a, struct node_block *ret)
 {
-    enum err e = node_get_block(q->node, q->id, ret);
+    enum err e = node_find_block(q->node, q->id, ret);
 
     if (e == E_INVALID) {
         answer_error(a, MHD_HTTP_BAD_REQUEST,
                      "block id is head, genesis, finalized, a slot or a 0x root");
-        return false;
-    }
-    if (e != E_OK) {
+    } else if (e != E_OK) {
         answer_error(a, MHD_HTTP_NOT_FOUND, "block is not known");
+    }
+    return e == E_OK;
+}
+
+bool block_read(const struct request *q, struct answer *a, struct node_block *ret,
+                struct blob **ret_ssz)
+{
+    if (!block_find(q, a, ret)) {
         return false;
     }
-    *ret_type = schema_type(node_network(q->node)->preset, ret->fork, "SignedBeaconBlock");
-    return true;
+    *ret_ssz = request_object(q, STORE_BLOCK, ret->root, 0);
+    if (*ret_ssz == NULL) {
+        answer_error(a, MHD_HTTP_NOT_FOUND, "block is not known");
+    }
+    return *ret_ssz != NULL;
+}
+
+const struct ssz_type *block_type(const struct request *q, const struct node_block *b)
+{
+    return schema_type(node_network(q->node)->preset, b->fork, "SignedBeaconBlock");
 }
 
 struct envelope block_envelope(const struct node_block *b)
@@ -31,53 +44,50 @@ struct envelope block_envelope(const struct node_block *b)
 
 void api_block_root(const struct request *q, struct answer *a)
 {
-    const struct ssz_type *type;
     struct node_block b;
 
-    if (!block_find(q, a, &b, &type)) {
-        return;
+    if (block_find(q, a, &b)) {
+        answer_json(a,
+                    json_pack("{s:{s:o}, s:b, s:b}", "data", "root", json_hex(view_of(b.root, 32)),
+                              "execution_optimistic", 1, "finalized", (int)b.finalized));
     }
-    answer_json(a, json_pack("{s:{s:o}, s:b, s:b}", "data", "root", json_hex(view_of(b.root, 32)),
-                             "execution_optimistic", 1, "finalized", (int)b.finalized));
-    blob_unref(b.ssz);
 }
 
 void api_block(const struct request *q, struct answer *a)
 {
-    const struct ssz_type *type;
     struct node_block b;
+    struct blob *ssz;
 
-    if (block_find(q, a, &b, &type)) {
+    if (block_read(q, a, &b, &ssz)) {
         struct envelope e = block_envelope(&b);
 
-        answer_object(q, a, &e, type, b.ssz);
-        blob_unref(b.ssz);
+        answer_object(q, a, &e, block_type(q, &b), ssz);
+        blob_unref(ssz);
     }
 }
 
 void api_block_attestations(const struct request *q, struct answer *a)
 {
-    const struct ssz_type *type;
     struct ssz_value list;
     struct node_block b;
+    struct blob *ssz;
 
-    if (!block_find(q, a, &b, &type)) {
+    if (!block_read(q, a, &b, &ssz)) {
         return;
     }
     struct envelope e = block_envelope(&b);
-    if (ssz_get(type, blob_view(b.ssz), "message.body.attestations", &list) == E_OK) {
+    if (ssz_get(block_type(q, &b), blob_view(ssz), "message.body.attestations", &list) == E_OK) {
         struct blob *bytes = blob_copy(list.bytes);
         answer_object(q, a, &e, list.type, bytes);
         blob_unref(bytes);
     }
-    blob_unref(b.ssz);
+    blob_unref(ssz);
 }
 
 /* ---- headers ---- */
 
-static json_t *header_json(const struct node_block *b, const struct ssz_type *type)
+static json_t *header_json(const struct node_block *b, const struct ssz_type *type, struct view v)
 {
-    struct view v = blob_view(b->ssz);
     struct ssz_value body;
     uint8_t body_root[32] = {0};
 
@@ -97,13 +107,14 @@ static json_t *header_json(const struct node_block *b, const struct ssz_type *ty
 
 void api_header(const struct request *q, struct answer *a)
 {
-    const struct ssz_type *type;
     struct node_block b;
+    struct blob *ssz;
 
-    if (block_find(q, a, &b, &type)) {
-        answer_json(a, json_pack("{s:o, s:b, s:b}", "data", header_json(&b, type),
+    if (block_read(q, a, &b, &ssz)) {
+        answer_json(a, json_pack("{s:o, s:b, s:b}", "data",
+                                 header_json(&b, block_type(q, &b), blob_view(ssz)),
                                  "execution_optimistic", 1, "finalized", (int)b.finalized));
-        blob_unref(b.ssz);
+        blob_unref(ssz);
     }
 }
 
@@ -139,16 +150,15 @@ void api_headers(const struct request *q, struct answer *a)
                                 HEADERS_MAX);
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++) {
-        const struct ssz_type *type;
         struct node_block b;
 
         memcpy(id, "0x", 2);
         hex_put(view_of(roots[i], 32), id + 2);
-        if (node_get_block(q->node, id, &b) == E_OK) {
-            type = schema_type(node_network(q->node)->preset, b.fork, "SignedBeaconBlock");
-            json_array_append_new(list, header_json(&b, type));
-            blob_unref(b.ssz);
+        struct blob *ssz = request_object(q, STORE_BLOCK, roots[i], 0);
+        if (ssz != NULL && node_find_block(q->node, id, &b) == E_OK) {
+            json_array_append_new(list, header_json(&b, block_type(q, &b), blob_view(ssz)));
         }
+        blob_unref(ssz);
     }
     answer_json(
         a, json_pack("{s:b, s:b, s:o}", "execution_optimistic", 1, "finalized", 0, "data", list));

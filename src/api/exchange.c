@@ -11,6 +11,7 @@
 #define BODY_MAX       (32 * MIB) /* of one request: MAX_PAYLOAD_SIZE of a block, as JSON */
 #define BODIES_MAX     (64 * MIB) /* of all requests under way */
 #define ANSWER_TIME_NS SECONDS(120)
+#define WORKING_MAX    2u /* on threads at once: half of the pool stays the store's own */
 
 /* Only our own files, nothing inline: what a peer says can never become a script. */
 #define POLICY                                                                  \
@@ -107,6 +108,7 @@ static struct exchange *exchange_new(struct api *api, struct MHD_Connection *c)
     struct exchange *x = mem_zalloc(sizeof *x);
 
     x->q = (struct request){.api = api, .node = api->node, .connection = c, .id = x->id};
+    x->q.reads = &x->reads;
     x->a.status = MHD_HTTP_OK;
     buf_init(&x->body, BODY_MAX);
     buf_init(&x->a.body, ANSWER_MAX);
@@ -168,20 +170,39 @@ static void work(void *self)
     l->run(l);
 }
 
+static void start_next(struct api *a);
+
 static void worked(void *self, struct now now)
 {
     struct later *l = self;
     struct exchange *x = l->exchange;
 
     (void)now;
-    l->done = true;
     if (x == NULL) { /* the server has ended meanwhile */
         l->free(l);
         return;
     }
-    unlink_working(x->q.api, x);
+    struct api *a = x->q.api;
+    unlink_working(a, x);
+    a->on_threads--;
+    start_next(a);
     MHD_resume_connection(x->q.connection);
-    api_run_soon(x->q.api);
+    api_run_soon(a);
+}
+
+/* The longest waiting first: the list has the newest in front. */
+static void start_next(struct api *a)
+{
+    struct exchange *next = NULL;
+
+    for (struct exchange *x = a->working; x != NULL; x = x->next) {
+        next = x->a.later->started ? next : x;
+    }
+    if (next != NULL && a->on_threads < WORKING_MAX) {
+        a->on_threads++;
+        next->a.later->started = true;
+        io_work(a->io, work, worked, next->a.later);
+    }
 }
 
 void request_later(const struct request *q, struct answer *a, struct later *l, size_t cost)
@@ -200,6 +221,7 @@ static enum MHD_Result suspend(struct exchange *x)
     struct api *api = x->q.api;
 
     x->a.later->exchange = x;
+    x->a.later->started = false;
     x->prev = NULL;
     x->next = api->working;
     if (x->next != NULL) {
@@ -208,7 +230,7 @@ static enum MHD_Result suspend(struct exchange *x)
     api->working = x;
     buf_done(&x->body); /* the worker has its own copy */
     MHD_suspend_connection(x->q.connection);
-    io_work(api->io, work, worked, x->a.later);
+    start_next(api);
     return MHD_YES;
 }
 
@@ -216,7 +238,15 @@ static enum MHD_Result suspend(struct exchange *x)
 void exchange_give_up(struct api *a)
 {
     for (struct exchange *x = a->working; x != NULL; x = x->next) {
-        x->a.later->exchange = NULL;
+        struct later *l = x->a.later;
+
+        l->exchange = NULL; /* it frees itself when the worker has ended */
+        if (x->reads != NULL && l == reads_later(x->reads)) {
+            x->reads = NULL;
+        }
+        if (!l->started) {
+            l->free(l);
+        }
         x->a.later = NULL;
         answer_error(&x->a, MHD_HTTP_SERVICE_UNAVAILABLE, "the node is stopping");
         x->route = NULL;
@@ -225,18 +255,40 @@ void exchange_give_up(struct api *a)
     a->working = NULL;
 }
 
+/* What the handler made of objects that are not here is nothing. */
+static void wait_for_reads(struct exchange *x)
+{
+    struct answer *a = &x->a;
+
+    if (a->later != NULL) {
+        a->later->free(a->later);
+    }
+    buf_clear(&a->body);
+    a->status = MHD_HTTP_OK;
+    a->type = a->version = NULL;
+    a->later = reads_later(x->reads);
+}
+
 static void answer_request(struct exchange *x)
 {
     struct later *l = x->a.later;
 
     x->q.body = buf_view(&x->body);
     x->q.now = io_now(x->q.api->io);
-    if (l != NULL && l->done) {
-        x->a.later = NULL;
+    x->a.later = NULL;
+    if (l != NULL && l->finish != NULL) {
         l->finish(l, &x->q, &x->a);
         l->free(l);
-    } else if (x->route != NULL) {
+        return;
+    }
+    if (l != NULL) {
+        reads_settle(x->reads);
+    }
+    if (x->route != NULL) {
         x->route->handle(&x->q, &x->a);
+    }
+    if (request_waits(&x->q)) {
+        wait_for_reads(x);
     }
 }
 
@@ -257,6 +309,9 @@ enum MHD_Result exchange_on_request(void *self, struct MHD_Connection *c, const 
     if (*upload_size != 0) {
         return on_body(x, upload, upload_size);
     }
+    if (api->stopping && x->route != NULL) {
+        return MHD_NO; /* nothing may begin to wait now */
+    }
     answer_request(x);
     return x->a.later != NULL ? suspend(x) : send_answer(x, false);
 }
@@ -275,6 +330,7 @@ void exchange_on_end(void *self, struct MHD_Connection *c, void **state,
     a->bodies -= x->charged;
     buf_done(&x->body);
     buf_done(&x->a.body);
+    reads_free(x->reads);
     mem_free(x);
     *state = NULL;
 }

@@ -10,14 +10,19 @@
 struct later {                       /* first in what it is about */
     void (*run)(struct later *self); /* on any thread; touches only self */
     void (*finish)(struct later *self, const struct request *q,
-                   struct answer *a); /* on the loop's */
+                   struct answer *a); /* on the loop's; NULL: the handler is called again */
     void (*free)(struct later *self); /* on the loop's; `finish` may not have been called */
     /* http.c's */
     struct exchange *exchange; /* NULL: given up */
-    bool done;
+    bool started;
 };
 
 /* Takes `l`. `cost`: bytes that are worked on. */
 void request_later(const struct request *q, struct answer *a, struct later *l, size_t cost);
+
+/* reads.c: for exchange.c */
+struct later *reads_later(struct reads *r); /* for all that is not here yet */
+void reads_settle(struct reads *r);         /* it is here */
+void reads_free(struct reads *r);           /* accepts NULL */
 
 #endif

@@ -53,7 +53,8 @@ void api_light_bootstrap(const struct request *q, struct answer *a)
         answer_error(a, MHD_HTTP_BAD_REQUEST, "block root is 32 bytes of 0x hex");
         return;
     }
-    struct blob *ssz = node_get_object(q->node, STORE_LIGHT_BOOTSTRAP, root, 0, &slot);
+    bool here = store_slot(node_store(q->node), STORE_LIGHT_BOOTSTRAP, root, 0, &slot) == E_OK;
+    struct blob *ssz = here ? request_object(q, STORE_LIGHT_BOOTSTRAP, root, 0) : NULL;
     answer_light(q, a, ssz, slot, "LightClientBootstrap");
 }
 
@@ -88,10 +89,16 @@ static enum err put_updates(const struct request *q, struct answer *a, uint64_t 
     for (uint64_t i = 0; i < count && start + i >= start; i++) {
         struct envelope e;
         uint64_t slot;
-        struct blob *ssz = node_get_object(q->node, STORE_LIGHT_UPDATE, zero, start + i, &slot);
 
-        if (ssz == NULL) {
+        if (store_slot(node_store(q->node), STORE_LIGHT_UPDATE, zero, start + i, &slot) != E_OK) {
             break; /* what follows would not connect */
+        }
+        struct blob *ssz = request_object(q, STORE_LIGHT_UPDATE, zero, start + i);
+        if (ssz == NULL && request_waits(q)) {
+            continue;
+        }
+        if (ssz == NULL) {
+            break; /* the same */
         }
         const struct ssz_type *type = type_at(q, slot, "LightClientUpdate", &e);
         enum err result = q->wants_ssz ? put_ssz(q, a, slot, blob_view(ssz))

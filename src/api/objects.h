@@ -23,9 +23,12 @@ void answer_object(const struct request *q, struct answer *a, const struct envel
 void answer_objects(const struct request *q, struct answer *a, const struct envelope *e,
                     const struct ssz_type *type, struct blob *const *all, size_t n);
 
-/* blocks.c: the block that {id} names; false after 400 or 404. Its ssz is the caller's to unref. */
-bool block_find(const struct request *q, struct answer *a, struct node_block *ret,
-                const struct ssz_type **ret_type);
+/* blocks.c: the block that {id} names; false after 400 or 404. */
+bool block_find(const struct request *q, struct answer *a, struct node_block *ret);
+/* The same with its bytes, the caller's to unref; false, too, while they are read. */
+bool block_read(const struct request *q, struct answer *a, struct node_block *ret,
+                struct blob **ret_ssz);
+const struct ssz_type *block_type(const struct request *q, const struct node_block *b);
 struct envelope block_envelope(const struct node_block *b);
 
 #endif

@@ -16,6 +16,7 @@ struct exchange {              /* a request, from its head to its answer's end *
     struct request q;
     struct answer a;
     struct buf body;
+    struct reads *reads;          /* NULL: none */
     size_t charged;               /* bytes of it, to api.bodies */
     struct exchange *prev, *next; /* of api.working: answered when a worker is done */
 };
@@ -36,6 +37,7 @@ struct api {
     struct client *clients;
     size_t bodies;            /* bytes of bodies under way */
     struct exchange *working; /* suspended */
+    unsigned on_threads;      /* of them; the others wait for a thread */
     struct duty_memory duties;
     struct events *events;
     struct stream *streams;

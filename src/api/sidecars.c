@@ -54,31 +54,36 @@ static bool wanted(const struct indices *x, uint64_t i)
 
 /* ---- objects by index ---- */
 
+static struct blob *object_of(const struct request *q, enum store_kind kind,
+                              const struct node_block *b, uint64_t index)
+{
+    bool here = store_has(node_store(q->node), kind, b->root, index);
+
+    return here ? request_object(q, kind, b->root, index) : NULL;
+}
+
 static void answer_indexed(const struct request *q, struct answer *a, enum store_kind kind,
                            const char *name, uint64_t count)
 {
     struct indices x = {.given = false};
-    const struct ssz_type *block_type;
     struct node_block b;
-    uint64_t slot;
 
     if (!request_each(q, "indices", add_index, &x)) {
         answer_error(a, MHD_HTTP_BAD_REQUEST, "indices are decimal numbers, each once");
         return;
     }
-    if (!block_find(q, a, &b, &block_type)) {
+    if (!block_find(q, a, &b)) {
         return;
     }
     const struct ssz_type *type = schema_type(node_network(q->node)->preset, b.fork, name);
     if (type == NULL) {
         answer_errorf(a, MHD_HTTP_BAD_REQUEST, "blocks of %s have no such sidecars",
                       fork_name(b.fork));
-        blob_unref(b.ssz);
         return;
     }
     struct found *f = mem_zalloc(sizeof *f);
     for (uint64_t i = 0; i < count; i++) {
-        struct blob *one = wanted(&x, i) ? node_get_object(q->node, kind, b.root, i, &slot) : NULL;
+        struct blob *one = wanted(&x, i) ? object_of(q, kind, &b, i) : NULL;
 
         if (one != NULL) {
             f->all[f->n++] = one;
@@ -87,7 +92,6 @@ static void answer_indexed(const struct request *q, struct answer *a, enum store
     struct envelope e = block_envelope(&b);
     answer_objects(q, a, &e, type, f->all, f->n);
     found_done(f);
-    blob_unref(b.ssz);
 }
 
 void api_columns(const struct request *q, struct answer *a)
@@ -103,17 +107,14 @@ void api_blob_sidecars(const struct request *q, struct answer *a)
 
 void api_envelope(const struct request *q, struct answer *a)
 {
-    const struct ssz_type *block_type;
     struct node_block b;
-    uint64_t slot;
 
-    if (!block_find(q, a, &b, &block_type)) {
+    if (!block_find(q, a, &b)) {
         return;
     }
     const struct ssz_type *type =
         schema_type(node_network(q->node)->preset, b.fork, "SignedExecutionPayloadEnvelope");
-    struct blob *ssz =
-        type == NULL ? NULL : node_get_object(q->node, STORE_ENVELOPE, b.root, 0, &slot);
+    struct blob *ssz = type == NULL ? NULL : object_of(q, STORE_ENVELOPE, &b, 0);
     struct envelope e = block_envelope(&b);
     if (ssz == NULL) {
         answer_error(a, MHD_HTTP_NOT_FOUND, "the block has no execution payload envelope here");
@@ -121,7 +122,6 @@ void api_envelope(const struct request *q, struct answer *a)
         answer_object(q, a, &e, type, ssz);
     }
     blob_unref(ssz);
-    blob_unref(b.ssz);
 }
 
 /* ---- blobs ---- */
@@ -165,11 +165,10 @@ static bool hash_wanted(const struct hashes *h, struct view commitment)
     return h->n == 0;
 }
 
-static bool commitments_of(const struct ssz_type *block_type, struct view block,
-                           struct ssz_value *ret)
+static bool commitments_of(const struct ssz_type *type, struct view block, struct ssz_value *ret)
 {
-    return ssz_get(block_type, block, "message.body.blob_kzg_commitments", ret) == E_OK ||
-           ssz_get(block_type, block,
+    return ssz_get(type, block, "message.body.blob_kzg_commitments", ret) == E_OK ||
+           ssz_get(type, block,
                    "message.body.signed_execution_payload_bid.message.blob_kzg_commitments",
                    ret) == E_OK;
 }
@@ -206,8 +205,7 @@ static struct blob *blob_of_sidecar(const struct request *q, const struct node_b
 {
     const struct ssz_type *type =
         schema_type(node_network(q->node)->preset, b->fork, "BlobSidecar");
-    uint64_t slot;
-    struct blob *sidecar = node_get_object(q->node, STORE_BLOB, b->root, i, &slot), *ret = NULL;
+    struct blob *sidecar = object_of(q, STORE_BLOB, b, i), *ret = NULL;
 
     if (sidecar != NULL) {
         ret = blob_copy(ssz_bytes(type, blob_view(sidecar), "blob"));
@@ -216,7 +214,8 @@ static struct blob *blob_of_sidecar(const struct request *q, const struct node_b
     return ret;
 }
 
-/* True when all that is wanted is here. */
+/* True when all that is wanted is here. While it is read, what lacks is not: all of it is asked for
+ * at once. */
 static bool gather_blobs(const struct request *q, const struct node_block *b,
                          const struct ssz_value *commitments, const struct hashes *h,
                          struct found *f)
@@ -224,22 +223,22 @@ static bool gather_blobs(const struct request *q, const struct node_block *b,
     struct columns c = {
         .type = schema_type(node_network(q->node)->preset, b->fork, "DataColumnSidecar")};
     bool whole = true;
-    uint64_t slot;
 
     for (uint64_t i = 0; i < BLOB_COLUMNS && c.type != NULL; i++) {
-        c.all[i] = node_get_object(q->node, STORE_COLUMN, b->root, i, &slot);
+        c.all[i] = object_of(q, STORE_COLUMN, b, i);
     }
-    for (uint64_t i = 0; whole && i < ssz_count(commitments) && f->n < OBJECTS_MAX; i++) {
+    for (uint64_t i = 0;
+         (whole || request_waits(q)) && i < ssz_count(commitments) && f->n < OBJECTS_MAX; i++) {
         struct ssz_value commitment;
 
         if (ssz_element(commitments, i, &commitment) != E_OK || !hash_wanted(h, commitment.bytes)) {
             continue;
         }
         struct blob *one = c.type != NULL ? blob_of_columns(&c, i) : blob_of_sidecar(q, b, i);
-        whole = one != NULL;
-        if (whole) {
+        if (one != NULL) {
             f->all[f->n++] = one;
         }
+        whole = whole && one != NULL;
     }
     for (size_t i = 0; i < BLOB_COLUMNS; i++) {
         blob_unref(c.all[i]);
@@ -249,18 +248,18 @@ static bool gather_blobs(const struct request *q, const struct node_block *b,
 
 void api_blobs(const struct request *q, struct answer *a)
 {
-    const struct ssz_type *block_type;
     struct ssz_value commitments;
     struct node_block b;
+    struct blob *ssz;
     struct hashes *h = mem_zalloc(sizeof *h);
 
     if (!request_each(q, "versioned_hashes", add_hash, h)) {
         answer_error(a, MHD_HTTP_BAD_REQUEST,
                      "versioned_hashes are 32 bytes of 0x hex each, each once");
-    } else if (block_find(q, a, &b, &block_type)) {
+    } else if (block_read(q, a, &b, &ssz)) {
         struct envelope e = block_envelope(&b);
         struct found *f = mem_zalloc(sizeof *f);
-        bool has = commitments_of(block_type, blob_view(b.ssz), &commitments);
+        bool has = commitments_of(block_type(q, &b), blob_view(ssz), &commitments);
 
         e.has_fork = false;
         if (!has || gather_blobs(q, &b, &commitments, h, f)) {
@@ -270,7 +269,7 @@ void api_blobs(const struct request *q, struct answer *a)
                          "the block's blobs are not all here; a node with --supernode keeps them");
         }
         found_done(f);
-        blob_unref(b.ssz);
+        blob_unref(ssz);
     }
     mem_free(h);
 }

@@ -49,10 +49,10 @@ static enum err block_root(const struct node *n, const char *id, uint8_t ret[sta
     return chain_root_at(n, slot, ret) ? E_OK : E_NOT_FOUND;
 }
 
-enum err node_get_block(struct node *n, const char *id, struct node_block *ret)
+enum err node_find_block(const struct node *n, const char *id, struct node_block *ret)
 {
     const struct chain *c = &n->chain;
-    struct node_block b = {.ssz = NULL};
+    struct node_block b = {.slot = 0};
     struct chain_block known;
 
     TRY(block_root(n, id, b.root));
@@ -64,8 +64,7 @@ enum err node_get_block(struct node *n, const char *id, struct node_block *ret)
     b.canonical = chain_is_canonical(n, b.root);
     b.finalized = b.canonical && c->has_checkpoint && c->checkpoint_slot != UINT64_MAX &&
                   b.slot <= c->checkpoint_slot;
-    b.ssz = chain_read(n, STORE_BLOCK, b.root, 0);
-    if (b.ssz == NULL) {
+    if (!store_has(n->store, STORE_BLOCK, b.root, 0)) {
         return E_NOT_FOUND;
     }
     *ret = b;
@@ -112,13 +111,9 @@ bool node_next_tip(const struct node *n, uint32_t *at, uint8_t ret_root[static 3
     return true;
 }
 
-struct blob *node_get_object(const struct node *n, enum store_kind kind,
-                             const uint8_t root[static 32], uint64_t index, uint64_t *ret_slot)
+struct store *node_store(const struct node *n)
 {
-    if (store_slot(n->store, kind, root, index, ret_slot) != E_OK) {
-        return NULL;
-    }
-    return chain_read(n, kind, root, index);
+    return n->store;
 }
 
 struct blob *node_get_light_update(const struct node *n, bool finality, uint64_t *ret_slot)

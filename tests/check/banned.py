@@ -39,6 +39,7 @@ ROWS = [
         ("src/cli/", "src/base/mem.c", "src/base/err.c", "src/eth/schema.c"),
         "log through base/log.h",
     ),
+    (CALL % "store_get", ("include/store/", "src/store/", "src/node/"), "it waits for the disk on the loop: the API reads by request_object()"),
     (r"\buv_\w+", ("src/io/",), "libuv is known to src/io alone"),
     (r"\bswitch\s*\(\s*(?:\w+(?:->|\.))*fork\s*\)", ("src/eth/",), "forks are rows of tables in eth"),
     (r"\btypedef\s+(?:struct|union|enum)\b[^;(){]*[;{]", (), "a struct is called struct x"),

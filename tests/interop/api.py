@@ -4,7 +4,9 @@ event stream; --events and the stream tell the same; and clients that drip their
 
 maker makes blocks. `follower` follows it. `poster` knows only `listener`, and nobody but us, who carry the maker's blocks to it."""
 
+import concurrent.futures
 import fnmatch
+import http.client
 import json
 import re
 import socket
@@ -23,6 +25,7 @@ ROOT, SIGNATURE = "0x" + "11" * 32, "0x" + "22" * 96
 ORIGIN = "https://pages.example"
 DRIPPING = 128  # all connections that the server takes
 REQUEST_SECONDS = 30  # src/api/server.h
+READERS = 32  # WORKING_MAX of src/api/exchange.c is 2
 
 
 # ---- documentation ----
@@ -188,6 +191,37 @@ def compare_events(path, stream):
     return len(stream.events)
 
 
+# ---- many who read ----
+
+def read_at_once(follower, blocks):
+    """What workers read of the store: more at once than there are workers; each answer is the one wanted. Returns how many."""
+    wanted = [block for block in blocks for _ in range(READERS)][: 4 * READERS]
+    with concurrent.futures.ThreadPoolExecutor(READERS) as pool:
+        roots = list(pool.map(lambda b: follower.get(f"/eth/v1/beacon/headers/{b['root']}")["data"]["root"], wanted))
+        bodies = list(pool.map(lambda b: follower.block_ssz(b["root"])[0], wanted))
+    check(roots == [b["root"] for b in wanted], "headers read at once are mixed up")
+    one_by_one = {b["root"]: follower.block_ssz(b["root"])[0] for b in blocks}
+    check(bodies == [one_by_one[b["root"]] for b in wanted], "blocks read at once are mixed up")
+    return 2 * len(wanted)
+
+
+def read_to_the_end(daemon):
+    """It stops while reads wait for workers."""
+    def reader():
+        try:
+            while True:
+                daemon.block_ssz("head")
+        except (OSError, http.client.HTTPException):
+            pass  # it has gone
+
+    threads = [threading.Thread(target=reader) for _ in range(READERS)]
+    for thread in threads:
+        thread.start()
+    daemon.stop()
+    for thread in threads:
+        thread.join()
+
+
 # ---- other sites ----
 
 def ask(daemon, headers, method="GET"):
@@ -278,6 +312,9 @@ def run():
     head = maker.header("head")["root"]
     carry_blocks(maker, poster, listener, head)
     say("the maker's blocks are carried by POST")
+    blocks = maker.chain(head)
+    until(lambda: follower.header(head), 30, "the follower has the maker's blocks")
+    read = read_at_once(follower, blocks)
     told = publish(poster, listener)
     other_sites(follower, poster)
     events = compare_events(work / "events", stream)
@@ -288,8 +325,9 @@ def run():
     until(lambda: victim.head_slot() >= maker.head_slot() - 2, 20, "the victim answers again, and its loop has followed the chain")
     check(victim.metrics()["p2pd_http_overdue_total"] >= DRIPPING / 2, "those that dripped were not counted")
     note(f"{ran} curl examples of docs/api.md; {told} kinds of objects posted at one node and told by the other's stream; {events} events the same "
-         f"in the stream and in the file; {DRIPPING} clients that dripped were ended within {max(times):.0f} s")
-    for daemon in (listener, poster, victim, follower, maker):
+         f"in the stream and in the file; {read} reads, {READERS} at once; {DRIPPING} clients that dripped were ended within {max(times):.0f} s")
+    read_to_the_end(follower)
+    for daemon in (listener, poster, victim, maker):
         daemon.stop()
 
 
