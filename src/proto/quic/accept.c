@@ -124,7 +124,7 @@ void quic_accept(struct quic *q, const struct addr *from, struct view in)
         version_negotiation(q, from, &id, in.n);
         return;
     }
-    if (e != 0) {
+    if (e != 0 || quic_gone_feed(q, from, &id, in.n)) {
         return;
     }
     if (id.version == 0 && (c = quic_by_token(q, in)) != NULL) {

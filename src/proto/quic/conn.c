@@ -60,6 +60,16 @@ static int on_dcid_status(ngtcp2_conn *conn, int type, uint64_t seq, const ngtcp
     return 0;
 }
 
+static int on_reset(ngtcp2_conn *conn, const ngtcp2_pkt_stateless_reset *reset, void *user)
+{
+    struct quic_conn *c = user;
+
+    (void)conn;
+    (void)reset;
+    c->disowned = true;
+    return 0;
+}
+
 /* The remote's NAT has given it another port or address. */
 static int on_path_validated(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path,
                              ngtcp2_path_validation_result result, void *user)
@@ -103,6 +113,7 @@ static ngtcp2_callbacks callbacks(void)
         .get_new_connection_id = on_new_cid,
         .remove_connection_id = on_remove_cid,
         .dcid_status = on_dcid_status,
+        .recv_stateless_reset = on_reset,
         .path_validation = on_path_validated,
         .update_key = ngtcp2_crypto_update_key_cb,
         .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,
@@ -323,6 +334,7 @@ void quic_conn_say_close(struct quic_conn *c, const ngtcp2_connection_close_erro
                                                         why, c->q->now.mono_ns);
     if (n > 0) {
         quic_answer(c->q, &c->remote, out, (size_t)n);
+        quic_gone_note(c, view_of(out, (size_t)n));
     }
 }
 
@@ -350,6 +362,10 @@ static void words(const struct quic_conn *c, int liberr, char *out, size_t n)
         snprintf(out, n, "%s", ngtcp2_strerror(liberr));
         return;
     }
+    if (c->disowned) {
+        snprintf(out, n, "stateless reset");
+        return;
+    }
     ngtcp2_conn_get_connection_close_error(c->conn, &said);
     int at = snprintf(out, n, "code 0x%llx ", (unsigned long long)said.error_code);
     for (size_t i = 0; i < said.reasonlen && (size_t)at + 1 < n; i++, at++) {
@@ -358,34 +374,46 @@ static void words(const struct quic_conn *c, int liberr, char *out, size_t n)
     }
 }
 
-void quic_conn_failed(struct quic_conn *c, int liberr)
+/* Spec: RFC 9000 10.1, 10.2.2: idle and closed ones end in silence. */
+static void tell_remote(struct quic_conn *c, int liberr)
 {
     ngtcp2_connection_close_error why;
 
+    switch (liberr) {
+    case NGTCP2_ERR_DRAINING:
+        quic_gone_note(c, (struct view){0});
+        return;
+    case NGTCP2_ERR_IDLE_CLOSE:
+    case NGTCP2_ERR_DROP_CONN:
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+    case NGTCP2_ERR_RETRY:
+        return;
+    case NGTCP2_ERR_CRYPTO:
+        ngtcp2_connection_close_error_default(&why);
+        ngtcp2_connection_close_error_set_transport_error_tls_alert(
+            &why, ngtcp2_conn_get_tls_alert(c->conn), NULL, 0);
+        break;
+    default:
+        ngtcp2_connection_close_error_default(&why);
+        ngtcp2_connection_close_error_set_transport_error_liberr(&why, liberr, NULL, 0);
+        break;
+    }
+    quic_conn_say_close(c, &why);
+}
+
+void quic_conn_failed(struct quic_conn *c, int liberr)
+{
     if (c->step == STEP_GONE) {
         return;
     }
+    tell_remote(c, liberr);
     if (c->step == STEP_LEAVING) { /* nobody waits for an event */
         quic_conn_free(c);
         return;
     }
-    /* Spec: RFC 9000 10: idle, reset and closed ones end in silence. */
-    bool silent = liberr == NGTCP2_ERR_DRAINING || liberr == NGTCP2_ERR_IDLE_CLOSE ||
-                  liberr == NGTCP2_ERR_DROP_CONN || liberr == NGTCP2_ERR_HANDSHAKE_TIMEOUT ||
-                  liberr == NGTCP2_ERR_RETRY;
     struct quic_event *ev = quic_tell(c->q, QUIC_CLOSED, c);
     ev->error = reason(c, liberr);
     words(c, liberr, ev->text, sizeof ev->text);
-    if (!silent) {
-        ngtcp2_connection_close_error_default(&why);
-        if (liberr == NGTCP2_ERR_CRYPTO) {
-            ngtcp2_connection_close_error_set_transport_error_tls_alert(
-                &why, ngtcp2_conn_get_tls_alert(c->conn), NULL, 0);
-        } else {
-            ngtcp2_connection_close_error_set_transport_error_liberr(&why, liberr, NULL, 0);
-        }
-        quic_conn_say_close(c, &why);
-    }
     if (!c->outbound && c->step == STEP_HANDSHAKE) {
         c->q->n_pending--;
     }
@@ -434,6 +462,7 @@ void quic_conn_free(struct quic_conn *c)
         leave_dirty(c);
     }
     timer_stop(&q->timers, &c->timer);
+    quic_gone_bury(c);
     while (c->n_cids != 0) {
         ngtcp2_cid cid = c->cid[c->n_cids - 1];
         quic_cid_remove(c, &cid);

@@ -33,6 +33,7 @@ enum err quic_new(const struct quic_config *cfg, struct rng *rng, struct now now
     map_init(&q->conns, sizeof(uint64_t), sizeof(struct quic_conn *), cfg->conns_max, key);
     map_init(&q->by_cid, sizeof(struct cid_key), sizeof(struct quic_conn *),
              (size_t)cfg->conns_max * SCIDS_MAX, key);
+    map_init(&q->gone, sizeof(struct cid_key), sizeof(struct gone *), GONE_MAX * SCIDS_MAX, key);
     map_init(&q->by_token, NGTCP2_STATELESS_RESET_TOKENLEN, sizeof(struct quic_conn *),
              (size_t)cfg->conns_max * TOKENS_MAX, key);
     timers_init(&q->timers);
@@ -70,6 +71,8 @@ void quic_free(struct quic *q)
     if (q->credentials != NULL) {
         gnutls_certificate_free_credentials(q->credentials);
     }
+    quic_gone_free(q);
+    map_done(&q->gone);
     map_done(&q->conns);
     map_done(&q->by_cid);
     map_done(&q->by_token);
@@ -79,7 +82,7 @@ void quic_free(struct quic *q)
 
 /* ---- connection ids ---- */
 
-static struct cid_key cid_key(const uint8_t *cid, size_t n)
+struct cid_key quic_cid_key(const uint8_t *cid, size_t n)
 {
     struct cid_key k = {.n = (uint8_t)n};
 
@@ -92,14 +95,14 @@ struct quic_conn *quic_by_cid(const struct quic *q, const uint8_t *cid, size_t n
     if (n > NGTCP2_MAX_CIDLEN) {
         return NULL;
     }
-    struct cid_key k = cid_key(cid, n);
+    struct cid_key k = quic_cid_key(cid, n);
     struct quic_conn **found = map_get(&q->by_cid, &k);
     return found == NULL ? NULL : *found;
 }
 
 bool quic_cid_add(struct quic_conn *c, const ngtcp2_cid *cid)
 {
-    struct cid_key k = cid_key(cid->data, cid->datalen);
+    struct cid_key k = quic_cid_key(cid->data, cid->datalen);
     bool is_new;
 
     if (c->n_cids == SCIDS_MAX) {
@@ -116,7 +119,7 @@ bool quic_cid_add(struct quic_conn *c, const ngtcp2_cid *cid)
 
 void quic_cid_remove(struct quic_conn *c, const ngtcp2_cid *cid)
 {
-    struct cid_key k = cid_key(cid->data, cid->datalen);
+    struct cid_key k = quic_cid_key(cid->data, cid->datalen);
 
     for (unsigned i = 0; i < c->n_cids; i++) {
         if (ngtcp2_cid_eq(&c->cid[i], cid)) {

@@ -20,6 +20,9 @@
 /* Answers without a connection (Retry, version negotiation, stateless reset) that wait to be sent:
  * more in one turn are a flood, which deserves none. */
 #define ANSWERS_MAX 64u
+/* Connections that have just ended and are remembered for that; a further one pushes the oldest
+ * out, whose remote gets a stateless reset. */
+#define GONE_MAX 256u
 /* Bytes of a stream handed over and not yet sent: a few datagrams, so that the rest can be
  * overtaken while it is still with its owner. */
 #define AHEAD_MAX (64u * 1024)
@@ -76,6 +79,8 @@ struct quic_conn {
     gnutls_session_t tls; /* NULL once the handshake is done */
     enum conn_step step;
     bool outbound, has_expected, told_streams, dirty, was_up;
+    bool disowned;     /* by a stateless reset */
+    struct gone *gone; /* NULL: nobody will ask */
     struct addr remote;
     struct peer_id expected, peer;
     enum err tls_error; /* why the certificate was refused */
@@ -120,6 +125,9 @@ struct quic {
     struct map conns;    /* id -> struct quic_conn * */
     struct map by_cid;   /* struct cid_key -> struct quic_conn * */
     struct map by_token; /* stateless reset token of a remote -> struct quic_conn * */
+    struct map gone;     /* struct cid_key -> struct gone *: connections that ended just now */
+    struct gone *gone_first, *gone_last;
+    unsigned n_gone;
     uint64_t next_id;
     unsigned n_pending; /* inbound handshakes */
     struct timers timers;
@@ -130,6 +138,7 @@ struct quic {
 };
 
 /* quic.c */
+struct cid_key quic_cid_key(const uint8_t *cid, size_t n);
 struct quic_event *quic_tell(struct quic *q, enum quic_kind kind, const struct quic_conn *c);
 struct quic_conn *quic_by_cid(const struct quic *q, const uint8_t *cid, size_t n);
 bool quic_cid_add(struct quic_conn *c, const ngtcp2_cid *cid);
@@ -158,6 +167,15 @@ struct addr quic_path_addr(const ngtcp2_addr *a); /* of a path made here */
 /* accept.c: datagrams that belong to no connection */
 void quic_accept(struct quic *q, const struct addr *from, struct view in);
 void quic_answer(struct quic *q, const struct addr *to, const uint8_t *p, size_t n);
+
+/* gone.c */
+/* It ends: its close goes to the remote, or none where the remote closed. */
+void quic_gone_note(struct quic_conn *c, struct view close);
+void quic_gone_bury(struct quic_conn *c); /* what was noted takes over its connection ids */
+/* Did it belong to one of them? */
+bool quic_gone_feed(struct quic *q, const struct addr *from, const ngtcp2_version_cid *id,
+                    size_t n);
+void quic_gone_free(struct quic *q);
 
 /* conn.c */
 CHECKED enum err quic_conn_dial(struct quic *q, const struct addr *to,
