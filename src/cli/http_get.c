@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CONNECT_SECONDS 10L
@@ -23,10 +24,15 @@ static size_t take(char *bytes, size_t size, size_t n, void *self)
 static bool set_options(CURL *c, const char *url, struct curl_slist *headers,
                         struct http_answer *ret)
 {
-    return curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
+    const char *ca = getenv("SSL_CERT_FILE"); /* curl the program reads it, the library does not */
+    bool tls = strncasecmp(url, "https:", 6) == 0; /* then nobody may lead us to where none is */
+
+    return (ca == NULL || curl_easy_setopt(c, CURLOPT_CAINFO, ca) == CURLE_OK) &&
+           curl_easy_setopt(c, CURLOPT_URL, url) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, tls ? "https" : "http,https") ==
+               CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS) == CURLE_OK &&
            curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS) == CURLE_OK &&
