@@ -32,6 +32,8 @@ void *map_put(struct map *m, const void *key, bool *ret_new);
 bool map_remove(struct map *m, const void *key);
 /* Iteration: start with *at = 0; the next live value or NULL. */
 void *map_next(const struct map *m, uint32_t *at);
+/* Backwards, the newest first: start with *at = m->used. */
+void *map_prev(const struct map *m, uint32_t *at);
 /* The key that belongs to a value of this map. */
 const void *map_key_of(const struct map *m, const void *value);
 /* The oldest entry's value, or NULL. */

@@ -43,6 +43,11 @@ static inline void column_set_minus(struct column_set *s, const struct column_se
     s->bits[1] &= ~without->bits[1];
 }
 
+static inline bool column_sets_meet(const struct column_set *a, const struct column_set *b)
+{
+    return ((a->bits[0] & b->bits[0]) | (a->bits[1] & b->bits[1])) != 0;
+}
+
 size_t column_set_count(const struct column_set *s);
 bool column_set_next(const struct column_set *s, uint64_t *at); /* *at: first member >= *at */
 

@@ -205,6 +205,18 @@ void *map_next(const struct map *m, uint32_t *at)
     return NULL;
 }
 
+void *map_prev(const struct map *m, uint32_t *at)
+{
+    while (*at > m->first) {
+        uint32_t slot = --*at;
+
+        if (head_at(m, slot)->live) {
+            return value_at(m, slot);
+        }
+    }
+    return NULL;
+}
+
 const void *map_key_of(const struct map *m, const void *value)
 {
     return (const uint8_t *)value - align8(m->key_size);

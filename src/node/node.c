@@ -118,6 +118,7 @@ struct node *node_new(const struct node_config *cfg, struct port *port, struct r
     metric_set(n->metrics, M_CUSTODY_GROUPS, 0, cfg->custody_groups);
     peers_init(n);
     wishes_init(n);
+    kept_init(n);
     sync_init(n);
     ask_init(n);
     serve_init(n);

@@ -217,11 +217,14 @@ struct discovery {
 struct chain_block {
     uint8_t parent[32];
     uint64_t slot;
-    uint32_t weight; /* scratch of chain_pick_head() */
+    uint32_t weight;   /* scratch of chain_pick_head() */
+    uint32_t children; /* in the tree */
     uint16_t n_blobs;
 };
 
-#define CHAIN_TIPS_MAX 64u /* branches that may become the head; more are kept, but not chosen */
+/* Branches kept, and so blocks of one slot: nobody here can tell who may propose, so who makes
+ * blocks up must not fill the disk. Honest networks have a handful between two finalized epochs. */
+#define CHAIN_TIPS_MAX 64u
 #define CHAIN_GAPS_MAX 16u /* one for each start behind the last run's head, and each full disk */
 
 /* Slots below `above` whose blocks are not here: down to `floor`, beginning with `root`. What we
@@ -499,6 +502,9 @@ uint64_t ask_quota_cost(const struct ask_quota *q, uint32_t chunks); /* NULL: no
 void chain_pick_head(struct node *n); /* among several tips */
 /* Make it the head: the canonical chain follows. */
 void chain_set_head(struct chain *c, const uint8_t root[static 32], uint64_t slot);
+/* The branch of the fewest votes, but never the head's, leaves tree and disk. False: there is none.
+ */
+bool chain_drop_branch(struct node *n);
 void chain_on_epoch(struct node *n); /* what most peers call final leaves the tree */
 /* The peer knows of this block. */
 void chain_vote(struct peer *p, const uint8_t root[static 32], uint64_t slot);

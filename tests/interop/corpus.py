@@ -14,6 +14,7 @@ import json
 
 from harness.corpus import CORPUS, Clock, JsPeer, blocks, network_dir
 from harness.daemon import Daemon
+from harness.peers import order
 from harness.proc import check, main, note, say, scratch, until
 
 START_SLOT = 8
@@ -104,13 +105,17 @@ def serve_columns(listener, digest_of):
     return len(chunks)
 
 
+REQ = "/eth2/beacon_chain/req/"
+LATE_SLOTS = 8  # so far behind the head sidecars are asked for by range
+COLUMNS = 128
 LAST_WITHOUT_BLOBS = 31  # the corpus has the block of this slot, not its two blobs
 
 
 def fetch_sidecars(daemon, network, work, clock, chain):
     """The first daemon has asked the holder for the blobs of the blocks before fulu; of one block the holder has none, so nothing
-    up to its slot is claimed. A daemon that comes when gossip is over begins behind it, at a checkpoint, and asks the first one, a
-    custodian of all columns by its node id."""
+    up to its slot is claimed. A daemon that comes when gossip is over begins behind it, at a checkpoint, with a peer that gives all
+    blocks and, by range, a column with a wrong proof: that one pays, and what is missing comes from the first daemon, a custodian
+    of all columns by its node id."""
     rows = json.loads((CORPUS / "manifest.json").read_text())
     blobs = sum(m["kind"] == "BlobSidecar" for m in rows)
     columns = sum(m["count"] for m in rows if m["kind"] == "DataColumnSidecars")
@@ -122,11 +127,20 @@ def fetch_sidecars(daemon, network, work, clock, chain):
           lambda: f"the daemon claims all from slot {LAST_WITHOUT_BLOBS + 1} on: {daemon.get('/eth/v1/node/syncing')}")
     check(fetched(daemon) >= blobs, f"the daemon has fetched {fetched(daemon):.0f} sidecars, gossip brought no blob")
     trusted = max((b for b in chain if b["slot"] <= LAST_WITHOUT_BLOBS + 2), key=lambda b: b["slot"])
-    flags = ["--disable-discovery", "--libp2p-addresses", daemon.multiaddr, "--local-network", "--supernode",
-             "--checkpoint-root", trusted["root"]]
-    late = Daemon("late", network, work / "late", [*flags, "--test-wall-time", clock.whole_second()])
-    until(lambda: late.header(chain[-1]["root"]), 30, "the late daemon is at the head")
-    until(lambda: fetched(late) == columns, 60, lambda: f"it has fetched {columns} columns; {fetched(late):.0f} so far")
+    clock.sleep_until_slot(max(m["slot"] for m in rows if m["kind"] == "DataColumnSidecars") + LATE_SLOTS + 1)
+    liar = JsPeer("liar", work, clock, holds=True, lies=True)
+    late = Daemon("late", network, work / "late", [
+        "--disable-discovery", "--libp2p-addresses", liar.addr, "--local-network", "--supernode",
+        "--checkpoint-root", trusted["root"], "--test-wall-time", clock.whole_second()])
+    until(lambda: late.header(chain[-1]["root"]), 60, "the late daemon is at the head")
+    until(lambda: late.said("answer of no use", peer=liar.peer_id, reason="E_SSZ_PROOF"), 60, "the liar is blamed for its column")
+    order(late, "add", daemon.multiaddr)
+    until(lambda: fetched(late) == columns, 90, lambda: f"it has fetched {columns} columns; {fetched(late):.0f} so far")
+    came = {way: late.metric("p2pd_response_chunks_received_total", protocol=f"{REQ}data_column_sidecars_by_{way}/1/ssz_snappy")
+            for way in ("range", "root")}
+    check(came["range"] > COLUMNS and came["root"] == COLUMNS,
+          f"one block's columns by root after a wrong one, all others by range: {came} of {columns}")
+    liar.stop()
     return late, blobs, columns
 
 
@@ -146,6 +160,7 @@ def run():
     listener = JsPeer("listener", work, clock, holds=False, columns=range(128))
 
     wall = clock.whole_second()
+    started = clock.slot()
     daemon = Daemon(
         "daemon",
         network,
@@ -205,7 +220,7 @@ def run():
         not late,
         f"blocks of slots {late} came not by gossip but {[ways.get(b['root']) for b in chain if b['slot'] in late][:4]}",
     )
-    early = [b["slot"] for b in before if ways.get(b["root"]) != "range"]
+    early = [b["slot"] for b in chain if b["slot"] < started and ways.get(b["root"]) != "range"]
     check(not early, f"blocks of slots {early} came not by range")
 
     # The listener asks for everything: requests of the newest versions, and the whole chain.
@@ -241,7 +256,7 @@ def run():
         f"{len(chain)} blocks deneb..fulu: {by['gossip']} by gossip, {by['range']} by range, no root differed; forwarded "
         + ", ".join(f"{n} {kind}s" for kind, n in counts.items())
         + f" under {len(steps)} digests; all {len(chain)} and {columns} columns served to a peer with nothing; "
-        + f"{blobs} blobs fetched by root; {fetched} columns fetched by a late daemon and served again"
+        + f"{blobs} blobs fetched by root; {fetched} columns fetched by a late daemon, by range, past a liar, and served again"
     )
 
 

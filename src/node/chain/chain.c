@@ -63,20 +63,18 @@ bool node_chain_kept(struct store *s)
 
 /* ---- the tree ---- */
 
-static void add_tip(struct chain *c, const struct block_in *b)
+static void add_tip(struct node *n, const struct block_in *b)
 {
-    uint64_t *slot;
+    struct chain *c = &n->chain;
 
     map_remove(&c->tips, b->parent);
-    slot = map_put(&c->tips, b->root, NULL);
-    if (slot == NULL) { /* the oldest branch cannot become the head any more */
-        uint8_t root[32];
-
-        memcpy(root, map_key_of(&c->tips, map_oldest(&c->tips)), 32);
-        map_remove(&c->tips, root);
-        slot = map_put(&c->tips, b->root, NULL);
+    if (c->tips.n >= CHAIN_TIPS_MAX) {
+        IGNORE(!chain_drop_branch(n), "then there are fewer");
     }
-    *slot = b->slot;
+    uint64_t *slot = map_put(&c->tips, b->root, NULL);
+    if (slot != NULL) {
+        *slot = b->slot;
+    }
 }
 
 /* The head moves at once where it grows; between branches head.c chooses. */
@@ -88,17 +86,22 @@ static void consider_head(struct chain *c, const struct block_in *b)
     c->rivals = c->tips.n > 1;
 }
 
-static enum err link_block(struct chain *c, const struct block_in *b)
+static enum err link_block(struct node *n, const struct block_in *b)
 {
+    struct chain *c = &n->chain;
     struct chain_block *entry = map_put(&c->blocks, b->root, NULL);
+    struct chain_block *parent = map_get(&c->blocks, b->parent);
 
     if (entry == NULL) {
         return E_FULL;
     }
+    if (parent != NULL) {
+        parent->children++;
+    }
     memcpy(entry->parent, b->parent, 32);
     entry->slot = b->slot;
     entry->n_blobs = b->n_blobs;
-    add_tip(c, b);
+    add_tip(n, b);
     consider_head(c, b);
     return E_OK;
 }
@@ -182,7 +185,7 @@ static enum err load(struct node *n)
             memcpy(b.root, batch[i].root, 32);
             memcpy(b.parent, batch[i].parent, 32);
             if (parent_known(&n->chain, &b) && map_get(&n->chain.blocks, b.root) == NULL) {
-                e = link_block(&n->chain, &b);
+                e = link_block(n, &b);
             }
             from = b.slot; /* the batch's last slot is read again: branches share it */
         }
@@ -401,6 +404,18 @@ static void anchor_on(struct node *n, const struct block_in *b)
     }
 }
 
+/* No finality for so long: branches go first, then half of the tree is taken as decided. */
+static void make_room(struct node *n)
+{
+    const struct chain *c = &n->chain;
+
+    while (c->blocks.n >= CHAIN_BLOCKS_MAX && chain_drop_branch(n)) {
+    }
+    if (c->blocks.n >= CHAIN_BLOCKS_MAX) {
+        chain_rebase_at(n, c->anchor_slot + (c->head_slot - c->anchor_slot) / 2);
+    }
+}
+
 enum err chain_add(struct node *n, const struct block_in *b, struct now now)
 {
     struct chain *c = &n->chain;
@@ -411,6 +426,7 @@ enum err chain_add(struct node *n, const struct block_in *b, struct now now)
     if (!c->anchored) {
         anchor_on(n, b);
     }
+    make_room(n);
     if (!parent_known(c, b)) {
         return is_anchor(c, b->root) ? E_EXISTS : E_BLOCK_LINK;
     }
@@ -418,11 +434,7 @@ enum err chain_add(struct node *n, const struct block_in *b, struct now now)
     if (e != E_OK && e != E_STORE_FULL) {
         return e; /* too much waits for the disk: it comes again */
     }
-    if (c->blocks.n >= CHAIN_BLOCKS_MAX) {
-        /* No finality for so long: half of the tree is taken as decided. */
-        chain_rebase_at(n, c->anchor_slot + (c->head_slot - c->anchor_slot) / 2);
-    }
-    TRY(link_block(c, b));
+    TRY(link_block(n, b));
     if (c->rivals && b->slot > c->head_slot) {
         sync_wake(n, now); /* it may be the head */
     }

@@ -18,14 +18,14 @@ void chain_vote(struct peer *p, const uint8_t root[static 32], uint64_t slot)
 /* A peer whose gossip is bad has no say. */
 static uint32_t weight_of(const struct node *n, const struct peer *p)
 {
-    uint32_t g = pubsub_peer(n->gossip.pubsub, p->conn);
-
     if (!p->has_status || p->goodbye_sent) {
         return 0;
     }
     if (p->trusted || p->is_static) {
         return WEIGHT_TRUSTED;
     }
+    uint32_t g = pubsub_peer(n->gossip.pubsub, p->conn);
+
     return g != UINT32_MAX && gossipsub_score(pubsub_engine(n->gossip.pubsub), g) < 0 ? 0 : 1;
 }
 
@@ -70,17 +70,23 @@ void chain_set_head(struct chain *c, const uint8_t root[static 32], uint64_t slo
 static void count_votes(struct node *n)
 {
     struct chain *c = &n->chain;
-    uint32_t at = 0;
+    uint32_t at = 0, newest = c->blocks.used;
 
     MAP_EACH(&c->blocks, struct chain_block, b) {
         b->weight = 0;
     }
     for (const struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        uint32_t weight = weight_of(n, p);
-        struct chain_block *b = weight == 0 ? NULL : map_get(&c->blocks, p->vote_root);
+        struct chain_block *b = map_get(&c->blocks, p->vote_root);
 
-        for (; b != NULL; b = map_get(&c->blocks, b->parent)) {
-            b->weight += weight;
+        if (b != NULL) {
+            b->weight += weight_of(n, p);
+        }
+    }
+    for (struct chain_block *b; (b = map_prev(&c->blocks, &newest)) != NULL;) {
+        struct chain_block *parent = b->weight == 0 ? NULL : map_get(&c->blocks, b->parent);
+
+        if (parent != NULL) { /* it came before its child: its own turn is still to come */
+            parent->weight += b->weight;
         }
     }
 }
@@ -102,6 +108,18 @@ static bool is_better(const struct chain *c, const uint8_t a[static 32], const u
         *higher = parent;
     }
     return at_b->weight != at_a->weight ? at_b->weight > at_a->weight : slot_b > slot_a;
+}
+
+/* What belongs to blocks of other branches is not waited for: now these are not others any more. */
+static void want_sidecars(struct node *n, const uint8_t tip[static 32])
+{
+    const struct chain_block *b;
+
+    for (const uint8_t *at = tip;
+         (b = map_get(&n->chain.blocks, at)) != NULL && !chain_is_canonical(n, at);
+         at = b->parent) {
+        sidecars_want(n, at, b->slot, b->n_blobs, (struct now){0});
+    }
 }
 
 void chain_pick_head(struct node *n)
@@ -127,10 +145,56 @@ void chain_pick_head(struct node *n)
     if (memcmp(best, c->head_root, 32) != 0) {
         LOG(n->log, LOG_INFO, "chain", "the head is on another branch now", L_U64("slot", b->slot),
             L_HEX("root", view_of(best, 32)), L_U64("branches", c->tips.n));
+        want_sidecars(n, best);
         chain_set_head(c, best, b->slot);
         metric_add(n->metrics, M_REORGS, 0, 1);
         metric_set(n->metrics, M_HEAD_SLOT, 0, c->head_slot);
     }
+}
+
+/* From a tip down to where its branch leaves another, or the canonical chain. */
+static void remove_branch(struct node *n, const uint8_t tip[static 32])
+{
+    struct chain *c = &n->chain;
+    uint8_t at[32];
+    struct chain_block *b;
+
+    memcpy(at, tip, 32);
+    map_remove(&c->tips, at);
+    while ((b = map_get(&c->blocks, at)) != NULL && b->children == 0 &&
+           !chain_is_canonical(n, at)) {
+        struct chain_block *parent = map_get(&c->blocks, b->parent);
+        uint8_t next[32];
+
+        memcpy(next, b->parent, 32);
+        IGNORE(store_remove(n->store, b->slot, at), "it leaves with its slot's time");
+        map_remove(&c->blocks, at);
+        if (parent != NULL) {
+            parent->children--;
+        }
+        memcpy(at, next, 32);
+    }
+}
+
+bool chain_drop_branch(struct node *n)
+{
+    struct chain *c = &n->chain;
+    const uint8_t *worst = NULL;
+    uint8_t root[32];
+
+    count_votes(n);
+    MAP_EACH(&c->tips, uint64_t, slot) {
+        const uint8_t *tip = map_key_of(&c->tips, slot);
+
+        if (memcmp(tip, c->head_root, 32) != 0 && (worst == NULL || is_better(c, tip, worst))) {
+            worst = tip;
+        }
+    }
+    if (worst != NULL) {
+        memcpy(root, worst, 32);
+        remove_branch(n, root);
+    }
+    return worst != NULL;
 }
 
 /* ---- finality ---- */

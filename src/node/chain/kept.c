@@ -7,10 +7,20 @@
  */
 #include "../node_internal.h"
 
+/* Blocks whose sidecars came and which did not, yet: anybody can make such sidecars up, so beyond
+ * this many those of the oldest leave the disk. They come before their block by a second or two. */
+#define ORPHANS_MAX 64u
+
 #define LISTS_SLOTS 2u /* Spec: specs/heze/p2p-interface.md: the current and the previous slot */
+
+void kept_init(struct node *n)
+{
+    map_init(&n->kept.orphans, 32, sizeof(uint64_t), ORPHANS_MAX, node_hash_key(n));
+}
 
 void kept_done(struct node *n)
 {
+    map_done(&n->kept.orphans);
     blob_unref(n->kept.finality.packed);
     blob_unref(n->kept.optimistic.packed);
     for (size_t i = 0; i < KEPT_LISTS_MAX; i++) {
@@ -36,6 +46,26 @@ void kept_identify(const struct ssz_type *t, struct view ssz, struct store_objec
     ret->index = ssz_has_field(t, "index") ? ssz_u64(t, ssz, "index") : 0;
 }
 
+static void note_orphan(struct node *n, const struct store_object *o)
+{
+    struct map *m = &n->kept.orphans;
+    uint8_t oldest[32];
+
+    if (store_has(n->store, STORE_BLOCK, o->root, 0) || map_get(m, o->root) != NULL) {
+        return;
+    }
+    if (m->n >= ORPHANS_MAX) {
+        uint64_t slot = *(const uint64_t *)map_oldest(m);
+
+        memcpy(oldest, map_key_of(m, map_oldest(m)), 32);
+        map_remove(m, oldest);
+        if (!store_has(n->store, STORE_BLOCK, oldest, 0)) {
+            IGNORE(store_remove(n->store, slot, oldest), "they leave with their slot's time");
+        }
+    }
+    *(uint64_t *)map_put(m, o->root, NULL) = o->slot;
+}
+
 enum err kept_sidecar(struct node *n, enum store_kind kind, const struct ssz_type *t,
                       struct view ssz)
 {
@@ -47,6 +77,7 @@ enum err kept_sidecar(struct node *n, enum store_kind kind, const struct ssz_typ
     if (n->chain.stopped) {
         return E_STORE_FULL;
     }
+    note_orphan(n, &o);
     o.data = reqresp_pack(ssz);
     enum err e = store_put(n->store, &o);
     blob_unref(o.data);

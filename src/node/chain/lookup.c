@@ -4,8 +4,9 @@
  */
 #include "../node_internal.h"
 
-#define PENDING_MAX 128u /* blocks waiting for a parent; 16 MiB of large ones */
-#define NEAR_SLOTS  4u   /* gaps up to this are closed by root; larger ones by range */
+#define PENDING_MAX       128u       /* blocks waiting for a parent */
+#define PENDING_BYTES_MAX (16 * MIB) /* of them, packed: as many of mainnet's large ones */
+#define NEAR_SLOTS        4u         /* gaps up to this are closed by root; larger ones by range */
 
 void lookup_init(struct node *n)
 {
@@ -14,6 +15,7 @@ void lookup_init(struct node *n)
 
 static void drop_pending(struct sync *s, struct pending_block *p)
 {
+    s->pending_bytes -= p->block.packed->n;
     blob_unref(p->block.packed);
     map_remove(&s->pending, map_key_of(&s->pending, p));
 }
@@ -61,7 +63,8 @@ static void keep_pending(struct node *n, const struct block_in *b, conn_id from)
     struct sync *s = &n->sync;
     bool new;
 
-    if (s->pending.n >= PENDING_MAX) {
+    while (s->pending.n != 0 &&
+           (s->pending.n >= PENDING_MAX || s->pending_bytes + b->packed->n > PENDING_BYTES_MAX)) {
         drop_pending(s, map_oldest(&s->pending));
     }
     struct pending_block *p = map_put(&s->pending, b->root, &new);
@@ -69,6 +72,7 @@ static void keep_pending(struct node *n, const struct block_in *b, conn_id from)
         p->block = *b;
         p->block.packed = blob_ref(b->packed);
         p->from = from;
+        s->pending_bytes += b->packed->n;
     }
 }
 
@@ -91,6 +95,12 @@ static void sender_has(struct node *n, const struct block_in *b, conn_id from, b
 
 void sync_take(struct node *n, const struct block_in *b, conn_id from, struct now now)
 {
+    /* A parent that was asked for by its root may name any slot, and one of the far future would be
+     * the head for ever. */
+    if (n->slot != UINT64_MAX && b->slot > n->slot + 1) {
+        peer_blame(n, from, E_BLOCK_LINK, "block of the future", "", now);
+        return;
+    }
     /* Without an anchor only a range may begin the chain: a gossiped block is of the middle. */
     enum err e = n->chain.anchored ? chain_add(n, b, now) : E_BLOCK_LINK;
 

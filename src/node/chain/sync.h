@@ -2,7 +2,7 @@
  * Catching up: forward by ranges from several peers, down into the past, single blocks by root, and
  * what belongs to blocks. Requests go through ask.h; ranges are cut and judged by node/ranges.h.
  *
- * Reading order: lookup.c, sync.c, backfill.c, sidecars.c, progress.c
+ * Reading order: lookup.c, sync.c, backfill.c, sidecars.c, sidecars_ask.c, progress.c
  */
 #ifndef NODE_SYNC_H
 #define NODE_SYNC_H
@@ -44,6 +44,7 @@ struct lookup {
 
 struct sync {
     struct map pending; /* root -> struct pending_block */
+    size_t pending_bytes;
     struct lookup lookups[LOOKUPS_MAX];
     struct ranges up, down;
     bool up_runs, down_runs;
@@ -62,7 +63,7 @@ struct sync {
 
 #define SIDECARS_WANTED_MAX 4096u /* blocks; two epochs of mainnet's are 64 */
 #define SIDECAR_ASKS_MAX    8u
-#define SIDECAR_ITEMS_MAX   32u /* blocks in one request */
+#define SIDECAR_ITEMS_MAX   64u /* blocks in one request */
 
 struct sidecar_want { /* of one block */
     uint64_t slot, again_ns;
@@ -79,9 +80,18 @@ struct sidecar_item {
     struct column_set columns;
 };
 
+struct sidecar_request {
+    bool columns; /* else blobs */
+    bool by_range;
+    uint64_t from, end;        /* slots [from, end) */
+    uint32_t chunks;           /* at most */
+    struct column_set of_each; /* by range: what is asked of each block */
+};
+
 struct sidecar_ask {
     uint64_t id; /* 0: free */
     conn_id conn;
+    struct sidecar_request request;
     size_t n;
     struct sidecar_item items[SIDECAR_ITEMS_MAX];
 };
@@ -164,6 +174,14 @@ bool sidecars_behind(const struct node *n);       /* enough is wanted: no more b
 uint64_t sidecars_earliest(const struct node *n); /* 0: nothing is missing */
 void sidecars_tick(struct node *n, struct now now);
 void sidecars_on_epoch(struct node *n);
+bool sidecars_are_columns(const struct node *n, uint64_t slot); /* else blobs */
+enum store_kind sidecars_kind(const struct node *n, uint64_t slot);
+/* What is missing of it now did not come by gossip, and will not. */
+bool sidecars_late(const struct node *n, const struct sidecar_want *w);
+
+/* sidecars_ask.c */
+void sidecars_ask(struct node *n, struct now now);
+uint64_t sidecars_backed_off(unsigned times); /* nanoseconds until the next try */
 
 /* progress.c */
 void progress_on_slot(struct node *n, struct now now);

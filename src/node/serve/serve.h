@@ -118,8 +118,10 @@ struct kept {
     struct kept_update finality, optimistic;
     struct kept_list lists[KEPT_LISTS_MAX];
     unsigned lists_next;
+    struct map orphans; /* root -> slot: sidecars are here, their block is not */
 };
 
+void kept_init(struct node *n);
 void kept_done(struct node *n);
 /* Slot, root and index of a sidecar or envelope. The bytes have been checked by `t`. */
 void kept_identify(const struct ssz_type *t, struct view ssz, struct store_object *ret);

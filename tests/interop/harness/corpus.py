@@ -71,7 +71,7 @@ def network_dir(path):
 class JsPeer:
     """tests/interop/js/peer.mjs as a process: commands in, events out."""
 
-    def __init__(self, name, work, clock, holds, columns=()):
+    def __init__(self, name, work, clock, holds, columns=(), lies=False):
         self.name, self.events, self._changed = name, [], threading.Condition()
         # The program runs beside the packages that npm installed for it.
         home = PEERS / "js"
@@ -86,6 +86,7 @@ class JsPeer:
                     "offset_ms": round(clock.offset * 1000),
                     "holds": holds,
                     "columns": list(columns),
+                    "lies": lies,
                 }
             )
         )

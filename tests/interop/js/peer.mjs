@@ -5,6 +5,7 @@
 //   offset_ms what is added to the machine's clock to be in the chain's time
 //   holds     true: serves the chain up to its clock's slot, and gossips each slot's objects as the slot comes
 //   columns   column subnets to subscribe to ([] for none)
+//   lies      true: of the first column that it gives by range, the proof is wrong
 // Lines in:  {"cmd":"dial","to":MULTIADDR} {"cmd":"status"} {"cmd":"blocks_by_range","start":1,"count":9}
 //            {"cmd":"blocks_by_root","roots":[HEX]} {"cmd":"columns_by_range",...} {"cmd":"stop"}
 // Lines out: one JSON object each, "ev" names it.
@@ -46,6 +47,7 @@ const node = await createLibp2p({
   },
 });
 const pubsub = node.services.pubsub;
+let lies = config.lies;
 let peer = null; // the connection that requests go over
 
 // ---- req/resp ----
@@ -93,6 +95,7 @@ const inRange = (request) => {
   return (slot) => slot >= start && slot < start + count && slot <= visible();
 };
 
+const INCLUSION_PROOF_AT = 8 + 3 * 4 + 208; // in a DataColumnSidecar: index, three offsets, SignedBeaconBlockHeader
 const noAttnets = Buffer.alloc(9); // 64 attestation subnets and 4 sync committee subnets, none
 for (const v of [1, 2]) await handle("status", v, () => [encodeChunk(status(v))]);
 await handle("ping", 1, () => [encodeChunk(u64(1))]);
@@ -120,8 +123,13 @@ await handle("data_column_sidecars_by_range", 1, (request) => {
   if (offset !== 20) return [encodeError(1, "bad offset")];
   const columns = [];
   for (let i = offset; i + 8 <= request.length; i += 8) columns.push(Number(request.readBigUInt64LE(i)));
-  return [...chain.columns.entries()].filter(([slot]) => wanted(slot))
-    .flatMap(([slot, all]) => columns.map((c) => encodeChunk(all[c].ssz, contextOf(slot))));
+  const found = [...chain.columns.entries()].filter(([slot]) => wanted(slot))
+    .flatMap(([slot, all]) => columns.map((c) => ({slot, ssz: Buffer.from(all[c].ssz)})));
+  if (lies && found.length) {
+    found[0].ssz[INCLUSION_PROOF_AT] ^= 1;
+    lies = false;
+  }
+  return found.map((c) => encodeChunk(c.ssz, contextOf(c.slot)));
 });
 
 async function ask(name, version, body, withContext) {
