@@ -341,6 +341,29 @@ def dies(a, peer_b, daemon_b, path):
         check(begun or [c["data"] for c in chunks] == [daemon_b.block_ssz(1)[0]], "the daemon's own answer")
 
 
+LIMIT, SECONDS, OBJECTS = 4, 2, 9
+
+
+def limited(a, c, peer_c, daemon_c):
+    """A peer's limit of the method holds for what a program answers, too: by delay, and all of it comes."""
+    ssz, block = struct.pack("<QQQ", 1, OBJECTS // 3, 1), [daemon_c.block_ssz(i + 1)[0] for i in range(OBJECTS // 3)]
+    serve(c, BLOCKS, CALLS)
+    began = time.monotonic()
+    for _ in range(3):
+        a.batch(0)
+        a.tag += 1
+        a.send("request", tag=a.tag, count=OBJECTS // 3, wait=40000, peer=peer_c, text="beacon_blocks_by_range", data=ssz)
+        call = c.wait("call")
+        for data in block:
+            c.send("answer", id=call["id"], code=0, context=a.digest, data=data)
+        c.send("end", id=call["id"])
+        check(a.wait("result", tag=a.tag, seconds=40)["code"] == 0, "an answer")
+        check([f["data"] for n, f in a.batch(0) if n == "chunk"] == block, "all of it")
+    took = time.monotonic() - began
+    check(took >= (OBJECTS - LIMIT) * SECONDS / LIMIT, f"{OBJECTS} objects in {took:.2f} s pass {LIMIT} in {SECONDS} s")
+    c.request("unserve", text=BLOCKS)
+
+
 def ends(a, b, daemon_a):
     """A program that is gone takes what is its own with it, and nothing else."""
     b.socket.close()
@@ -357,6 +380,7 @@ def programs():
     daemons, flags = [], ["--disable-discovery", "--local-network"]
     for name in "abc":
         more = ["--peer", ",".join(d.multiaddr for d in daemons)] if daemons else ["--devnet-make-blocks"]
+        more += ["--inbound-rate-limiter-protocols", f"beacon_blocks_by_range:{LIMIT}/{SECONDS}"] if name == "c" else []
         daemons.append(Daemon(name, work / "net", work / name, [*flags, *more]))
     until(lambda: all(len(d.peers()) == 2 for d in daemons), 60, "all are connected")
     a, b, c = (Control(str(work / name / "control.sock"), name) for name in "abc")
@@ -368,6 +392,7 @@ def programs():
     calls(a, b, peers[1], daemons[1])
     asks = hostile(a, c, peers[0], daemons[0])
     topics(a, b, c, daemons)
+    limited(a, c, peers[2], daemons[2])
     b.request("unserve", text=BLOCKS)
     dies(a, peers[1], daemons[1], str(work / "b" / "control.sock"))
     ends(a, b, daemons[0])

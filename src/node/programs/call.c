@@ -106,8 +106,14 @@ static void finish(struct flow *f, enum err why)
     flow_free(f);
 }
 
+static void pour(struct flow *f, struct now now);
+
 void call_tick(struct flow *f, struct now now)
 {
+    if (f->paced) {
+        pour(f, now);
+        return;
+    }
     f->of->stalled_until_ns = now.mono_ns + STALL_NS;
     LOG(f->of->node->log, LOG_WARN, "control", "program does not answer a call: passed by",
         L_STR("protocol", f->of->text));
@@ -147,6 +153,23 @@ static bool offer(struct node *n, struct own_protocol *of, const struct rpc_even
     return true;
 }
 
+/* The methods of the specs have limits, whoever answers; a program's own protocol has its program.
+ */
+static bool pay(struct flow *f, struct now now)
+{
+    struct node *n = f->of->node;
+    enum method m = (enum method)f->of->method;
+
+    f->paced = false;
+    f->paid = f->paid || !f->of->eth || serve_limit_take(n, f->conn, m, now);
+    if (!f->paid) {
+        f->paced = true;
+        f->deadline_ns = serve_limit_ready(n, f->conn, m, 1, now);
+        flows_due(n, f->deadline_ns);
+    }
+    return f->paid;
+}
+
 /* As many as the stream takes; then what the program may send again. */
 static void pour(struct flow *f, struct now now)
 {
@@ -155,6 +178,10 @@ static void pour(struct flow *f, struct now now)
 
     while (f->chunks != NULL) {
         struct flow_chunk *c = f->chunks;
+
+        if (!pay(f, now)) {
+            return;
+        }
         enum err e =
             rpc_reply_chunk(n->rpc, f->call, context ? c->context : NULL, blob_view(c->data));
 
@@ -166,6 +193,7 @@ static void pour(struct flow *f, struct now now)
             finish(f, e);
             return;
         }
+        f->paid = false;
         f->used += c->data->n;
         f->chunks = c->next;
         f->chunks_end = f->chunks == NULL ? &f->chunks : f->chunks_end;
@@ -173,8 +201,10 @@ static void pour(struct flow *f, struct now now)
         mem_free(c);
     }
     if (f->ending) {
-        rpc_reply_end(n->rpc, f->call);
-        finish(f, E_OK);
+        if (f->begun || pay(f, now)) { /* an empty answer has its price, too */
+            rpc_reply_end(n->rpc, f->call);
+            finish(f, E_OK);
+        }
         return;
     }
     f->deadline_ns = now.mono_ns + ANSWER_NS;

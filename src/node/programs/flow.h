@@ -77,6 +77,8 @@ struct flow {
     uint64_t call; /* of the host's requests; 0: it is a stream */
     struct blob *request;
     bool begun, ending;
+    bool paid;  /* of the peer's limit: the next object */
+    bool paced; /* deadline_ns is when its limit has room again */
     uint64_t deadline_ns;
     struct flow_chunk *chunks, **chunks_end;
 };

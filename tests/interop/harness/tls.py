@@ -7,6 +7,8 @@ import threading
 import urllib.error
 import urllib.request
 
+from harness.proc import patient
+
 
 def certificate(work, host):
     """(certificate, key) files of a server that calls itself `host`; the certificate is its own authority."""
@@ -14,7 +16,7 @@ def certificate(work, host):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", f"/CN={host}", "-addext", f"subjectAltName={'IP' if host[0].isdigit() else 'DNS'}:{host}",
                     "-keyout", str(key), "-out", str(cert)],
-                   check=True, capture_output=True, timeout=60)
+                   check=True, capture_output=True, timeout=patient(60))
     return cert, key
 
 
@@ -33,7 +35,7 @@ class Door:
                 accept = "application/json" if json_only else self.headers["Accept"]
                 request = urllib.request.Request(behind + self.path, headers={"Accept": accept})
                 try:
-                    with urllib.request.urlopen(request, timeout=30) as answer:
+                    with urllib.request.urlopen(request, timeout=patient(30)) as answer:
                         self._answer(answer.status, answer.headers["Content-Type"], answer.read())
                 except urllib.error.HTTPError as error:
                     self._answer(error.code, "application/json", error.read())

@@ -7,7 +7,7 @@
  * "DataColumnSidecarsByRoot v1"; specs/deneb/p2p-interface.md "BlobSidecarsByRange v1",
  * "BlobSidecarsByRoot v1"; specs/fulu/das-core.md "Custody setting"
  */
-#include "node_internal.h"
+#include "../node_internal.h"
 
 #define AGAIN_NS        SECONDS(2) /* after a try that did not bring all; doubled each time */
 #define AGAIN_MAX_NS    SECONDS(64)
