@@ -275,7 +275,8 @@ struct api *api_new(const struct api_config *cfg, struct node *node, struct io *
     }
     errno = 0;
     if (!listen_on(a, &cfg->listen) || !watch(a)) {
-        snprintf(error, API_ERROR_MAX, "HTTP cannot listen on %s: %s; give another --http-port",
+        snprintf(error, API_ERROR_MAX,
+                 "HTTP cannot listen on %s: %s; give another --http-port or --http-address",
                  addr_text(&cfg->listen, at), strerror(errno));
         api_free(a);
         return NULL;

@@ -92,7 +92,8 @@ static bool open_io(struct run *r)
 
     r->io = io_new(&r->io_config, error);
     return r->io != NULL ||
-           run_fail(r, EXIT_FAILED, "%s; give another --port, --discovery-port or --listen-address",
+           run_fail(r, EXIT_FAILED,
+                    "%s; give another --port, --discovery-port, --quic-port or --listen-address",
                     error);
 }
 

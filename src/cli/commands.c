@@ -1,5 +1,7 @@
 #include "commands.h"
 
+#include "nearest.h"
+
 #include <base/bytes.h>
 
 #define COLUMNS     100u
@@ -33,6 +35,60 @@ const struct command_line *command_find(const char *name)
         }
     }
     return NULL;
+}
+
+void command_nearest(const char *name)
+{
+    struct nearest near = nearest_to(name, strlen(name));
+
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        if (lines[i].kind == LINE_COMMAND) {
+            nearest_try(&near, lines[i].name);
+        }
+    }
+    fprintf(stderr, "beacon-p2pd: unknown command %s; %s%s%s\n", name,
+            near.found == NULL ? "see beacon-p2pd --help" : "did you mean ",
+            near.found == NULL ? "" : near.found, near.found == NULL ? "" : "?");
+}
+
+/* What the row says about its argument; NULL, after a message: the command has no such flag. */
+static const struct command_line *find_flag(const struct command_line *c, const char *name)
+{
+    struct nearest near = nearest_to(name, strlen(name));
+
+    for (const struct command_line *l = command_next(c, LINE_FLAG); l != NULL;
+         l = command_next(l, LINE_FLAG)) {
+        if (strcmp(l->name, name) == 0) {
+            return l;
+        }
+        nearest_try(&near, l->name);
+    }
+    fprintf(stderr, "beacon-p2pd %s: --%s is not known; ", c->name, name);
+    if (near.found != NULL) {
+        fprintf(stderr, "did you mean --%s?\n", near.found);
+    } else {
+        fprintf(stderr, "see beacon-p2pd %s --help\n", c->name);
+    }
+    return NULL;
+}
+
+bool command_knows(const struct command_line *c, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) != 0 || argv[i][2] == '\0') {
+            continue;
+        }
+        const struct command_line *flag = find_flag(c, argv[i] + 2);
+        if (flag == NULL) {
+            return false;
+        }
+        if (flag->usage != NULL && ++i == argc) {
+            fprintf(stderr, "beacon-p2pd %s: --%s wants a value: %s\n", c->name, flag->name,
+                    flag->usage);
+            return false;
+        }
+    }
+    return true;
 }
 
 const struct command_line *command_next(const struct command_line *at, enum command_line_kind kind)
@@ -87,7 +143,8 @@ int command_usage(const char *name, FILE *to)
 {
     const struct command_line *c = command_find(name), *l;
 
-    fprintf(to, "Usage: beacon-p2pd %s %s\n\n%s.\n", c->name, c->usage, c->help);
+    fprintf(to, "Usage: beacon-p2pd %s%s%s\n\n%s%s\n", c->name, c->usage[0] == '\0' ? "" : " ",
+            c->usage, c->help, c->help[strlen(c->help) - 1] == '?' ? "" : ".");
     for (l = c + 1; l < lines + ARRAY_LEN(lines) && l->kind != LINE_COMMAND; l++) {
         if (l->kind == LINE_TEXT) {
             fputc('\n', to);

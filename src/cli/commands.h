@@ -30,6 +30,10 @@ struct command_line {
 /* All rows in order; the rows of a command follow it up to the next LINE_COMMAND. */
 const struct command_line *command_lines(size_t *ret_n);
 const struct command_line *command_find(const char *name); /* NULL: there is none */
+void command_nearest(const char *name); /* says that it is none, and which is meant perhaps */
+/* Each of the words behind the command that begins with dashes is a flag of it, with its value.
+ * False after a message. */
+bool command_knows(const struct command_line *c, int argc, char **argv);
 /* From `at`, the command or its last row given: its next row of a kind; NULL: no more. */
 const struct command_line *command_next(const struct command_line *at, enum command_line_kind kind);
 

@@ -10,11 +10,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static int help(void)
+/* `c`: a command without flags of its own; NULL: none was given. */
+static int help(const struct command_line *c)
 {
     size_t n;
     const struct command_line *l = command_lines(&n);
 
+    if (c != NULL) {
+        command_usage(c->name, stdout);
+        options_help(stdout);
+        return 0;
+    }
     printf("beacon-p2pd: a peer-to-peer daemon of Ethereum's consensus layer\n\n"
            "Usage: beacon-p2pd [COMMAND] [OPTIONS]\n\nCommands\n");
     for (size_t i = 0; i < n; i++) {
@@ -38,7 +44,7 @@ static int run_own(const struct command_line *c, int argc, char **argv)
 {
     struct settings s = {0};
     char **words = settings_arguments(&s, c->name, &argc, argv);
-    int code = words == NULL ? 2 : c->run(argc, words);
+    int code = words == NULL || !command_knows(c, argc, words) ? 2 : c->run(argc, words);
 
     mem_free(words);
     settings_done(&s);
@@ -57,7 +63,7 @@ int main(int argc, char **argv)
     const struct command_line *c = argc > 1 ? command_find(argv[1]) : NULL;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
-            return c != NULL && c->own ? command_usage(c->name, stdout) : help();
+            return c != NULL && c->own ? command_usage(c->name, stdout) : help(c);
         }
         if (strcmp(argv[i], "--version") == 0) {
             return version();
@@ -67,7 +73,7 @@ int main(int argc, char **argv)
         return c->own ? run_own(c, argc - 1, argv + 1) : c->run(argc - 1, argv + 1);
     }
     if (argc > 1 && argv[1][0] != '-') {
-        fprintf(stderr, "beacon-p2pd: unknown command %s; see beacon-p2pd --help\n", argv[1]);
+        command_nearest(argv[1]);
         return 2;
     }
     return cmd_run(argc, argv);

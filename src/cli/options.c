@@ -68,64 +68,23 @@ bool option_is_of_one_call(enum option id)
     return rows[id].kind == CALL || id == OPT_CONFIG;
 }
 
-/* ---- did you mean ---- */
-
-/* Levenshtein's distance; names are short. */
-static unsigned distance(const char *a, size_t a_n, const char *b, size_t b_n)
+void option_nearest(struct nearest *x)
 {
-    unsigned line[64];
-
-    if (b_n >= ARRAY_LEN(line) || a_n >= ARRAY_LEN(line)) {
-        return 64;
-    }
-    for (size_t j = 0; j <= b_n; j++) {
-        line[j] = (unsigned)j;
-    }
-    for (size_t i = 1; i <= a_n; i++) {
-        unsigned diagonal = line[0];
-
-        line[0] = (unsigned)i;
-        for (size_t j = 1; j <= b_n; j++) {
-            unsigned up = line[j], best = diagonal + (a[i - 1] != b[j - 1]);
-
-            best = up + 1 < best ? up + 1 : best;
-            best = line[j - 1] + 1 < best ? line[j - 1] + 1 : best;
-            diagonal = up;
-            line[j] = best;
-        }
-    }
-    return line[b_n];
-}
-
-unsigned option_distance(const char *a, const char *b)
-{
-    return distance(a, strlen(a), b, strlen(b));
-}
-
-const char *option_nearest(const char *name, size_t n, unsigned *best)
-{
-    const char *nearest = NULL;
-
     for (int i = 0; i < OPTION_COUNT; i++) {
-        const char *candidate = option_name((enum option)i);
-        unsigned d = distance(name, n, candidate, strlen(candidate));
-
-        if (d < *best && rows[i].help != NULL) {
-            *best = d;
-            nearest = candidate;
+        if (rows[i].help != NULL) {
+            nearest_try(x, option_name((enum option)i));
         }
     }
-    return nearest;
 }
 
 static void unknown(const char *name, size_t n)
 {
-    unsigned best = 5;
-    const char *nearest = option_nearest(name, n, &best);
+    struct nearest near = nearest_to(name, n);
 
+    option_nearest(&near);
     fprintf(stderr, "beacon-p2pd: unknown option --%.*s", (int)n, name);
-    if (nearest != NULL) {
-        fprintf(stderr, "; did you mean --%s?\n", nearest);
+    if (near.found != NULL) {
+        fprintf(stderr, "; did you mean --%s?\n", near.found);
     } else {
         fprintf(stderr, "; see beacon-p2pd --help\n");
     }

@@ -3,6 +3,7 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
+#include "nearest.h"
 #include "settings.h"
 
 #include <stdint.h>
@@ -47,9 +48,7 @@ bool option_given(const struct options *o, enum option id);
 const char *option_name(enum option id);     /* without aliases and dashes; static */
 int option_find(const char *name, size_t n); /* aliases too; -1: there is none such */
 bool option_is_of_one_call(enum option id);  /* --help and the like: in no file or variable */
-unsigned option_distance(const char *a, const char *b); /* letters to change */
-/* The option nearer than *best, whose distance is then in *best; NULL: none is. */
-const char *option_nearest(const char *name, size_t n, unsigned *best);
+void option_nearest(struct nearest *x);      /* tries all that are shown */
 
 /* One row for help, man page and completions: `title` begins a section (the rest is NULL). */
 struct option_row {

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define NEAR_ENOUGH 4u /* letters to change for "did you mean" */
-
 /* ---- names ---- */
 
 /* The flag's first name among those of options.def and of the commands; NULL: there is none such.
@@ -39,16 +37,15 @@ static const char *nearest_name(const char *name)
 {
     size_t n;
     const struct command_line *l = command_lines(&n);
-    unsigned best = NEAR_ENOUGH + 1, d;
-    const char *found = option_nearest(name, strlen(name), &best);
+    struct nearest near = nearest_to(name, strlen(name));
 
+    option_nearest(&near);
     for (size_t i = 0; i < n; i++) {
-        if (l[i].kind == LINE_FLAG && (d = option_distance(name, l[i].name)) < best) {
-            best = d;
-            found = l[i].name;
+        if (l[i].kind == LINE_FLAG) {
+            nearest_try(&near, l[i].name);
         }
     }
-    return best <= NEAR_ENOUGH ? found : NULL;
+    return near.found;
 }
 
 const char *setting_env_name(const char *flag, char out[static SETTING_ENV_MAX])

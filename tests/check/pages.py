@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Help, manual page and completions: one table made them, so they name the same flags; the checkers of each language find no fault;
-each completes what was typed; and what a command's source takes is what its rows say.
+each completes what was typed; what a command's source takes is what its rows say; and a page of docs/ names each flag of the daemon.
 """
 
 import os
@@ -25,7 +25,7 @@ def commands():
     """The commands that --help lists, and which of them have flags of their own."""
     listed = re.search(r"^Commands\n((?:  .*\n)+)", tell("--help"), re.M).group(1)
     names = re.findall(r"^  ([a-z-]+) ", listed, re.M)
-    return {n: tell(n, "--help") != tell("--help") for n in names}
+    return {n: flags_of_help(tell(n, "--help")) != flags_of_help(tell("--help")) for n in names}
 
 
 def flags_of_help(text):
@@ -129,9 +129,17 @@ def sources(own_flags):
         taken = set(re.findall(r'strcmp\([^;]*?"--([a-z0-9-]+)"\)', home)) if here else set()
         for flag in taken - {"help"} - set().union(*(own_flags[c] for c in here)):
             yield f"src/cli/{name}.c takes --{flag}, which commands.def does not have"
+    table = set(re.findall(r'^O\(\w+,\s*"([a-z0-9-]+)', (TOP / "src/cli/options.def").read_text(), re.M))
+    everywhere |= table  # devnet reads its flags as run does
     for command, flags in own_flags.items():
         for flag in flags - everywhere - (ports if command == "enr" else set()):
             yield f"commands.def: {command} has --{flag}, which no source takes"
+
+
+def undocumented(flags):
+    """Flags that a reader of the pages does not meet."""
+    pages = "".join(p.read_text() for p in [TOP / "README.md", *(TOP / "docs").rglob("*.md")])
+    yield from (f"no page below docs names --{f}" for f in sorted(flags) if not re.search(rf"--{f}(?![a-z0-9-])", pages))
 
 
 def main():
@@ -155,6 +163,7 @@ def main():
         faults += lint(file)
         faults += completions(Path(folder), own, all_flags)
     faults += sources(own_flags)
+    faults += undocumented(all_flags["run"])
     report(faults, f"{sum(map(len, all_flags.values()))} flags of {len(own)} commands")
 
 
