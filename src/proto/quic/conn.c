@@ -9,8 +9,9 @@
  * the configured ones. */
 #define STREAM_WINDOW (1024u * 1024)
 #define CONN_WINDOW   (2048u * 1024)
-#define INBOX_MAX     (64u * 1024 * 1024) /* over every window: ngtcp2 refuses more before */
-#define EVENTS_MAX    (8u * 1024 * 1024)
+/* Over what stream limits let a remote cause between two looks: each stream comes, ends and goes.
+ */
+#define EVENTS_MAX (8u * 1024 * 1024)
 
 /* ---- callbacks of ngtcp2 ---- */
 
@@ -177,7 +178,6 @@ static struct quic_conn *conn_new(struct quic *q, const struct addr *remote, boo
     map_init(&c->streams, sizeof(uint32_t), sizeof(struct quic_stream *),
              (size_t)q->cfg.streams_max + MUX_OWN_MAX, q->conns.key);
     buf_init(&c->mux.control, 0);
-    buf_init(&c->inbox, INBOX_MAX);
     buf_init(&c->events, EVENTS_MAX);
     timer_init(&c->timer, 0, c);
     *(struct quic_conn **)map_put(&q->conns, &c->id, NULL) = c;
@@ -474,7 +474,6 @@ void quic_conn_free(struct quic_conn *c)
     quic_tls_done(c);
     ngtcp2_conn_del(c->conn);
     quic_heap_done(&c->heap);
-    buf_done(&c->inbox);
     buf_done(&c->events);
     map_done(&c->streams);
     map_remove(&q->conns, &c->id);

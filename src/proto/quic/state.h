@@ -41,6 +41,8 @@ struct quic_stream {
     struct piece *unsent;       /* the one with the byte at `sent`; NULL: none */
     uint64_t acked, sent, end;  /* stream offsets: first..last holds [acked, end) */
     uint64_t owed;              /* bytes received that the user has not taken: connection window */
+    struct buf inbox;   /* bytes received that the user has not seen: one event for all of them */
+    size_t inbox_first; /* room that it begins with: what it grew to the last time */
     struct quic_stream *ready_next;
     bool ready;   /* in conn->ready */
     bool starved; /* room() was 0: MUX_WRITABLE is owed */
@@ -50,10 +52,9 @@ struct quic_stream {
     bool forgotten;       /* reset by us: no event any more */
 };
 
-struct stream_event { /* data lies in conn->inbox */
-    enum mux_kind kind;
+struct stream_event {
+    enum mux_kind kind; /* MUX_NONE: the library is done with it, and with this so are we */
     uint32_t sid;
-    size_t n;
 };
 
 enum conn_step {
@@ -86,8 +87,8 @@ struct quic_conn {
     enum err tls_error; /* why the certificate was refused */
     struct map streams; /* sid -> struct quic_stream * */
     struct quic_stream *ready_first, *ready_last;
-    struct buf inbox, events; /* stream data; struct stream_event; both in order */
-    size_t inbox_taken;       /* bytes of the event given out last */
+    struct buf events;         /* struct stream_event, in order */
+    struct quic_stream *taken; /* whose bytes were given out last */
     uint64_t packets_in;
     size_t held;                      /* bytes in pieces, over all streams */
     uint64_t leave_by_ns, leave_code; /* STEP_LEAVING */

@@ -3,7 +3,9 @@
 
 #include <string.h>
 
-#define INBOX_FIRST (64u * 1024) /* room for a burst, from its first datagram until it is taken */
+#define INBOX_FIRST 4096u               /* room for a few datagrams, until they are taken */
+#define INBOX_KEEP  (1024u * 1024)      /* the most that is remembered of larger bursts */
+#define INBOX_MAX   (64u * 1024 * 1024) /* over every window: ngtcp2 refuses more before */
 
 static struct quic_stream *get(const struct quic_conn *c, uint32_t sid)
 {
@@ -27,50 +29,42 @@ void quic_tell_streams(struct quic_conn *c)
     }
 }
 
-static bool gather(struct quic_conn *c, struct view data)
+static int push(struct quic_conn *c, enum mux_kind kind, uint32_t sid)
 {
-    uint8_t *room;
+    struct stream_event ev = {.kind = kind, .sid = sid};
 
-    if (data.n != 0 && c->inbox.cap == 0 && buf_reserve(&c->inbox, INBOX_FIRST, &room) != E_OK) {
-        return false;
-    }
-    return buf_append_view(&c->inbox, data) == E_OK;
-}
-
-/* The next datagram of a stream whose event still waits makes that one longer. */
-static bool lengthen(struct quic_conn *c, uint32_t sid, size_t n)
-{
-    struct stream_event last;
-
-    if (c->events.n == 0) {
-        return false;
-    }
-    uint8_t *at = c->events.p + c->events.n - sizeof last;
-    memcpy(&last, at, sizeof last);
-    if (last.kind != MUX_DATA || last.sid != sid) {
-        return false;
-    }
-    last.n += n;
-    memcpy(at, &last, sizeof last);
-    return true;
-}
-
-/* EVENTS_MAX and INBOX_MAX lie over what windows and stream limits let a remote cause. */
-static int push(struct quic_conn *c, enum mux_kind kind, uint32_t sid, struct view data)
-{
-    struct stream_event ev = {.kind = kind, .sid = sid, .n = data.n};
-
-    if (!gather(c, data)) {
-        return NGTCP2_ERR_CALLBACK_FAILURE;
-    }
-    if (kind == MUX_DATA && lengthen(c, sid, data.n)) {
-        return 0;
-    }
     if (buf_append(&c->events, &ev, sizeof ev) != E_OK) {
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     quic_tell_streams(c);
     return 0;
+}
+
+/* The user has done with the bytes given out last. Idle streams are many: they hold no room. */
+static void take_back(struct quic_conn *c)
+{
+    struct quic_stream *s = c->taken;
+
+    if (s != NULL) {
+        s->inbox_first = s->inbox.cap < INBOX_KEEP ? s->inbox.cap : INBOX_KEEP;
+        buf_done(&s->inbox);
+        c->taken = NULL;
+    }
+}
+
+/* Streams' datagrams come mixed: each stream's are gathered until its event is fetched. */
+static int gather(struct quic_stream *s, struct view data)
+{
+    struct quic_conn *c = s->conn;
+    uint8_t *room;
+
+    take_back(c);
+    bool first = s->inbox.n == 0;
+    if ((first && buf_reserve(&s->inbox, s->inbox_first, &room) != E_OK) ||
+        buf_append_view(&s->inbox, data) != E_OK) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
+    return first ? push(c, MUX_DATA, s->sid) : 0;
 }
 
 static struct quic_stream *stream_new(struct quic_conn *c, uint32_t sid)
@@ -82,7 +76,8 @@ static struct quic_stream *stream_new(struct quic_conn *c, uint32_t sid)
         return NULL;
     }
     struct quic_stream *s = mem_zalloc(sizeof *s);
-    *s = (struct quic_stream){.conn = c, .sid = sid};
+    *s = (struct quic_stream){.conn = c, .sid = sid, .inbox_first = INBOX_FIRST};
+    buf_init(&s->inbox, INBOX_MAX);
     *slot = s;
     c->mux.n_streams++;
     (void)ngtcp2_conn_set_stream_user_data(c->conn, sid, s);
@@ -163,6 +158,8 @@ static void stream_free(struct quic_stream *s)
     quic_stream_unready(s);
     s->acked = s->sent; /* nothing is sent again */
     drop_unsent(s);
+    buf_done(&s->inbox);
+    c->taken = c->taken == s ? NULL : c->taken;
     map_remove(&c->streams, &s->sid);
     c->mux.n_streams--;
     mem_free(s);
@@ -230,7 +227,7 @@ static int on_stream_open(ngtcp2_conn *conn, int64_t id, void *user)
         return NGTCP2_ERR_CALLBACK_FAILURE;
     }
     (void)conn;
-    return push(c, MUX_OPENED, (uint32_t)id, (struct view){0});
+    return push(c, MUX_OPENED, (uint32_t)id);
 }
 
 /* Rule zero: the parameters are the library's. */
@@ -249,10 +246,10 @@ static int on_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offse
     }
     if (n != 0) {
         s->owed += n;
-        e = push(c, MUX_DATA, s->sid, view_of(data, n));
+        e = gather(s, view_of(data, n));
     }
     if (e == 0 && (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0) {
-        e = push(c, MUX_HALF_CLOSED, s->sid, (struct view){0});
+        e = push(c, MUX_HALF_CLOSED, s->sid);
     }
     return e;
 }
@@ -288,27 +285,31 @@ static int on_acked(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t n, 
     return 0;
 }
 
+/* Its user may not have seen all of it yet: it stays, deaf and dumb, until the last event. */
 static int on_stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t code, void *user,
                            void *stream_user)
 {
     struct quic_conn *c = user;
     struct quic_stream *s = stream_user;
-    int e = 0;
 
     (void)flags;
     (void)code;
-    if (!ngtcp2_conn_is_local_stream(conn, id)) {
-        ngtcp2_conn_extend_max_streams_bidi(conn, 1);
+    (void)id;
+    if (s == NULL) {
+        return 0;
     }
-    if (s != NULL) {
-        /* What its user has not taken yet must not narrow the connection for ever. */
-        ngtcp2_conn_extend_max_offset(conn, s->owed);
-        if (s->starved) {
-            e = push(c, MUX_WRITABLE, s->sid, (struct view){0});
-        }
-        stream_free(s);
+    /* What its user has not taken yet must not narrow the connection for ever. */
+    ngtcp2_conn_extend_max_offset(conn, s->owed);
+    s->owed = 0;
+    s->acked = s->sent; /* nothing is sent again */
+    s->silenced = true;
+    quic_stream_unready(s);
+    drop_unsent(s);
+    if (s->starved && push(c, MUX_WRITABLE, s->sid) != 0) {
+        return NGTCP2_ERR_CALLBACK_FAILURE;
     }
-    return e;
+    s->starved = false;
+    return push(c, MUX_NONE, s->sid);
 }
 
 static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, uint64_t code,
@@ -325,7 +326,7 @@ static int on_stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, u
         return 0;
     }
     s->reset_by_remote = true;
-    return push(c, MUX_RESET, s->sid, (struct view){0});
+    return push(c, MUX_RESET, s->sid);
 }
 
 /* The remote reads no more, but may still write: libp2p's close of the reading side. ngtcp2
@@ -404,10 +405,22 @@ void quic_streams_after_read(struct quic_conn *c)
             continue;
         }
         if (s->starved && room(&c->mux, s->sid) != 0) {
-            (void)push(c, MUX_WRITABLE, s->sid, (struct view){0});
+            (void)push(c, MUX_WRITABLE, s->sid);
         }
         quic_stream_ready(s);
     }
+}
+
+/* A remote may open another one only now: that bounds what a burst of short ones holds. */
+static void let_go(struct quic_stream *s)
+{
+    struct quic_conn *c = s->conn;
+
+    if (!ngtcp2_conn_is_local_stream(c->conn, s->sid)) {
+        ngtcp2_conn_extend_max_streams_bidi(c->conn, 1);
+        quic_dirty(c);
+    }
+    stream_free(s);
 }
 
 static enum err op_feed(struct mux *m, struct view *in, uint64_t now_ns, struct mux_event *ev)
@@ -417,17 +430,20 @@ static enum err op_feed(struct mux *m, struct view *in, uint64_t now_ns, struct 
 
     (void)in;
     (void)now_ns;
-    buf_consume(&c->inbox, c->inbox_taken);
-    c->inbox_taken = 0;
+    take_back(c);
     *ev = (struct mux_event){.kind = MUX_NONE};
-    if (c->events.n == 0) {
-        buf_done(&c->inbox); /* idle connections are many */
-        return E_OK;
+    while (ev->kind == MUX_NONE && c->events.n != 0) {
+        memcpy(&e, c->events.p, sizeof e);
+        buf_consume(&c->events, sizeof e);
+        struct quic_stream *s = get(c, e.sid); /* it goes with its last event, not before */
+        *ev = (struct mux_event){.kind = e.kind, .sid = e.sid};
+        if (e.kind == MUX_DATA) {
+            ev->data = buf_view(&s->inbox);
+            c->taken = s;
+        } else if (e.kind == MUX_NONE) {
+            let_go(s);
+        }
     }
-    memcpy(&e, c->events.p, sizeof e);
-    buf_consume(&c->events, sizeof e);
-    *ev = (struct mux_event){.kind = e.kind, .sid = e.sid, .data = view_of(c->inbox.p, e.n)};
-    c->inbox_taken = e.n;
     return E_OK;
 }
 
