@@ -223,7 +223,7 @@ void conn_pong(struct conn *c, uint64_t rtt_ns)
     c->rtt_ns = rtt_ns;
     if (c->pong_owed) {
         c->pong_owed = false;
-        host_tell(c->host, HOST_PONG, c)->rtt_ns = rtt_ns;
+        host_tell_pong(c->host, c, rtt_ns);
     }
 }
 

@@ -166,25 +166,23 @@ void host_set_addrs(struct host *h, const struct multiaddr *addrs, size_t n)
 
 /* ---- events ---- */
 
-static struct event_item *event_append(struct host *h)
+/* NULL: what a remote can cause again and again is charged, and not told when that is refused. */
+static struct event_item *event_append(struct host *h, size_t cost)
 {
+    if (cost != 0 && budget_take(&h->mem, cost) != E_OK) {
+        return NULL;
+    }
     struct event_item *i = mem_zalloc(sizeof *i);
 
+    i->cost = cost;
     *h->events_end = i;
     h->events_end = &i->next;
     return i;
 }
 
-void host_tell_refused(struct host *h, const struct addr *from, enum err why)
+static void event_fill(struct host_event *ev, enum host_kind kind, const struct conn *c)
 {
-    event_append(h)->ev = (struct host_event){.kind = HOST_REFUSED, .addr = *from, .error = why};
-}
-
-static struct event_item *event_new(struct host *h, enum host_kind kind, const struct conn *c)
-{
-    struct event_item *i = event_append(h);
-
-    i->ev = (struct host_event){
+    *ev = (struct host_event){
         .kind = kind,
         .conn = conn_face(c)->id,
         .peer = c->was_up ? c->peer : c->expected,
@@ -193,24 +191,48 @@ static struct event_item *event_new(struct host *h, enum host_kind kind, const s
         .outbound = c->outbound,
         .steps = c->steps,
     };
-    return i;
 }
 
+void host_tell_refused(struct host *h, const struct addr *from, enum err why)
+{
+    struct event_item *i = event_append(h, EVENT_COST);
+
+    if (i != NULL) {
+        i->ev = (struct host_event){.kind = HOST_REFUSED, .addr = *from, .error = why};
+    }
+}
+
+/* Of a connection's birth and end: CONN_COST has paid for them, they are never refused. */
 struct host_event *host_tell(struct host *h, enum host_kind kind, struct conn *c)
 {
-    return &event_new(h, kind, c)->ev;
+    struct event_item *i = event_append(h, 0);
+
+    event_fill(&i->ev, kind, c);
+    return &i->ev;
 }
 
-void host_tell_identify(struct host *h, struct conn *c, struct identify *i)
+void host_tell_pong(struct host *h, const struct conn *c, uint64_t rtt_ns)
 {
-    if (budget_take(&h->mem, IDENTIFY_COST) != E_OK) { /* nobody fetches what was told before */
-        identify_done(i);
-        mem_free(i);
+    struct event_item *i = event_append(h, EVENT_COST);
+
+    if (i != NULL) {
+        event_fill(&i->ev, HOST_PONG, c);
+        i->ev.rtt_ns = rtt_ns;
+    }
+}
+
+void host_tell_identify(struct host *h, const struct conn *c, struct identify *identify)
+{
+    struct event_item *i = event_append(h, IDENTIFY_COST);
+
+    if (i == NULL) {
+        identify_done(identify);
+        mem_free(identify);
         return;
     }
-    struct event_item *item = event_new(h, HOST_IDENTIFIED, c);
-    item->identify = i;
-    item->ev.identify = i;
+    event_fill(&i->ev, HOST_IDENTIFIED, c);
+    i->identify = identify;
+    i->ev.identify = identify;
 }
 
 static void event_free(struct host *h, struct event_item *i)
@@ -221,8 +243,8 @@ static void event_free(struct host *h, struct event_item *i)
     if (i->identify != NULL) {
         identify_done(i->identify);
         mem_free(i->identify);
-        budget_give(&h->mem, IDENTIFY_COST);
     }
+    budget_give(&h->mem, i->cost);
     mem_free(i);
 }
 

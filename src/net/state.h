@@ -18,9 +18,10 @@
 #define PROTOCOL_IDS_MAX 192u /* their ids */
 /* Turn of one stream inside its class: long enough for few heads, short enough for fairness. */
 #define TURN_BYTES    (16 * KIB)
-#define CONN_COST     (16 * KIB) /* charged for a connection's structs, Noise and muxer included */
+#define CONN_COST     (16 * KIB) /* a connection's structs: Noise, muxer, its two events */
 #define IDENTIFY_COST (96 * KIB) /* the most that one message of identify makes us hold */
 #define STREAM_COST   (2 * KIB)  /* the same of a stream */
+#define EVENT_COST    sizeof(struct event_item)
 /* Bytes held for a paused stream. yamux cannot have more than its window; for a muxer without
  * windows (mplex) reading from the whole connection stops at HELD_STUFFED, and a stream that stuffs
  * its connection for so long is reset rather than let both sides wait for each other. */
@@ -163,6 +164,7 @@ struct event_item {
     struct event_item *next;
     struct host_event ev;
     struct identify *identify; /* NULL: none */
+    size_t cost;               /* charged to the host */
 };
 
 struct traffic { /* bytes of streams */
@@ -229,7 +231,8 @@ void host_tell_refused(struct host *h, const struct addr *from, enum err why);
 /* Where the bytes of its streams are counted. */
 struct traffic *host_traffic_of(struct host *h, const struct stream_protocol *p);
 /* Owns `i` from here. */
-void host_tell_identify(struct host *h, struct conn *c, struct identify *i);
+void host_tell_identify(struct host *h, const struct conn *c, struct identify *i);
+void host_tell_pong(struct host *h, const struct conn *c, uint64_t rtt_ns);
 
 /* conn.c */
 struct conn *conn_new(struct host *h, const struct addr *addr, bool outbound);

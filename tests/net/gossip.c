@@ -8,35 +8,20 @@
  * in     dial MULTIADDR | subscribe TOPIC | unsubscribe TOPIC | publish TOPIC FIRST COUNT SIZE |
  *        parts TOPIC GROUP BITS HEX|- (which parts it has, and some) | stats | quit
  */
-#define _GNU_SOURCE
-#include <base/mem.h>
-#include <codec/base.h>
-#include <codec/multiaddr.h>
+#include "script.h"
+
 #include <codec/snappy.h>
-#include <crypto/random.h>
 #include <eth/msgid.h>
-#include <inttypes.h>
-#include <io/io.h>
 #include <net/pubsub.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define DATA_MAX (4 * MIB)
 
 struct peer {
-    struct port_sink sink;
-    struct io *io;
-    struct port *port;
-    struct host *host;
+    struct script s;
     struct pubsub *pubsub;
-    struct io_watch *input;
-    struct ident ident;
     struct gossip_config cfg;
-    bool is_signed, quiet, quit;
+    bool is_signed, quiet;
     uint64_t n_events[GOSSIP_SENDABLE + 1];
-    char line[4096];
-    size_t line_n;
 };
 
 static struct gossipsub *engine(const struct peer *p)
@@ -124,7 +109,7 @@ static void dial(struct peer *p, const char *text, struct now now)
     enum err e = multiaddr_parse(view_str(text), &m);
 
     e = e == E_OK ? multiaddr_split(&m, &parts) : e;
-    e = e == E_OK ? host_dial(p->host, &parts.addr, NULL, now, &c) : e;
+    e = e == E_OK ? host_dial(p->s.host, &parts.addr, NULL, now, &c) : e;
     if (e != E_OK) {
         printf("{\"ev\":\"failed\",\"why\":\"%s\"}\n", err_table[e].name);
     }
@@ -171,7 +156,7 @@ static void print_stats(struct peer *p, struct now now)
            p->n_events[GOSSIP_MESSAGE], p->n_events[GOSSIP_DUPLICATE], p->n_events[GOSSIP_GRAFTED],
            p->n_events[GOSSIP_PRUNED], p->n_events[GOSSIP_REFUSED], l->dropped);
     for (uint32_t i = 0; i < p->cfg.peers_max; i++) {
-        if (host_conn_info(p->host, pubsub_conn(p->pubsub, i), &info)) {
+        if (host_conn_info(p->s.host, pubsub_conn(p->pubsub, i), &info)) {
             printf("%s", comma ? "," : "");
             print_peer(p, i, &info.peer);
             comma = true;
@@ -208,9 +193,7 @@ static void send_parts(struct peer *p, const char *line)
 static void print_hex(const char *name, struct view v)
 {
     printf(",\"%s\":\"", name);
-    for (size_t i = 0; i < v.n; i++) {
-        printf("%02x", v.p[i]);
-    }
+    script_hex(v);
     printf("\"");
 }
 
@@ -223,8 +206,9 @@ static void on_partial(const struct gossip_partial *part)
     printf("}\n");
 }
 
-static void command(struct peer *p, char *line, struct now now)
+static void command(struct script *script, char *line, struct now now)
 {
+    struct peer *p = (struct peer *)script;
     char word[3][512] = {"", "", ""};
     uint64_t first = 0, count = 0, size = 0;
 
@@ -249,27 +233,6 @@ static void command(struct peer *p, char *line, struct now now)
         send_parts(p, line);
     } else if (strcmp(word[0], "stats") == 0) {
         print_stats(p, now);
-    } else if (strcmp(word[0], "quit") == 0) {
-        p->quit = true;
-    }
-}
-
-static void on_input(void *self, struct now now)
-{
-    struct peer *p = self;
-    ssize_t n = read(0, p->line + p->line_n, sizeof p->line - p->line_n - 1);
-
-    if (n <= 0) {
-        p->quit = true;
-        return;
-    }
-    p->line_n += (size_t)n;
-    p->line[p->line_n] = '\0';
-    for (char *end; (end = strchr(p->line, '\n')) != NULL;) {
-        *end = '\0';
-        command(p, p->line, now);
-        p->line_n -= (size_t)(end + 1 - p->line);
-        memmove(p->line, end + 1, p->line_n + 1);
     }
 }
 
@@ -280,7 +243,7 @@ static void pull_host(struct peer *p, struct now now)
     struct host_event ev;
     char id[PEER_ID_TEXT_MAX];
 
-    while (host_next(p->host, &ev)) {
+    while (host_next(p->s.host, &ev)) {
         switch (ev.kind) {
         case HOST_CONNECTED:
             pubsub_add(p->pubsub, ev.conn, false, now);
@@ -294,8 +257,7 @@ static void pull_host(struct peer *p, struct now now)
             break;
         case HOST_DIAL_FAILED:
         case HOST_INBOUND_FAILED:
-            printf("{\"ev\":\"failed\",\"why\":\"%s\",\"text\":\"%s\"}\n", err_table[ev.error].name,
-                   ev.text);
+            script_failed(&ev);
             break;
         case HOST_IDENTIFIED:
         case HOST_PONG:
@@ -313,9 +275,7 @@ static void on_message(struct peer *p, const struct gossip_event *g, struct now 
         return;
     }
     printf("{\"ev\":\"msg\",\"topic\":\"%.*s\",\"id\":\"", (int)g->name.n, (const char *)g->name.p);
-    for (size_t i = 0; i < sizeof g->id; i++) {
-        printf("%02x", g->id[i]);
-    }
+    script_hex(view_of(g->id, sizeof g->id));
     printf("\",\"n\":%" PRIu64 ",\"size\":%u}\n", g->data->n < 8 ? 0 : load_le64(g->data->b),
            g->data->n);
 }
@@ -332,7 +292,7 @@ static void pull_gossip(struct peer *p, struct now now)
             on_message(p, &ev.g, now);
         } else if (ev.g.kind == GOSSIP_PARTIAL) {
             on_partial(&ev.g.partial);
-        } else if (ev.g.kind == GOSSIP_SUBSCRIBED && host_conn_info(p->host, ev.conn, &info)) {
+        } else if (ev.g.kind == GOSSIP_SUBSCRIBED && host_conn_info(p->s.host, ev.conn, &info)) {
             printf("{\"ev\":\"subscribed\",\"peer\":\"%s\",\"topic\":\"%.*s\"}\n",
                    peer_id_text(&info.peer, id), (int)ev.g.name.n, (const char *)ev.g.name.p);
         }
@@ -340,29 +300,20 @@ static void pull_gossip(struct peer *p, struct now now)
     pubsub_pump(p->pubsub, now);
 }
 
-static void on_event(struct port_sink *sink, const struct port_event *ev, struct now now)
+static void on_event(struct script *s, const struct port_event *ev, struct now now)
 {
-    struct peer *p = (struct peer *)sink;
+    struct peer *p = (struct peer *)s;
 
     if (ev->kind == PORT_TICK) {
-        host_tick(p->host, now);
         pubsub_tick(p->pubsub, now);
-    } else {
-        host_on_port(p->host, ev, now);
     }
     pull_host(p, now);
     pull_gossip(p, now);
-    if (ev->kind == PORT_TURN) {
-        host_flush(p->host, now);
-        fflush(stdout);
-    }
-    if (p->quit || ev->kind == PORT_STOP) {
-        io_watch_free(p->input);
-        p->input = NULL;
-        p->port->ops->done(p->port);
-        return;
-    }
-    p->port->ops->arm(p->port, earlier(host_deadline(p->host), pubsub_deadline(p->pubsub)));
+}
+
+static uint64_t deadline(const struct script *s)
+{
+    return pubsub_deadline(((const struct peer *)s)->pubsub);
 }
 
 /* ---- start ---- */
@@ -379,7 +330,7 @@ static void options(struct peer *p, int argc, char **argv)
 
     gossip_config_eth2(&p->cfg);
     p->cfg.open = open_eth2;
-    p->cfg.ident = &p->ident;
+    p->cfg.ident = &p->s.ident;
     p->cfg.ip_threshold = p->cfg.peers_max; /* all are on this machine */
     p->cfg.flood_publish = false;
     for (int i = 1; i < argc; i++) {
@@ -403,9 +354,9 @@ static void tell_up(const struct peer *p)
     struct multiaddr own;
     char id[PEER_ID_TEXT_MAX], text[256];
 
-    peer_id_from_secp(p->ident.public, &self);
-    multiaddr_of(TRANSPORT_TCP, &p->port->tcp4, &self, &own);
-    host_set_addrs(p->host, &own, 1);
+    peer_id_from_secp(p->s.ident.public, &self);
+    multiaddr_of(TRANSPORT_TCP, &p->s.port->tcp4, &self, &own);
+    host_set_addrs(p->s.host, &own, 1);
     IGNORE(multiaddr_text(&own, text, sizeof text), "it fits");
     printf("{\"ev\":\"up\",\"peer\":\"%s\",\"addr\":\"%s\"}\n", peer_id_text(&self, id), text);
     fflush(stdout);
@@ -413,36 +364,24 @@ static void tell_up(const struct peer *p)
 
 int main(int argc, char **argv)
 {
+    static const struct script_ops ops = {command, on_event, deadline};
     static struct peer p;
     struct host_config cfg;
-    struct io_config io = {.signals = true, .tcp4 = {.family = 4, .ip = {127, 0, 0, 1}}};
-    char error[IO_ERROR_MAX];
+    const struct io_config io = {.signals = true, .tcp4 = {.family = 4, .ip = {127, 0, 0, 1}}};
 
     host_config_default(&cfg);
     cfg.memory_per_conn_max = cfg.memory_max = 1024 * MIB;
     cfg.conns_max = 512;
     cfg.conns_per_ip_max = 0; /* all peers are on this machine */
-    mem_start();              /* as the daemon does */
-    if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
-        fprintf(stderr, "%s\n", error);
+    p.s.ops = &ops;
+    if (!script_start(&p.s, &cfg, &io)) {
         return 1;
     }
-    ident_random(random_system(), &p.ident);
-    cfg.ident = &p.ident;
     options(&p, argc, argv);
-    p.sink.on = on_event;
-    p.port = io_port(p.io);
-    p.port->sink = &p.sink;
-    p.host = host_new(&cfg, p.port, random_system(), NULL, NULL, io_now(p.io));
-    p.pubsub = pubsub_new(p.host, &p.cfg, random_system(), io_now(p.io));
+    p.pubsub = pubsub_new(p.s.host, &p.cfg, random_system(), io_now(p.s.io));
     tell_up(&p);
-    if (io_watch_new(p.io, 0, on_input, &p, &p.input) != E_OK) {
-        return 1;
-    }
-    bool calm = io_run(p.io);
+    bool calm = script_run(&p.s);
     pubsub_free(p.pubsub);
-    host_free(p.host);
-    io_watch_free(p.input);
-    io_free(p.io);
+    script_free(&p.s);
     return calm ? 0 : 1;
 }

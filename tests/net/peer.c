@@ -5,18 +5,11 @@
  * streams (how many stand) | close | quit
  * net_peer [--muxers yamux,mplex|quic] [--noearly] [--ip6] [--keylog FILE]
  */
-#define _GNU_SOURCE
-#include <base/mem.h>
-#include <codec/base.h>
-#include <crypto/random.h>
-#include <inttypes.h>
-#include <io/io.h>
-#include <net/host.h>
+#include "perf.h"
+#include "script.h"
+
 #include <net/names.h>
 #include <net/rpc.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #define ID(s)                               \
     {                                       \
@@ -49,17 +42,13 @@ static const struct rpc_method methods[] = {
 static const char *const names[] = {"status/2", "ping/1", "metadata/3"};
 
 struct peer {
-    struct port_sink sink;
+    struct script s;
     struct keylog keylog;
     FILE *keys;
-    struct io *io;
-    struct port *port;
-    struct host *host;
     struct rpc *rpc;
     struct names *names;
-    struct io_watch *input;
-    struct ident ident;
     conn_id conn;
+    struct perf perf;
     struct stream_protocol echo;
     size_t echo_left, echo_unopened, echo_sent, echo_got, echo_streams;
     struct blob *echo_bytes; /* of each stream not opened yet */
@@ -68,9 +57,6 @@ struct peer {
     struct addr churn_to; /* connect and close, one after the other */
     size_t churn_left;
     enum host_transport transport;
-    char line[4096];
-    size_t line_n;
-    bool quit;
 };
 
 static const struct view echo_ids[] = {ID("/p2pd/echo/1")};
@@ -83,25 +69,25 @@ static void echo_opened(void *self, stream_id s, bool inbound, size_t index, str
 
     (void)index;
     (void)now;
-    host_set_user(p->host, s, inbound ? p : NULL);
+    host_set_user(p->s.host, s, inbound ? p : NULL);
 }
 
 static enum err echo_data(void *self, stream_id s, struct view bytes, struct now now)
 {
     struct peer *p = self;
 
-    if (host_user(p->host, s) == NULL) {
+    if (host_user(p->s.host, s) == NULL) {
         p->echo_got += bytes.n;
         if (p->abandon) {
-            host_reset(p->host, s, E_CANCELLED, now);
+            host_reset(p->s.host, s, E_CANCELLED, now);
         }
         return E_OK;
     }
     struct blob *b = blob_copy(bytes);
-    enum err e = host_write(p->host, s, b, SEND_BULK);
+    enum err e = host_write(p->s.host, s, b, SEND_BULK);
     blob_unref(b);
-    if (host_queued(p->host, s) > 1 * MIB) { /* the remote reads slower than it writes */
-        host_pause(p->host, s, true);
+    if (host_queued(p->s.host, s) > 1 * MIB) { /* the remote reads slower than it writes */
+        host_pause(p->s.host, s, true);
     }
     return e;
 }
@@ -111,8 +97,8 @@ static void echo_writable(void *self, stream_id s, struct now now)
     struct peer *p = self;
 
     (void)now;
-    if (host_user(p->host, s) != NULL) {
-        host_pause(p->host, s, false);
+    if (host_user(p->s.host, s) != NULL) {
+        host_pause(p->s.host, s, false);
     }
 }
 
@@ -121,7 +107,7 @@ static enum err echo_ended(void *self, stream_id s, struct now now)
     struct peer *p = self;
 
     (void)now;
-    host_end(p->host, s);
+    host_end(p->s.host, s);
     return E_OK;
 }
 
@@ -129,7 +115,7 @@ static void echo_gone(void *self, stream_id s, enum err why, struct now now)
 {
     struct peer *p = self;
 
-    if (host_user(p->host, s) != NULL) {
+    if (host_user(p->s.host, s) != NULL) {
         return;
     }
     if (why != E_OK && !p->abandon) {
@@ -149,16 +135,16 @@ static void echo_more(struct peer *p, struct now now)
 {
     while (p->echo_bytes != NULL) {
         stream_id s;
-        enum err e = host_open(p->host, p->conn, &p->echo, now, &s);
+        enum err e = host_open(p->s.host, p->conn, &p->echo, now, &s);
         if (e == E_STREAMS_MAX) {
             return;
         }
-        e = e == E_OK ? host_write(p->host, s, p->echo_bytes, SEND_BULK) : e;
+        e = e == E_OK ? host_write(p->s.host, s, p->echo_bytes, SEND_BULK) : e;
         if (e != E_OK) {
             printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[e].name);
             p->echo_left--;
         } else {
-            host_end(p->host, s);
+            host_end(p->s.host, s);
         }
         if (--p->echo_unopened == 0) {
             blob_unref(p->echo_bytes);
@@ -215,10 +201,10 @@ static void dial(struct peer *p, const struct addr *to, struct now now)
 {
     conn_id c;
     const struct host_addr one = {*to, p->transport};
-    enum err e = host_dial_any(p->host, &one, 1, NULL, now, &c);
+    enum err e = host_dial_any(p->s.host, &one, 1, NULL, now, &c);
 
     if (e != E_OK) {
-        printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
+        script_error("connect", e);
     }
 }
 
@@ -232,7 +218,7 @@ static void dial_name(struct peer *p, const char *text)
     e = e == E_OK ? multiaddr_split(&m, &parts) : e;
     e = e == E_OK ? names_start(p->names, &parts, &task) : e;
     if (e != E_OK) {
-        printf("{\"ev\":\"connect\",\"err\":\"%s\"}\n", err_table[e].name);
+        script_error("connect", e);
     }
 }
 
@@ -250,7 +236,7 @@ static void pull_names(struct peer *p, struct now now)
         enum err e = ev.error;
         if (e == E_OK) {
             const struct multiaddr_parts *f = &ev.found[0];
-            e = host_dial_any(p->host, to, n, f->has_peer ? &f->peer : NULL, now, &c);
+            e = host_dial_any(p->s.host, to, n, f->has_peer ? &f->peer : NULL, now, &c);
         }
         if (e != E_OK) {
             printf("{\"ev\":\"connect\",\"err\":\"%s\",\"text\":\"%s\"}\n", err_table[e].name,
@@ -271,8 +257,9 @@ static void churn_next(struct peer *p, struct now now)
     }
 }
 
-static void command(struct peer *p, char *line, struct now now)
+static void command(struct script *script, char *line, struct now now)
 {
+    struct peer *p = (struct peer *)script;
     char word[4][512] = {"", "", "", ""};
     struct addr to;
 
@@ -291,7 +278,7 @@ static void command(struct peer *p, char *line, struct now now)
         p->churn_to.port = (uint16_t)strtoul(word[3], NULL, 10);
         dial(p, &p->churn_to, now);
     } else if (strcmp(word[0], "ping") == 0) {
-        IGNORE(host_ping(p->host, p->conn, now), "the script waits in vain and says so");
+        IGNORE(host_ping(p->s.host, p->conn, now), "the script waits in vain and says so");
     } else if (strcmp(word[0], "req") == 0) {
         request(p, word[1], word[2], now);
     } else if (strcmp(word[0], "echo") == 0 || strcmp(word[0], "abandon") == 0) {
@@ -299,31 +286,10 @@ static void command(struct peer *p, char *line, struct now now)
         echo_start(p, strtoul(word[1], NULL, 10), strtoul(word[2], NULL, 10), now);
     } else if (strcmp(word[0], "streams") == 0) {
         struct host_conn_info info = {0};
-        (void)host_conn_info(p->host, p->conn, &info);
+        (void)host_conn_info(p->s.host, p->conn, &info);
         printf("{\"ev\":\"streams\",\"n\":%zu}\n", (size_t)info.n_streams);
     } else if (strcmp(word[0], "close") == 0) {
-        host_close(p->host, p->conn, E_SHUTDOWN, now);
-    } else if (strcmp(word[0], "quit") == 0) {
-        p->quit = true;
-    }
-}
-
-static void on_input(void *self, struct now now)
-{
-    struct peer *p = self;
-    ssize_t n = read(0, p->line + p->line_n, sizeof p->line - p->line_n - 1);
-
-    if (n <= 0) {
-        p->quit = true;
-        return;
-    }
-    p->line_n += (size_t)n;
-    p->line[p->line_n] = '\0';
-    for (char *end; (end = strchr(p->line, '\n')) != NULL;) {
-        *end = '\0';
-        command(p, p->line, now);
-        p->line_n -= (size_t)(end + 1 - p->line);
-        memmove(p->line, end + 1, p->line_n + 1);
+        host_close(p->s.host, p->conn, E_SHUTDOWN, now);
     }
 }
 
@@ -343,15 +309,15 @@ static void pull_host(struct peer *p, struct now now)
     struct host_conn_info info;
     char id[PEER_ID_TEXT_MAX];
 
-    while (host_next(p->host, &ev)) {
+    while (host_next(p->s.host, &ev)) {
         switch (ev.kind) {
         case HOST_CONNECTED:
             p->conn = ev.conn;
             if (p->churn_left != 0) {
-                host_close(p->host, ev.conn, E_SHUTDOWN, now);
+                host_close(p->s.host, ev.conn, E_SHUTDOWN, now);
                 break;
             }
-            if (host_conn_info(p->host, ev.conn, &info)) {
+            if (host_conn_info(p->s.host, ev.conn, &info)) {
                 printf("{\"ev\":\"connected\",\"peer\":\"%s\",\"mux\":\"%s\",\"outbound\":%s}\n",
                        peer_id_text(&ev.peer, id), info.muxer, ev.outbound ? "true" : "false");
             }
@@ -365,8 +331,7 @@ static void pull_host(struct peer *p, struct now now)
             break;
         case HOST_DIAL_FAILED:
         case HOST_INBOUND_FAILED:
-            printf("{\"ev\":\"failed\",\"why\":\"%s\",\"text\":\"%s\"}\n", err_table[ev.error].name,
-                   ev.text);
+            script_failed(&ev);
             break;
         case HOST_IDENTIFIED:
             on_identified(ev.identify);
@@ -381,20 +346,13 @@ static void pull_host(struct peer *p, struct now now)
     }
 }
 
-static void print_hex(struct view v)
-{
-    for (size_t i = 0; i < v.n; i++) {
-        printf("%02x", v.p[i]);
-    }
-}
-
 static void on_call(struct peer *p, const struct rpc_event *ev)
 {
     uint8_t metadata[25] = {[0] = 9, [17] = 4};
     struct view answer = ev->method == 2 ? view_of(metadata, sizeof metadata) : ev->data;
 
     printf("{\"ev\":\"req\",\"proto\":\"%s\",\"body\":\"", names[ev->method]);
-    print_hex(ev->data);
+    script_hex(ev->data);
     printf("\"}\n");
     enum err e = rpc_reply_chunk(p->rpc, ev->call, NULL, answer);
     if (e != E_OK) {
@@ -414,7 +372,7 @@ static void pull_rpc(struct peer *p)
             break;
         case RPC_CHUNK:
             printf("{\"ev\":\"resp\",\"proto\":\"%s\",\"body\":\"", names[ev.method]);
-            print_hex(ev.data);
+            script_hex(ev.data);
             printf("\"}\n");
             break;
         case RPC_FAILED:
@@ -431,32 +389,17 @@ static void pull_rpc(struct peer *p)
     }
 }
 
-static void on_event(struct port_sink *sink, const struct port_event *ev, struct now now)
+static void on_event(struct script *s, const struct port_event *ev, struct now now)
 {
-    struct peer *p = (struct peer *)sink;
+    struct peer *p = (struct peer *)s;
 
-    if (ev->kind == PORT_TICK) {
-        host_tick(p->host, now);
-    } else if (ev->kind == PORT_NAMES) {
+    if (ev->kind == PORT_NAMES) {
         names_on_port(p->names, ev);
-    } else {
-        host_on_port(p->host, ev, now);
     }
     pull_names(p, now);
     pull_host(p, now);
     pull_rpc(p);
     echo_more(p, now);
-    if (ev->kind == PORT_TURN) {
-        host_flush(p->host, now);
-        fflush(stdout);
-    }
-    if (p->quit || ev->kind == PORT_STOP) {
-        io_watch_free(p->input);
-        p->input = NULL;
-        p->port->ops->done(p->port);
-        return;
-    }
-    p->port->ops->arm(p->port, host_deadline(p->host));
 }
 
 static void keylog_line(struct keylog *k, const char *text)
@@ -501,7 +444,7 @@ static void tell_up(const struct peer *p, const struct addr *at)
     struct peer_id self;
     char id[PEER_ID_TEXT_MAX], text[ADDR_TEXT_MAX];
 
-    peer_id_from_secp(p->ident.public, &self);
+    peer_id_from_secp(p->s.ident.public, &self);
     printf("{\"ev\":\"up\",\"peer\":\"%s\",\"ip\":\"%s\",\"port\":%u}\n", peer_id_text(&self, id),
            addr_ip_text(at, text), (unsigned)at->port);
     fflush(stdout);
@@ -509,12 +452,11 @@ static void tell_up(const struct peer *p, const struct addr *at)
 
 int main(int argc, char **argv)
 {
+    static const struct script_ops ops = {command, on_event, NULL};
     static struct peer p;
     struct host_config cfg;
     struct io_config io = {.signals = true};
-    char error[IO_ERROR_MAX];
 
-    mem_start(); /* as the daemon does */
     host_config_default(&cfg);
     cfg.memory_per_conn_max = cfg.memory_max = 4096 * MIB;
     cfg.streams_per_conn_max = 1200;
@@ -523,18 +465,12 @@ int main(int argc, char **argv)
     /* What is merely slow on a loaded machine is no failure. */
     cfg.dial_timeout_ns = cfg.upgrade_timeout_ns = cfg.stream_timeout_ns = SECONDS(120);
     options(&p, argc, argv, &cfg, &io);
-    if (crypto_start() != E_OK || (p.io = io_new(&io, error)) == NULL) {
-        fprintf(stderr, "%s\n", error);
+    p.s.ops = &ops;
+    if (!script_start(&p.s, &cfg, &io)) {
         return 1;
     }
-    ident_random(random_system(), &p.ident);
-    cfg.ident = &p.ident;
-    p.sink.on = on_event;
-    p.port = io_port(p.io);
-    p.port->sink = &p.sink;
-    p.host = host_new(&cfg, p.port, random_system(), NULL, NULL, io_now(p.io));
-    p.names = names_new(p.port);
-    p.rpc = rpc_new(p.host, methods, ARRAY_LEN(methods), random_system());
+    p.names = names_new(p.s.port);
+    p.rpc = rpc_new(p.s.host, methods, ARRAY_LEN(methods), random_system());
     p.echo = (struct stream_protocol){.ids = echo_ids,
                                       .n_ids = 1,
                                       .accept = true,
@@ -542,8 +478,10 @@ int main(int argc, char **argv)
                                       .queue_max = 2048 * MIB,
                                       .ops = &echo_ops,
                                       .self = &p};
-    host_register(p.host, &p.echo);
-    const struct addr *listening[] = {&p.port->tcp4, &p.port->tcp6, &p.port->quic4, &p.port->quic6};
+    host_register(p.s.host, &p.echo);
+    perf_register(&p.perf, p.s.host);
+    const struct addr *listening[] = {&p.s.port->tcp4, &p.s.port->tcp6, &p.s.port->quic4,
+                                      &p.s.port->quic6};
     const struct addr *at = listening[0];
     for (size_t i = 1; at->family == 0; i++) {
         at = listening[i];
@@ -551,16 +489,12 @@ int main(int argc, char **argv)
     p.transport = cfg.tcp ? HOST_TCP : HOST_QUIC;
     struct multiaddr own;
     multiaddr_of(cfg.tcp ? TRANSPORT_TCP : TRANSPORT_QUIC, at, NULL, &own);
-    host_set_addrs(p.host, &own, 1);
+    host_set_addrs(p.s.host, &own, 1);
     tell_up(&p, at);
-    if (io_watch_new(p.io, 0, on_input, &p, &p.input) != E_OK) {
-        return 1;
-    }
-    bool calm = io_run(p.io);
+    bool calm = script_run(&p.s);
     names_free(p.names);
     rpc_free(p.rpc);
-    host_free(p.host);
-    io_watch_free(p.input);
-    io_free(p.io);
+    perf_free(&p.perf);
+    script_free(&p.s);
     return calm ? 0 : 1;
 }

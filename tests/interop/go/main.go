@@ -115,6 +115,20 @@ func request(h host.Host, p peer.ID, proto string, body []byte) (code byte, resp
 	return code, resp, err
 }
 
+func zeros(w io.Writer, n uint64) error {
+	piece := make([]byte, 1<<16)
+	for n > 0 {
+		if n < uint64(len(piece)) {
+			piece = piece[:n]
+		}
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+		n -= uint64(len(piece))
+	}
+	return nil
+}
+
 func main() {
 	keyHex := flag.String("key", "", "secp256k1 key, 32 bytes hex; random when empty")
 	ip := flag.String("ip", "127.0.0.1", "address")
@@ -248,6 +262,23 @@ func main() {
 		}
 	})
 
+	// Spec: libp2p/specs perf/perf.md: how many bytes to answer, then any bytes up to the end
+	h.SetStreamHandler("/perf/1.0.0", func(s network.Stream) {
+		defer s.Close()
+		var want uint64
+		err := binary.Read(s, binary.BigEndian, &want)
+		if err == nil {
+			_, err = io.Copy(io.Discard, s)
+		}
+		if err == nil {
+			err = zeros(s, want)
+		}
+		if err != nil {
+			emit("perf_handler_failed", "err", err)
+			s.Reset()
+		}
+	})
+
 	var d5 *discover.UDPv5
 	enrText := ""
 	if *udpPort >= 0 {
@@ -358,6 +389,27 @@ func main() {
 			}
 			wg.Wait()
 			emit("echo", "sent", n*streams, "got", got, "err", first, "ms", time.Since(t0).Milliseconds())
+		case "perf": // perf PEERID UP DOWN: bytes to it, then bytes from it
+			p, _ := peer.Decode(arg(1))
+			var up, down uint64
+			fmt.Sscan(arg(2), &up)
+			fmt.Sscan(arg(3), &down)
+			var got int64
+			s, err := h.NewStream(context.Background(), p, "/perf/1.0.0")
+			if err == nil {
+				err = binary.Write(s, binary.BigEndian, down)
+			}
+			if err == nil {
+				err = zeros(s, up)
+			}
+			if err == nil {
+				err = s.CloseWrite()
+			}
+			if err == nil {
+				got, err = io.Copy(io.Discard, s)
+				s.Close()
+			}
+			emit("perf", "got", got, "err", err)
 		case "storm": // storm PEERID STREAMS SEED: streams that end in every way, many at once
 			p, _ := peer.Decode(arg(1))
 			var n int

@@ -570,6 +570,36 @@ static void who_is_denied_is_neither_dialled_nor_accepted(void **state)
     mem_free(play);
 }
 
+static void refusals_that_nobody_fetches_stay_under_the_budget(void **state)
+{
+    struct play *play = mem_zalloc(sizeof *play);
+    struct host_config cfg = config(true, true, true);
+    struct port_event ev = {.kind = PORT_ACCEPTED, .addr = play_addr(1)};
+    struct addr_range deny;
+    struct host_event told;
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(addr_range_parse("10.0.0.2", &deny), E_OK);
+    cfg.deny = &deny;
+    cfg.n_deny = 1;
+    cfg.memory_max = 64 * KIB;
+    play_init(play, 21);
+    struct host *h = play_host(play, cfg)->host;
+    for (ev.conn = 1000; ev.conn < 6000; ev.conn++) {
+        host_on_port(h, &ev, play->now);
+        assert_true(host_budget(h, 0)->used <= cfg.memory_max);
+    }
+    while (host_next(h, &told)) {
+        assert_int_equal(told.kind, HOST_REFUSED);
+        n++;
+    }
+    assert_in_range(n, 10, 1000); /* the first ones are told, and the machine goes on */
+    assert_int_equal(host_budget(h, 0)->used, 0);
+    play_done(play);
+    mem_free(play);
+}
+
 static void each_step_of_a_connection_has_its_time(void **state)
 {
     struct pair *p = pair_up(19);
@@ -910,6 +940,7 @@ int main(void)
         cmocka_unit_test(limits_of_connections_hold),
         cmocka_unit_test(ranges_of_addresses_are_read_and_hold_what_they_say),
         cmocka_unit_test(who_is_denied_is_neither_dialled_nor_accepted),
+        cmocka_unit_test(refusals_that_nobody_fetches_stay_under_the_budget),
         cmocka_unit_test(each_step_of_a_connection_has_its_time),
         cmocka_unit_test(half_open_connections_pause_accepting_and_time_out),
         cmocka_unit_test(a_dial_that_fails_tells_the_step_and_the_words),

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
+use futures::{future::Either, AsyncReadExt as _, AsyncWriteExt as _, StreamExt as _};
 use libp2p::{
     core::{
         muxing::StreamMuxerBox,
@@ -37,6 +37,7 @@ use tokio::{
 };
 
 const ECHO: StreamProtocol = StreamProtocol::new("/p2pd/echo/1");
+const PERF: StreamProtocol = StreamProtocol::new("/perf/1.0.0");
 const PING: StreamProtocol = StreamProtocol::new("/ipfs/ping/1.0.0");
 const STREAMS: usize = 2000; // rust-yamux wants 256 KiB for each below its 1 GiB
 const AT_ONCE: usize = 100;
@@ -123,13 +124,13 @@ impl NetworkBehaviour for Streams {
 impl ConnectionHandler for Handler {
     type FromBehaviour = Ask;
     type ToBehaviour = Infallible;
-    type InboundProtocol = ReadyUpgrade<StreamProtocol>;
+    type InboundProtocol = SelectUpgrade<ReadyUpgrade<StreamProtocol>, ReadyUpgrade<StreamProtocol>>;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
     type InboundOpenInfo = ();
     type OutboundOpenInfo = Opened;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Self::InboundProtocol> {
-        SubstreamProtocol::new(ReadyUpgrade::new(ECHO), ())
+        SubstreamProtocol::new(SelectUpgrade::new(ReadyUpgrade::new(ECHO), ReadyUpgrade::new(PERF)), ())
     }
 
     fn connection_keep_alive(&self) -> bool {
@@ -158,7 +159,15 @@ impl ConnectionHandler for Handler {
     ) {
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, .. }) => {
-                tokio::spawn(serve(protocol));
+                tokio::spawn(async {
+                    let done = match protocol {
+                        Either::Left(s) => serve(s).await,
+                        Either::Right(s) => perf(s).await,
+                    };
+                    if let Err(e) = done {
+                        say("served_badly", json!({"err": e.to_string()}));
+                    }
+                });
             }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, info }) => {
                 let _ = info.send(Ok(protocol));
@@ -172,22 +181,31 @@ impl ConnectionHandler for Handler {
 }
 
 /// What comes goes back.
-async fn serve(mut s: Stream) {
+async fn serve(mut s: Stream) -> io::Result<()> {
     let mut b = vec![0; 65536];
-    let done: io::Result<()> = async {
-        loop {
-            let n = s.read(&mut b).await?;
-            if n == 0 {
-                return s.close().await;
-            }
-            s.write_all(&b[..n]).await?;
-            s.flush().await?;
+    loop {
+        let n = s.read(&mut b).await?;
+        if n == 0 {
+            return s.close().await;
         }
+        s.write_all(&b[..n]).await?;
+        s.flush().await?;
     }
-    .await;
-    if let Err(e) = done {
-        say("served_badly", json!({"err": e.to_string()}));
+}
+
+/// Spec: libp2p/specs perf/perf.md: how many bytes to answer, then any bytes up to the end.
+async fn perf(mut s: Stream) -> io::Result<()> {
+    let (mut head, mut b) = ([0; 8], vec![0; 65536]);
+    s.read_exact(&mut head).await?;
+    while s.read(&mut b).await? != 0 {}
+    b.fill(0);
+    let mut left = u64::from_be_bytes(head);
+    while left != 0 {
+        let n = left.min(b.len() as u64);
+        s.write_all(&b[..n as usize]).await?;
+        left -= n;
     }
+    s.close().await
 }
 
 // ---- the node ----
@@ -220,7 +238,6 @@ fn transport(key: &identity::Keypair, muxers: &str, chosen: Muxers) -> Boxed<(Pe
                 .boxed()
         };
     }
-    use futures::future::Either;
     match muxers {
         "quic" => dns::tokio::Transport::system(quic::tokio::Transport::new(quic::Config::new(key)))
             .expect("resolver")
