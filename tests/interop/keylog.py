@@ -6,20 +6,20 @@ import json
 import subprocess
 import time
 
-from harness.capture import Relay
+from harness.capture import DatagramRelay, Relay
 from harness.daemon import PROGRAM, Daemon
 from harness.proc import TOP, Process, check, main, note, patient, scratch, until
 
 import forks  # the network of a chain maker
 
-SCRIPT = TOP / "docs" / "wireshark" / "libp2p.lua"
+SCRIPTS = TOP / "docs" / "wireshark"
 NET_PEER = TOP / "build" / "dev" / "tests" / "net" / "net_peer"
 SEGMENTS = 40  # of the capture, at least
 
 
-def dissect(pcap, keylog, fields):
+def dissect(pcap, keylog, fields, script="libp2p"):
     """All values of each field, in order."""
-    argv = ["tshark", "-n", "-X", f"lua_script:{SCRIPT}", "-o", f"libp2p.keylog:{keylog}", "-r", pcap, "-T", "fields",
+    argv = ["tshark", "-n", "-X", f"lua_script:{SCRIPTS / script}.lua", "-o", f"{script}.keylog:{keylog}", "-r", pcap, "-T", "fields",
             "-E", "separator=\x01", "-E", "aggregator=\x02"]
     for field in fields:
         argv += ["-e", field]
@@ -46,7 +46,10 @@ def two_nodes(base):
     """A chain maker and a follower, whose connection goes through the relay: gossip and requests over yamux."""
     network = base / "network"
     forks.write_network(network)
-    maker = Daemon("maker", network, base / "maker", ["--local-network", "--devnet-make-blocks", "--keylog", base / "maker.keys"])
+    datagrams = DatagramRelay()
+    maker = Daemon("maker", network, base / "maker", ["--local-network", "--devnet-make-blocks", "--keylog", base / "maker.keys",
+                                                      "--enr-udp-port", datagrams.port])
+    datagrams.start(maker.port)
     relay = Relay(maker.port)
     through = maker.multiaddr.replace(f"/tcp/{maker.port}/", f"/tcp/{relay.port}/")
     (base / "keys").touch(mode=0o644)  # one that was there before is for its owner alone as well
@@ -57,7 +60,9 @@ def two_nodes(base):
     until(lambda: len(relay.passed) >= SEGMENTS, 30, "enough has passed")
     lines = lambda name: {x for x in (base / name).read_text().splitlines() if x.startswith("DISCV5 ")}
     until(lambda: lines("maker.keys") & lines("found.keys"), 30, "both ends of a discv5 session have logged its keys")
+    until(lambda: MESSAGES <= read_discv5(base, datagrams, "found.keys")[0], 60, "discv5 has pinged and looked up")
     found.stop()
+    discv5(base, datagrams)
     asked = subprocess.run([PROGRAM, "ping", "--count", "1", "--keylog", base / "ping.keys", maker.multiaddr], check=False, timeout=patient(60))
     check(asked.returncode == 0 and "LIBP2P_NOISE" in (base / "ping.keys").read_text(), "ping --keylog wrote no keys")
     ids = {maker.peer_id, follower.peer_id}
@@ -88,6 +93,33 @@ def two_nodes(base):
     check(not blind["libp2p.mux"] and not blind["libp2p.noise.peer"], "something was read without keys")
 
 
+DISCV5 = [f"discv5.{field}" for field in ("packet", "src", "dst", "message", "detail", "note")]
+MESSAGES = {"PING", "PONG", "FINDNODE", "NODES"}
+
+
+def read_discv5(base, relay, keys):
+    """The kinds of messages, all fields, and how many packets there were."""
+    n = relay.write_pcap(base / "discv5.pcap")
+    seen = dissect(base / "discv5.pcap", base / keys, DISCV5, "discv5")
+    return set(seen["discv5.message"]), seen, n
+
+
+def discv5(base, relay):
+    """What passed between two nodes of discv5, with the keys of either."""
+    for keys in ("found.keys", "maker.keys"):
+        kinds, seen, n = read_discv5(base, relay, keys)
+        check(MESSAGES <= kinds, f"messages of {kinds} only")
+        has(seen, "discv5.packet", "message", "WHOAREYOU", "handshake")
+        has(seen, "discv5.detail", "record ", "seen at 127.0.0.1 port ", "distances ", " records, one of 1 answers")
+        check(len(seen["discv5.packet"]) == n, f"{len(seen['discv5.packet'])} of {n} packets were told")
+        check(len(set(seen["discv5.dst"])) == 2 and set(seen["discv5.src"]) == set(seen["discv5.dst"]), f"{set(seen['discv5.src'])}")
+        # What asks for a handshake is random on purpose.
+        check(len(seen["discv5.message"]) > len(seen["discv5.note"]), f"{len(seen['discv5.note'])} packets stayed sealed")
+    (base / "none").write_text("")
+    check(not read_discv5(base, relay, "none")[1]["discv5.packet"], "something was read without keys")
+    note(f"discv5: {len(seen['discv5.packet'])} packets, {len(seen['discv5.message'])} messages read")
+
+
 class Peer:
     """tests/net/peer.c."""
 
@@ -111,7 +143,7 @@ def two_peers(base, muxer):
     for peer in (a, b):
         peer.process.stopping = True
         peer.process.send("quit")
-        check(peer.process.child.wait(20) == 0, f"{peer.process.name} ended badly: {peer.process.lines[-5:]}")
+        check(peer.process.child.wait(60) == 0, f"{peer.process.name} ended badly: {peer.process.lines[-5:]}")
     relay.write_pcap(pcap)
     seen = dissect(pcap, keys, FIELDS)
     has(seen, "libp2p.multistream", "/yamux/1.0.0" if muxer == "yamux" else "/mplex/6.7.0", "/p2pd/echo/1")
