@@ -69,27 +69,30 @@ node.addEventListener("peer:identify", ({detail: r}) =>
 
 const connectionTo = (peer) => node.getConnections().find((c) => c.remotePeer.toString() === peer);
 
-async function readBack(stream, body) {
-  let at = 0;
+async function readBack(stream, body, echoed) {
   for await (const chunk of stream) {
     const got = chunk.subarray();
-    if (Buffer.compare(got, body.subarray(at, at + got.length)) !== 0) throw new Error(`other bytes at ${at}`);
-    at += got.length;
+    if (Buffer.compare(got, body.subarray(echoed.n, echoed.n + got.length)) !== 0) throw new Error(`other bytes at ${echoed.n}`);
+    echoed.n += got.length;
+    echoed.more?.();
   }
-  return at;
+  return echoed.n;
 }
 
-async function write(stream, body) {
+async function write(stream, body, echoed, ahead) {
   for (let at = 0; at < body.length; at += 65536) {
+    while (at - echoed.n > ahead) await new Promise((resolve) => { echoed.more = resolve; });
     if (!stream.send(body.subarray(at, at + 65536))) await stream.onDrain();
-    if (at % (1 << 20) === 0) await new Promise(setImmediate); // over mplex send() is never full: let it read between
   }
   await stream.close(); // our side only: the echo still comes
 }
 
 async function echoOne(c, body) {
   const stream = await c.newStream(ECHO, {maxOutboundStreams: 2000});
-  return (await Promise.all([readBack(stream, body), write(stream, body)]))[0];
+  const echoed = {n: 0};
+  // mplex has no windows, and send() is never full there: who does not wait makes the other side hold what he does not read.
+  const ahead = c.multiplexer.includes("mplex") ? 512 * 1024 : Infinity;
+  return (await Promise.all([readBack(stream, body, echoed), write(stream, body, echoed, ahead)]))[0];
 }
 
 async function echo(peer, bytes, streams) {
@@ -111,7 +114,7 @@ readline.createInterface({input: process.stdin}).on("line", async (line) => {
   try {
     await commands[name](...rest);
   } catch (error) {
-    say(name, {err: error.message});
+    say(name, {err: String(error?.message ?? error)});
   }
 }).on("close", () => process.exit(0));
 say("up", {peer: node.peerId.toString(), addrs: node.getMultiaddrs().map(String)});
