@@ -32,6 +32,9 @@ void control_feed(struct node *n, uint32_t client, struct view bytes, struct now
 /* What it is to get; take it with control_sent(). Good until the next call. */
 struct view control_output(const struct node *n, uint32_t client);
 void control_sent(struct node *n, uint32_t client, size_t bytes);
+/* How many whole frames it has sent; *ret_owes: and its HELLO, or the rest of a frame, is wanting.
+ */
+uint64_t control_frames(const struct node *n, uint32_t client, bool *ret_owes);
 /* BYE was said: write what the socket takes of its output, and close. */
 bool control_over(const struct node *n, uint32_t client);
 

@@ -9,18 +9,24 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define READ_BYTES   (64 * KIB)
 #define BACKLOG      16
 #define ACCEPTS_TURN 16u /* of one wake-up */
+/* From the connection's begin to HELLO, and for each frame: places are few. */
+#define FRAME_TIME_NS SECONDS(30)
 
 struct program {
     struct control_socket *socket;
     struct io_watch *watch; /* NULL: none here */
     int fd;
-    bool writing; /* the socket is full: waiting for room */
+    bool writing;      /* the socket is full: waiting for room */
+    bool owes;         /* HELLO, or the rest of a frame, */
+    uint64_t since_ns; /* from then on; monotonic */
+    uint64_t frames;   /* that came */
 };
 
 struct control_socket {
@@ -28,8 +34,8 @@ struct control_socket {
     struct node *node;
     struct io *io;
     struct log *log;
-    struct io_watch *watch;
-    int fd;
+    struct io_watch *watch, *tick;
+    int fd, timer;
     struct sockaddr_un at;
     struct program programs[CONTROL_CLIENTS_MAX]; /* at the node's numbers */
     uint8_t read_buf[READ_BYTES];
@@ -79,6 +85,37 @@ static bool program_write(struct program *p)
     return true;
 }
 
+/* A frame that is whole buys time for the next one; a byte buys none. */
+static void note_frames(struct program *p, struct now now)
+{
+    bool owed = p->owes;
+    uint64_t frames = control_frames(p->socket->node, number_of(p), &p->owes);
+
+    if (!owed || frames != p->frames) {
+        p->since_ns = now.mono_ns;
+    }
+    p->frames = frames;
+}
+
+static void on_tick(void *self, struct now now)
+{
+    struct control_socket *s = self;
+    uint64_t times;
+
+    if (read(s->timer, &times, sizeof times) != (ssize_t)sizeof times) {
+        return;
+    }
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        struct program *p = &s->programs[i];
+
+        if (p->watch != NULL && p->owes && now.mono_ns - p->since_ns > FRAME_TIME_NS) {
+            LOG(s->log, LOG_WARN, "control", "program closed",
+                L_STR("why", "its HELLO, or the rest of a frame, did not come in time"));
+            program_end(p);
+        }
+    }
+}
+
 static void on_ready(void *self, struct now now)
 {
     struct program *p = self;
@@ -90,6 +127,7 @@ static void on_ready(void *self, struct now now)
     ssize_t n = recv(p->fd, s->read_buf, READ_BYTES, MSG_DONTWAIT);
     if (n > 0) {
         control_feed(s->node, number_of(p), view_of(s->read_buf, (size_t)n), now);
+        note_frames(p, now);
     } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
         program_end(p);
     }
@@ -128,7 +166,6 @@ static void on_accept(void *self, struct now now)
 {
     struct control_socket *s = self;
 
-    (void)now;
     for (unsigned i = 0; i < ACCEPTS_TURN; i++) {
         int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -145,7 +182,7 @@ static void on_accept(void *self, struct now now)
             continue;
         }
         struct program *p = &s->programs[number];
-        *p = (struct program){.socket = s, .fd = fd};
+        *p = (struct program){.socket = s, .fd = fd, .owes = true, .since_ns = now.mono_ns};
         if (io_watch_new(s->io, fd, on_ready, p, &p->watch) != E_OK) {
             p->watch = NULL;
             close(fd);
@@ -203,6 +240,23 @@ static bool listen_at(struct control_socket *s, char error[static CONTROL_ERROR_
     return false;
 }
 
+static bool watch(struct control_socket *s)
+{
+    const struct itimerspec second = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}};
+
+    s->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    return s->timer >= 0 && timerfd_settime(s->timer, 0, &second, NULL) == 0 &&
+           io_watch_new(s->io, s->fd, on_accept, s, &s->watch) == E_OK &&
+           io_watch_new(s->io, s->timer, on_tick, s, &s->tick) == E_OK;
+}
+
+static void close_one(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 struct control_socket *control_socket_new(const char *path, struct node *node, struct io *io,
                                           struct log *log, char error[static CONTROL_ERROR_MAX])
 {
@@ -213,6 +267,7 @@ struct control_socket *control_socket_new(const char *path, struct node *node, s
                                  .io = io,
                                  .log = log,
                                  .fd = -1,
+                                 .timer = -1,
                                  .at.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof s->at.sun_path) {
         snprintf(error, CONTROL_ERROR_MAX,
@@ -222,10 +277,10 @@ struct control_socket *control_socket_new(const char *path, struct node *node, s
         return NULL;
     }
     snprintf(s->at.sun_path, sizeof s->at.sun_path, "%s", path);
-    if (!listen_at(s, error) || io_watch_new(io, s->fd, on_accept, s, &s->watch) != E_OK) {
-        if (s->fd >= 0) {
-            close(s->fd);
-        }
+    if (!listen_at(s, error) || !watch(s)) {
+        io_watch_free(s->watch);
+        close_one(s->fd);
+        close_one(s->timer);
         mem_free(s);
         return NULL;
     }
@@ -245,7 +300,9 @@ void control_socket_free(struct control_socket *s)
         }
     }
     io_watch_free(s->watch);
+    io_watch_free(s->tick);
     close(s->fd);
+    close(s->timer);
     unlink(s->at.sun_path);
     mem_free(s);
 }

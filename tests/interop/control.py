@@ -23,6 +23,7 @@ from p2pd_control import WATCH, Control, encode, message_id  # noqa: E402
 
 CLIENTS_MAX = 8
 QUEUE_MAX = 16 << 20
+FRAME_SECONDS = 30  # FRAME_TIME_NS of src/api/control.c
 
 
 def closed(sock):
@@ -175,6 +176,21 @@ def harm(daemon, path):
         sock.close()
 
 
+def halves(daemon, path):
+    """Programs that never say HELLO, or stop within a frame, hold every place; they lose it, and others get in. One that is idle
+    between frames is not among them."""
+    idle = Control(str(path))
+    silent = [bare(path) for _ in range(CLIENTS_MAX // 2)]
+    for sock in (halfway := [bare(path) for _ in range(CLIENTS_MAX - 1 - len(silent))]):
+        sock.sendall(encode("hello", low=1, high=1, text="half") + encode("leave", tag=1, topic="beacon_block")[:-3])
+    until(lambda: daemon.metric("p2pd_control_clients") == CLIENTS_MAX, 20, "every place is taken")
+    until(lambda: daemon.metric("p2pd_control_clients") == 1, FRAME_SECONDS + 60, "those who send halves are closed")
+    check(all(closed(sock) for sock in silent + halfway), "a connection of half a frame is still open")
+    check(Control(str(path)).request("leave", topic="beacon_block")[0] == "not_found", "another program is let in")
+    check(idle.request("leave", topic="beacon_block")[0] == "not_found", "the idle one is still served")
+    return len(silent + halfway)
+
+
 def closed_by(path, data):
     sock = bare(path)
     sock.sendall(data)
@@ -211,6 +227,7 @@ def control():
     harm(daemon, path)
     until(lambda: daemon.metric("p2pd_control_clients") == 0, 20, "all programs are gone")
     grown = daemon.process.rss_kib() - rss
+    halved = halves(daemon, path)
 
     check(not (work / "d2" / "control.sock").exists(), "the socket is elsewhere")
     refuses_to_start("in use by another process", ["--control-socket", path], devnet.network, work / "d3")
@@ -229,7 +246,7 @@ def control():
     again.stop()
     check(not path.exists(), "a clean stop removes the file")
     other.stop()
-    note(f"{kinds} seen; {asked} blocks asked of peers; {refused}; after 50 bad programs the daemon had grown by {grown} KiB")
+    note(f"{kinds} seen; {asked} blocks asked of peers; {refused}; after 50 bad programs the daemon had grown by {grown} KiB; {halved} that send halves lose their places")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ struct client {
     size_t n_patterns;
     uint64_t lost;       /* messages, not told yet */
     uint64_t verdict_ns; /* when the last verdicts came; monotonic */
+    uint64_t frames;     /* that came */
 };
 
 /* ---- output ---- */
@@ -385,6 +386,7 @@ static void take_frame(struct node *n, uint32_t client, struct view frame, struc
     struct control_frame f;
     enum err e = control_decode(frame, true, &f);
 
+    c->frames++;
     if (e == E_OK) {
         on_frame(n, client, &f, now);
     } else if (e == E_UNSUPPORTED && c->welcomed) { /* of a later version: it may do without */
@@ -525,6 +527,14 @@ void control_sent(struct node *n, uint32_t client, size_t bytes)
     if (out->n == 0 && out->cap > KEPT_MAX) {
         buf_done(out);
     }
+}
+
+uint64_t control_frames(const struct node *n, uint32_t client, bool *ret_owes)
+{
+    const struct client *c = n->control.clients[client];
+
+    *ret_owes = !c->welcomed || c->in.n != 0;
+    return c->frames;
 }
 
 bool control_over(const struct node *n, uint32_t client)
