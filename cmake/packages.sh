@@ -47,15 +47,20 @@ p2pd_install() {
         command -v sudo >/dev/null || die "missing packages: ${missing[*]}. Run as root: apt-get install ${missing[*]}"
         as_root=(sudo)
     fi
-    as_root+=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600)
+    as_root+=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5)
     say "installing by apt: ${missing[*]}"
-    # The lists of a fresh machine may be missing or old: then, and only then, fetch them and try again.
-    if ! "${as_root[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null 2>&1; then
-        say "apt-get update"
-        "${as_root[@]}" update </dev/null >/dev/null || die "apt-get update failed"
-        "${as_root[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null ||
-            die "apt-get install ${missing[*]} failed"
-    fi
+    # One at a time: two peers may ask at once, and only one of apt's locks is waited for.
+    (
+        flock 9
+        # The lists of a fresh machine may be missing or old: then, and only then, fetch them and try again.
+        for pause in 0 10 60; do
+            ! "${as_root[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null 2>&1 || exit 0
+            say "apt-get update"
+            sleep "$pause"
+            "${as_root[@]}" update </dev/null >/dev/null || say "apt-get update failed"
+        done
+        "${as_root[@]}" install -y --no-install-recommends "${missing[@]}" </dev/null >/dev/null
+    ) 9>"${TMPDIR:-/tmp}/p2pd-apt-$(id -u).lock" || die "apt-get install ${missing[*]} failed"
 }
 
 # p2pd_build PRESET [TARGET...]: configure once, then build.

@@ -72,9 +72,6 @@ def notes(path):
     return "; ".join(re.findall(r"^note: (.*)$", path.read_text(errors="replace"), re.M))
 
 
-BEHIND = 15  # what needs the processors gives way to the peers, whose slots pass in real time
-
-
 def command(name, argv, minutes, env=None, nice=0):
     """Run argv with its output in the log. Returns (result, seconds, note)."""
     path = log_path(name)
@@ -159,6 +156,10 @@ def fuzz_targets():
     return found
 
 
+def niceness(name):
+    return table.NICE_FIRST.get(name, table.NICE)
+
+
 def build_job(row, targets):
     preset = row.command[1]
 
@@ -170,7 +171,7 @@ def build_job(row, targets):
             "-c",
             f"{shell}exec ninja -j {table.LANES['cpu']} -C build/{preset} {' '.join(targets)}",
         ]
-        result, seconds, note = command(row.name, argv, row.minutes, nice=BEHIND)
+        result, seconds, note = command(row.name, argv, row.minutes, nice=niceness(row.name))
         warnings = re.findall(r"^.*warning: .*$", log_path(row.name).read_text(errors="replace"), re.M)
         if result == "pass" and warnings:
             result, note = "fail", f"{len(warnings)} compiler warnings, first: {warnings[0][:200]}"
@@ -199,7 +200,8 @@ def row_job(row, long, nice=0):
         return report.add(row.name, result, seconds, note)
 
     lane = {"interop": "net", "check": "cpu"}.get(row.group)
-    return Job(row.name, row.group, run, row.needs, lane, counted=row.group != "peer")
+    cost = max(table.COSTS.get(name, 1) for name in [row.name, *row.needs])
+    return Job(row.name, row.group, run, row.needs, lane, counted=row.group != "peer", cost=cost)
 
 
 def ctest_job(names, some, long):
@@ -223,7 +225,7 @@ def ctest_job(names, some, long):
             "-R",
             only,
         ]
-        result, seconds, note = command("ctest", argv, 90 if long else 35, {"P2PD_LONG": "1" if long else ""}, nice=BEHIND)
+        result, seconds, note = command("ctest", argv, 90 if long else 35, {"P2PD_LONG": "1" if long else ""}, nice=table.NICE)
         if not junit.exists():
             return report.add("unit/all", "fail", seconds, note or "ctest wrote no result")
         seen = set()
@@ -275,7 +277,7 @@ def fuzz_job(name, corpus, long):
         ]
         argv += [str(corpus)] if corpus.is_dir() else []
         label = "fuzz/" + name[len("fuzz_") :]
-        result, seconds, note = command(label, argv, 240 if long else 25, nice=BEHIND)
+        result, seconds, note = command(label, argv, 240 if long else 25, nice=table.NICE)
         text = log_path(label).read_text(errors="replace")
         done = re.search(r"number_of_executed_units: (\d+)", text)
         if result == "pass" and (not done or int(done.group(1)) < runs):
@@ -311,9 +313,9 @@ def plan(patterns, long):
         "build/fuzz": sorted(fuzz) if patterns else ["all"],
     }
     jobs = [build_job(r, targets[r.name]) for r in table.BUILDS] + [
-        row_job(r, long, BEHIND) for r in table.PEERS
+        row_job(r, long, niceness(r.name)) for r in table.PEERS
     ]
-    jobs += [row_job(r, long, BEHIND if r.group == "check" else 0) for r in rows]
+    jobs += [row_job(r, long, table.NICE if r.group == "check" else 0) for r in rows]
     jobs += [ctest_job(units, bool(patterns), long)] if units else []
     jobs += [fuzz_job(n, c, long) for n, c in fuzz.items()]
     if (

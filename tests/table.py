@@ -17,8 +17,12 @@ Row = namedtuple("Row", "name group command needs minutes long_minutes long_only
 
 PY = "python3"
 
-# What may run at once: builds and fuzz targets take the processors, the real peers mostly wait.
-LANES = {"cpu": 2, "net": 3}
+# What may run at once: builds and fuzz targets take the processors, the real peers mostly wait; a Lodestar less than others.
+LANES = {"cpu": 2, "net": 5}
+COSTS = {"peer/lodestar": 2, "interop/flood": 3}  # of its lane, by a row's name or by what it needs; the others cost one
+
+# What takes the processors gives way to the peers, whose slots pass in real time; what many rows wait for gives way less.
+NICE, NICE_FIRST = 15, {"build/release": 5, "peer/rust": 8}
 
 # Fuzzing: inputs per target in ./test and in ./test --long.
 FUZZ_RUNS = 20_000
@@ -64,8 +68,10 @@ CHECKS = [
     Row("sim/peers", "check", [PY, "tests/sim/peers.py"], ["build/release"], long_minutes=600),
 ]
 
-INTEROP = [
+INTEROP = [  # the longest first: what is left at the end should be short
     Row("interop/lodestar", "interop", [PY, "tests/interop/lodestar.py"], ["build/release", "peer/lodestar"]),
+    Row("interop/api-light-client", "interop", [PY, "tests/interop/light_client.py"],
+        ["build/release", "peer/lodestar"]),
     Row("interop/lodestar-dials", "interop", [PY, "tests/interop/lodestar.py", "--they-dial"],
         ["build/release", "peer/lodestar"]),
     Row("interop/control", "interop", [PY, "tests/interop/control.py"], ["build/release"]),
@@ -134,8 +140,6 @@ INTEROP = [
         ["build/release", "peer/go", "peer/rust", "peer/discv5_js"]),
     Row("interop/api", "interop", [PY, "tests/interop/api.py"], ["build/release"]),
     Row("interop/api-streams", "interop", [PY, "tests/interop/streams.py"], ["build/dev"]),
-    Row("interop/api-light-client", "interop", [PY, "tests/interop/light_client.py"],
-        ["build/release", "peer/lodestar"]),
     Row("interop/api-description", "interop", [PY, "tests/interop/description.py"],
         ["build/release", "peer/js", "peer/schemathesis"]),
     Row("interop/flood", "interop", [PY, "tests/interop/flood.py"], ["build/release"]),

@@ -299,7 +299,7 @@ def try_case(case, world):
         check(closed or raw.wait_closed(20), f"{case.what}: the connection is still open")
     elif case.ends in ("stream", "answer"):
         try:
-            raw.sock.settimeout(20)
+            raw.sock.settimeout(patient(20))
             answer = raw.wait_ended(sid) if sid else b""
         except Closed as end:
             check("timed out" not in str(end), f"{case.what}: the stream is still open")

@@ -16,6 +16,7 @@ SLOT_MS = 100  # the shortest: a long chain in little time
 EPOCH_SLOTS = 8
 BLOCKS = 240
 CHECKPOINT = 120  # about where the trusted block lies
+BACKFILL = 10  # slots a second: slow enough to be seen on the way
 
 
 def earliest(node):
@@ -33,7 +34,7 @@ def refused(network, work, flags, words, wrapper=()):
 
 def begins(name, network, work, maker, trusted, made, flags, wrapper=()):
     """A daemon with these flags has, at its end, the maker's whole chain; on the way it never claims what it has not."""
-    node = Daemon(name, network, work / name, ["--disable-discovery", "--local-network", "--backfill-rate", "40",
+    node = Daemon(name, network, work / name, ["--disable-discovery", "--local-network", "--backfill-rate", str(BACKFILL),
                                               "--libp2p-addresses", maker.multiaddr, *flags], wrapper=wrapper)
     until(lambda: node.header(trusted["root"]), 30, f"{name} has the trusted block")
     check(node.header("finalized")["root"] == trusted["root"], f"{name}: finalized is another block")

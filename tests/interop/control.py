@@ -28,7 +28,7 @@ FRAME_SECONDS = 30  # FRAME_TIME_NS of src/api/control.c
 
 def closed(sock):
     """Has the daemon closed this connection? What it said before is read away."""
-    sock.settimeout(10)
+    sock.settimeout(patient(10))
     try:
         while sock.recv(1 << 16):
             pass
@@ -49,7 +49,7 @@ def what_comes(daemon, path):
     """Blocks and attestations as they arrive: named by the specification's id, timed, from our peers."""
     control = Control(str(path))
     check(control.request("subscribe", mode=WATCH, topic="*")[0] == "ok", "subscribed to all")
-    kinds, last, end = {}, 0, time.monotonic() + 10 * SECONDS_PER_SLOT
+    kinds, last, end = {}, 0, time.monotonic() + patient(10 * SECONDS_PER_SLOT)
     while time.monotonic() < end and min(kinds.get(k, 0) for k in ("beacon_block", "beacon_attestation")) < 3:
         for name, got in control.batch(1):
             check(name == "message", f"{name}: {got}")
@@ -60,7 +60,7 @@ def what_comes(daemon, path):
             last = got["time"]
             kind = got["topic"].split("/")[3].rstrip("_0123456789")
             kinds[kind] = kinds.get(kind, 0) + 1
-    check(len(kinds) >= 2, f"in {10 * SECONDS_PER_SLOT} s came {kinds}")
+    check(len(kinds) >= 2, f"in many slots came {kinds}")
     return kinds
 
 
@@ -70,7 +70,7 @@ def what_goes(first, second):
     check(other.request("subscribe", mode=WATCH, topic="voluntary_exit")[0] == "ok", "subscribed")
     ssz = struct.pack("<QQ", 0, 12345).ljust(112, b"\0")
     check(one.request("publish", topic="voluntary_exit", data=ssz)[0] == "ok", "published")
-    end = time.monotonic() + 20
+    end = time.monotonic() + patient(20)
     while not any(n == "message" and g["data"] == ssz for n, g in other.batch(1)):
         check(time.monotonic() < end, "the other daemon's program did not get it")
     check(one.request("publish", topic="voluntary_exit", data=ssz)[0] == "exists", "not twice")
@@ -122,7 +122,7 @@ def others_are_refused(daemon, path):
     path.chmod(0o666)
     code = (
         "import os, socket, sys; os.setgid(65534); os.setuid(65534); s = socket.socket(socket.AF_UNIX)\n"
-        "s.connect(sys.argv[1]); s.settimeout(10); sys.exit(0 if s.recv(1) == b'' else 1)"
+        "s.connect(sys.argv[1]); s.settimeout(50); sys.exit(0 if s.recv(1) == b'' else 1)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
     check(done.returncode == 0, f"another user was let in: {done.stdout}{done.stderr}")
@@ -149,7 +149,7 @@ def harm(daemon, path):
     slow = bare(path)
     for byte in encode("hello", low=1, high=1, text="slow"):
         slow.sendall(bytes([byte]))
-    slow.settimeout(10)
+    slow.settimeout(patient(10))
     check(slow.recv(100), "a byte at a time is answered too")
 
     deaf = bare(path)  # asks and never reads

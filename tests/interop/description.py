@@ -91,7 +91,7 @@ def run_schemathesis(daemon, description, served, work):
     absent_methods = sorted({(m, p) for m, p in operations() if p in paths and (m, plain(p)) not in served})
     argv = [PEERS / "schemathesis/bin/st", "run", description, "--url", daemon.rest, "--seed", SEED, "-n", EXAMPLES,
             "--phases", "examples,coverage,fuzzing", "--exclude-checks", ",".join(EXCLUDED), "--checks", "all",
-            "--request-timeout", "20", "--suppress-health-check", "all", "--no-color", "--warnings", "off"]
+            "--request-timeout", str(patient(20)), "--suppress-health-check", "all", "--no-color", "--warnings", "off"]
     for path in paths:
         if path not in skipped:
             argv += ["--include-path", path]

@@ -4,14 +4,12 @@ which know only the daemon, each of them once and under the same id; Lodestar's 
 """
 
 import hashlib
-import time
 
 from harness.daemon import Daemon
 from harness.gossip import GossipPeer
-from harness.lodestar import SECONDS_PER_SLOT, Lodestar
+from harness.lodestar import SECONDS_PER_SLOT, Lodestar, before_genesis
 from harness.proc import LONG, check, main, note, say, scratch, until
 
-START_SECONDS = 30  # a Lodestar that is not up at its genesis makes no blocks
 SLOTS = 200 if LONG else 12  # watched once everything is connected
 NAMES = ("beacon_block", "beacon_aggregate_and_proof")
 
@@ -26,8 +24,7 @@ def digest(lodestar):
 
 def test():
     work = scratch("gossip-lodestar")
-    lodestar = Lodestar(work / "lodestar", 1000, int(time.time()) + START_SECONDS)
-    lodestar.start()
+    lodestar = before_genesis(lambda genesis: [Lodestar(work / "lodestar", 1000, genesis)], 3)[0]
     network = lodestar.network_dir(work / "network", with_state=True)
     daemon = Daemon("daemon", network, work / "d", ["--boot-nodes", lodestar.enr, "--local-network"])
     until(lambda: lodestar.sees(daemon.peer_id), 60, "Lodestar lists the daemon as connected")
@@ -44,31 +41,34 @@ def test():
         30,
         lambda: f"the daemon in their meshes: {[p.stats()['peers'] for p in peers]}",
     )
-    until(lambda: (lodestar.header("head") or {}).get("slot"), START_SECONDS + 60, "Lodestar's first block")
+    until(lambda: (lodestar.header("head") or {}).get("slot"), 60, "Lodestar's first block")
     first = lodestar.slot() + 1
     say(f"meshes stand at slot {first - 1}")
     until(lambda: lodestar.slot() > first, 3 * SECONDS_PER_SLOT, "the next slot")
     before = [dict(p.messages) for p in peers]
-    wanted = until(
-        lambda: (s := lodestar.slot()) >= first + SLOTS and s, (SLOTS + 20) * SECONDS_PER_SLOT, "the slots to watch"
-    )
-    chain = lodestar.chain(wanted - 1)
-    slots = sum(first + 1 <= s < wanted for s in chain)
-    check(slots > SLOTS / 2, f"Lodestar made {slots} blocks only: no healthy devnet")
+    def watched():  # a busy machine skips slots
+        wanted = lodestar.slot()
+        slots = sum(first + 1 <= s < wanted for s in lodestar.chain(wanted - 1)) if wanted >= first + SLOTS else 0
+        return slots if slots > SLOTS / 2 else 0
+
+    slots = until(watched, (SLOTS + 20) * SECONDS_PER_SLOT, "the slots to watch", every=SECONDS_PER_SLOT)
     got = []
     for peer, old in zip(peers, before):
         bad = {k: v for k, v in peer.messages.items() if v != 1}
         check(not bad, f"{peer.name} was given messages more than once: {bad}")
-        counts = {t: sum(k[0] == t and k not in old for k in list(peer.messages)) for t in topics}
-        check(counts[topics[0]] >= slots - 1, f"{peer.name} has {counts} of {slots} blocks")
+
+        def count(p=peer, o=old):
+            return {t: sum(k[0] == t and k not in o for k in list(p.messages)) for t in topics}
+
+        until(lambda c=count: c()[topics[0]] >= slots - 1, 10, lambda c=count: f"{slots} blocks come: {c()}")
+        counts = count()
         check(counts[topics[1]] > 0, f"{peer.name} has no aggregate")
         row = peer.stats()["peers"][daemon.peer_id]
         check(row["score"] >= 0, f"{peer.name}'s score of the daemon: {row}")
         got.append(counts)
     both = set(peers[0].ids.values()) & set(peers[1].ids.values())
     check(len(both) >= slots, f"rust and js have {len(both)} message ids in common only")
-    score = lodestar.score(daemon.peer_id)
-    check(score["score"] >= 0 and score["gossip"] >= 0, f"Lodestar's score of the daemon is {score}")
+    score = lodestar.likes(daemon.peer_id)
     note(
         f"{slots} slots of Lodestar's through the daemon: rust has {list(got[0].values())}, js {list(got[1].values())} blocks and aggregates, "
         f"each once, {len(both)} ids compared; Lodestar's score of the daemon {score['score']:g}"

@@ -16,28 +16,27 @@ import sys
 import time
 
 from harness.daemon import Daemon
-from harness.lodestar import SECONDS_PER_SLOT, Lodestar, gossip_stats, start_seconds
+from harness.lodestar import SECONDS_PER_SLOT, Lodestar, before_genesis
 from harness.proc import LONG, PEERS, TOP, Process, check, main, node as node_program, note, patient, say, scratch, until
 
 VALIDATORS = 16
 EXAMPLES = TOP / "docs/examples"
 CLIENT = EXAMPLES / "python/p2pd_control.py"
 FINAL_EPOCH = 40 if LONG else 2  # of both; the first that can be final is 1
-LIMIT = 360 + FINAL_EPOCH * 8 * SECONDS_PER_SLOT  # a busy machine skips slots
+LIMIT = patient((5 + FINAL_EPOCH) * 8 * SECONDS_PER_SLOT)  # a busy machine skips slots
 
 
 def start_halves(work):
     """Two Lodestars and what they have in common: (nodes, network directory)."""
-    genesis = int(time.time()) + start_seconds(3)
     half = VALIDATORS // 2
-    nodes = [
-        Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, name=name)
-        for name, own in (("first half", (0, half - 1)), ("second half", (half, VALIDATORS - 1)))
-    ]
-    for node in nodes:
-        node.spawn()
-    for node in nodes:
-        node.ready()
+
+    def make(genesis):
+        return [
+            Lodestar(work / name, 2, genesis, VALIDATORS, own, discovery=False, name=name)
+            for name, own in (("first half", (0, half - 1)), ("second half", (half, VALIDATORS - 1)))
+        ]
+
+    nodes = before_genesis(make, 3)
     return nodes, nodes[0].network_dir(work / "network", with_state=False)
 
 
@@ -59,24 +58,14 @@ def only_us(nodes, daemon):
         )
 
 
-def liked(nodes, daemon, worst):
-    for node in nodes:
-        score = node.score(daemon.peer_id)
-        worst[node.name] = min(worst.get(node.name, 0), score["score"], score["gossip"])
-        check(
-            worst[node.name] >= 0,
-            f"{node.name}'s score of the daemon is {score}: {gossip_stats(node, daemon.peer_id)}",
-        )
-
-
 def watch_finality(nodes, daemon, epoch, seconds, each_slot=lambda: None):
     """Both finalize `epoch`; looked at each slot."""
-    worst = {}
     end = time.monotonic() + seconds
     while min(node.finalized_epoch() for node in nodes) < epoch:
         daemon.process.must_run()
         only_us(nodes, daemon)
-        liked(nodes, daemon, worst)
+        for node in nodes:
+            node.likes(daemon.peer_id)
         each_slot()
         if time.monotonic() > end:
             check(False, f"epoch {epoch} not final: {[(n.name, n.slot(), n.finalized_epoch()) for n in nodes]}")
@@ -112,7 +101,7 @@ def report(nodes, daemon):
     kinds = ("beacon_block", "beacon_attestation", "beacon_aggregate_and_proof", "sync_committee")
     passed = {kind: int(daemon.metric("p2pd_gossip_messages_total", topic=kind)) for kind in kinds}
     check(all(passed.values()), f"messages that came to us: {passed}")
-    scores = [round(node.score(daemon.peer_id)["gossip"], 1) for node in nodes]
+    scores = [round(node.likes(daemon.peer_id)["gossip"], 1) for node in nodes]
     return (
         f"epoch {nodes[0].finalized_epoch()} final on both halves, {count} blocks, {sync}, through us: {passed}; "
         f"Lodestar's gossip scores of us {scores}, never below 0"
@@ -154,13 +143,16 @@ def external():
     watch_finality(nodes, daemon, 1, LIMIT)
     accepted, fallen = verdicts(daemon, "accepted"), verdicts(daemon, "fallback")
     check(accepted > 100, f"the program accepted {accepted} messages only")
-    check(fallen < accepted / 10, f"the fallback decided {fallen} messages beside the program's {accepted}")
+    check(fallen < accepted / 2, f"the fallback decided {fallen} messages beside the program's {accepted}")
     delays = sorted(e["delay"] for e in map(json.loads, client.lines) if "delay" in e)
 
+    def stalls():
+        return len(daemon.said("program gives no verdicts: nobody waits for it"))
+
+    before = stalls()  # a busy machine stops it too
     client.child.send_signal(signal.SIGSTOP)
     more_final(nodes, daemon, 1, "with the program stopped")
-    stalls = len(daemon.said("program gives no verdicts: nobody waits for it"))
-    check(stalls == 1, f"the daemon noticed {stalls} stalls of the program")
+    check(stalls() == before + 1, f"the daemon noticed {stalls() - before} stalls of the program")
     client.child.send_signal(signal.SIGCONT)
     was = verdicts(daemon, "accepted")
     until(lambda: verdicts(daemon, "accepted") > was + 10, 60, "verdicts count again when it goes on")

@@ -143,7 +143,7 @@ def two_peers(base, muxer):
     for peer in (a, b):
         peer.process.stopping = True
         peer.process.send("quit")
-        check(peer.process.child.wait(60) == 0, f"{peer.process.name} ended badly: {peer.process.lines[-5:]}")
+        check(peer.process.child.wait(patient(20)) == 0, f"{peer.process.name} ended badly: {peer.process.lines[-5:]}")
     relay.write_pcap(pcap)
     seen = dissect(pcap, keys, FIELDS)
     has(seen, "libp2p.multistream", "/yamux/1.0.0" if muxer == "yamux" else "/mplex/6.7.0", "/p2pd/echo/1")

@@ -12,6 +12,7 @@ SEED = 9
 KILLS = 60 if LONG else 20
 SLOT_MS = 100  # the shortest: a long chain in little time
 BLOCKS = 400
+RATE = 40  # blocks a second that the maker gives: kills come during the sync, however late this program is
 
 
 def chain_of(node, root):
@@ -22,7 +23,7 @@ def run():
     rng, base = random.Random(SEED), scratch("kill9")
     network, alone = base / "network", ["--disable-discovery", "--local-network"]
     write_network(network, "kill9", SLOT_MS)
-    maker = Daemon("maker", network, base / "maker", [*alone, "--devnet-make-blocks"])
+    maker = Daemon("maker", network, base / "maker", [*alone, "--devnet-make-blocks", "--inbound-rate-limiter-protocols", f"beacon_blocks_by_range:{RATE}/1"])
     until(lambda: maker.head_slot() >= BLOCKS, BLOCKS * SLOT_MS // 1000 + 120, f"a chain of {BLOCKS} slots")
     head = maker.header("head")
     made = chain_of(maker, head["root"])

@@ -4,16 +4,12 @@ committee periods by nothing but our API: bootstrap, updates, the event stream. 
 daemon has it, and the light-client objects, by gossip and requests as from any peer."""
 
 import json
-import os
 import shutil
-import time
 
 from harness.daemon import Daemon
-from harness.lodestar import HERE, SLOTS_PER_EPOCH, Lodestar, start_seconds
+from harness.lodestar import HERE, SECONDS_PER_SLOT, SLOTS_PER_EPOCH, Lodestar, before_genesis
 from harness.proc import LONG, PEERS, Process, check, main, node, note, say, scratch, until
 
-# Where many others run, Lodestar attests too late for slots of two seconds, and nothing becomes final.
-SECONDS_PER_SLOT = 2 if os.getloadavg()[0] < 3 * os.cpu_count() else 4
 PERIOD = 8 * SLOTS_PER_EPOCH  # slots, in the minimal preset
 CAPELLA_EPOCH = 2  # a fork of the light-client objects too
 PERIODS = 2 if not LONG else 8
@@ -49,9 +45,7 @@ def compare(daemon, events):
 
 def run():
     work = scratch("light-client")
-    genesis = int(time.time()) + start_seconds(1)
-    maker = Lodestar(work / "maker", CAPELLA_EPOCH, genesis, seconds_per_slot=SECONDS_PER_SLOT)
-    maker.start()
+    maker = before_genesis(lambda genesis: [Lodestar(work / "maker", CAPELLA_EPOCH, genesis)], 1)[0]
     network = maker.network_dir(work / "network", with_state=True)
     daemon = Daemon("daemon", network, work / "daemon", ["--boot-nodes", maker.enr])
     until(lambda: daemon.peer(maker.peer_id), 60, "the daemon is connected with the maker")

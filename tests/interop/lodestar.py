@@ -11,13 +11,13 @@ import sys
 import time
 
 from harness.daemon import Daemon
-from harness.lodestar import SECONDS_PER_SLOT, SLOTS_PER_EPOCH, Lodestar, run_directory_genesis
-from harness.proc import LONG, check, main, note, say, scratch, until
+from harness.lodestar import SECONDS_PER_SLOT, SLOTS_PER_EPOCH, Lodestar, before_genesis, run_directory_genesis
+from harness.proc import LONG, check, main, note, patient, say, scratch, until
 
 CAPELLA_EPOCH = 8  # slot 64: two minutes in, well after the mesh stands and well before the end
 WATCH_SECONDS = 1800 if LONG else 300
 LATE_SLOTS = 10  # the daemon comes when there is already a chain to fetch
-SETTLE_SLOTS = 3  # from the first connected slot, until which a block may have come either way
+SETTLE_SLOTS = 3  # from the first block by gossip, until which a block may have come either way
 
 
 def connected(daemon, lodestar):
@@ -70,16 +70,21 @@ def linked_to_genesis(daemon, chain):
 
 
 def still_liked(daemon, lodestar):
-    row, score = lodestar.sees(daemon.peer_id), lodestar.score(daemon.peer_id)
+    row, score = lodestar.sees(daemon.peer_id), lodestar.likes(daemon.peer_id)
     check(row is not None, "Lodestar no longer lists the daemon as connected")
-    check(score["score"] >= 0 and score["gossip"] >= 0, f"Lodestar's score of the daemon is {score}")
     return row, score
 
 
+def gossiping(daemon, lodestar):
+    """The slot from which on blocks come by gossip: the mesh stands."""
+    until(lambda: "gossip" in daemon.blocks_by_way().values(), 60, "a block comes by gossip")
+    return lodestar.slot()
+
+
 def watch(daemon, lodestar, seconds):
-    """Stay connected for so long; looked at each slot."""
+    """Stay connected for so long, and until the fork is final; looked at each slot."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while (left := end - time.monotonic()) > 0 or (left > -patient(seconds) and lodestar.finalized_epoch() <= CAPELLA_EPOCH):
         daemon.process.must_run()
         lodestar.process.must_run()
         still_liked(daemon, lodestar)
@@ -88,15 +93,15 @@ def watch(daemon, lodestar, seconds):
 
 def we_dial():
     work = scratch("lodestar")
-    lodestar = Lodestar(work / "lodestar", CAPELLA_EPOCH, int(time.time()) + 12)
-    lodestar.start()
+    lodestar = before_genesis(lambda genesis: [Lodestar(work / "lodestar", CAPELLA_EPOCH, genesis)], 1)[0]
     network = lodestar.network_dir(work / "network", with_state=True)
     until(lambda: lodestar.slot() >= LATE_SLOTS, 60, "some slots to fetch")
 
     daemon = Daemon("daemon", network, work / "d1", ["--boot-nodes", lodestar.enr])
     ours, theirs = connected(daemon, lodestar)
-    joined = lodestar.slot()
-    say(f"connected at slot {joined}: we list {ours}, Lodestar lists {theirs}")
+    met = lodestar.slot()
+    joined = gossiping(daemon, lodestar)
+    say(f"connected at slot {met}, blocks by gossip at {joined}: we list {ours}, Lodestar lists {theirs}")
     check(
         ours.get("source") in ("discv5", "boot"),
         f"the daemon's source of Lodestar is {ours.get('source')}, not discv5",
@@ -125,7 +130,7 @@ def we_dial():
         not late,
         f"blocks of slots {late[:20]} came not by gossip but {[ways.get(chain[s]) for s in late[:5]]}",
     )
-    early = [s for s in chain if s < joined - 1 and ways.get(chain[s]) != "range"]
+    early = [s for s in chain if s < met - 1 and ways.get(chain[s]) != "range"]
     check(
         not early,
         f"blocks of slots {early[:20]} came not by range but {[ways.get(chain[s]) for s in early[:5]]}",
@@ -155,17 +160,18 @@ def we_dial():
 
 def they_dial():
     work = scratch("lodestar-dials")
-    genesis = int(time.time()) + 30
-    network = run_directory_genesis(work / "first", 2, genesis, work / "network")
+    network = work / "network"
+    genesis = run_directory_genesis(work / "first", 2, network)
     # Without --enable-private-discovery it answers discv5 but dials nobody on loopback: so it is Lodestar who dials.
     daemon = Daemon("daemon", network, work / "d1", private=False)
     lodestar = Lodestar(work / "lodestar", 2, genesis)
     lodestar.start(boot_enr=daemon.enr)
     ours, theirs = connected(daemon, lodestar)
-    joined = lodestar.slot()
+    met = lodestar.slot()
     check(ours["direction"] == "inbound", f"Lodestar was given our ENR, so it dials; we list it as {ours}")
     check(theirs["direction"] == "outbound", f"Lodestar lists us as {theirs}")
 
+    joined = gossiping(daemon, lodestar)
     until(lambda: lodestar.slot() >= 40, 150, "two epochs after the fork")
     still_liked(daemon, lodestar)
     last = lodestar.slot() - 1
@@ -181,7 +187,7 @@ def they_dial():
     late = [s for s in chain if s >= joined + SETTLE_SLOTS and ways.get(chain[s]) != "gossip"]
     check(not late, f"blocks of slots {late[:20]} came not by gossip")
     note(
-        f"found and dialled by Lodestar at slot {joined}; {count} blocks, {sum(w == 'gossip' for w in ways.values())} by gossip, "
+        f"found and dialled by Lodestar at slot {met}; {count} blocks, {sum(w == 'gossip' for w in ways.values())} by gossip, "
         "no root differed"
     )
     # A clean stop says goodbye: Lodestar drops us at once, not by a time-out.

@@ -5,10 +5,9 @@ metadata and blocks by itself: its metrics of what it asked and got are its own.
 
 import json
 import re
-import time
 
 from harness.daemon import Daemon
-from harness.lodestar import SLOTS_PER_EPOCH, Lodestar
+from harness.lodestar import SLOTS_PER_EPOCH, Lodestar, before_genesis
 from harness.proc import Failure, check, main, note, say, scratch, until
 from request import CHUNK, call
 
@@ -33,8 +32,7 @@ def same(what, ours, theirs):
 
 def run():
     work = scratch("lodestar-reqresp")
-    lodestar = Lodestar(work / "lodestar", CAPELLA_EPOCH, int(time.time()) + 40)
-    lodestar.start()
+    lodestar = before_genesis(lambda genesis: [Lodestar(work / "lodestar", CAPELLA_EPOCH, genesis)], 1)[0]
     network = lodestar.network_dir(work / "network", with_state=True)
     daemon = Daemon("daemon", network, work / "daemon", ["--boot-nodes", lodestar.enr])
     until(lambda: daemon.peer(lodestar.peer_id), 60, "the daemon is connected with Lodestar")
@@ -133,8 +131,8 @@ def run():
             same(f"{who}'s update of {slot}", ours["attested_header"]["beacon"], header)
         counted[who, "bootstrap and updates"] = 1 + len(updates)
 
-    row, score = lodestar.sees(daemon.peer_id), lodestar.score(daemon.peer_id)
-    check(row is not None and score["score"] >= 0, f"Lodestar's score of the daemon is {score}")
+    score = lodestar.likes(daemon.peer_id)
+    check(lodestar.sees(daemon.peer_id), "Lodestar no longer lists the daemon as connected")
     say(str(counted))
     note(f"Lodestar and the daemon beside it asked by the same words: {sum(counted.values())} objects equal to its REST API's; "
          f"its score of us {score['score']:g}")

@@ -136,7 +136,7 @@ def ports(base, network):
     addresses = node.identity()["p2p_addresses"]
     check(any(a.startswith("/ip4/127.0.0.1/tcp/4001") for a in addresses), f"identify tells {addresses}")
     with socket.socket(socket.AF_INET6) as s:
-        s.settimeout(10)
+        s.settimeout(patient(10))
         s.connect(("::1", port6))
     budget = [v for k, v in node.metrics().items() if k.startswith("p2pd_memory_max_bytes") and '"network"' in k]
     check(budget == [100 << 20], f"--max-memory 100 gives a budget of {budget}")

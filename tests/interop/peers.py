@@ -41,7 +41,7 @@ def refused(daemon, peer, codes):
 def bans(daemon, peer):
     peer.join(daemon)
     start = peer.mark()
-    order(daemon, "ban", peer.multiaddr, seconds=10, reason="for a test")
+    order(daemon, "ban", peer.multiaddr, seconds=3600, reason="for a test")
     peer.wait("disconnected", 20, start)
     check(peer.goodbyes(start) == [251], f"who is banned is told so: {peer.goodbyes(start)}")
     ban = banned(daemon, peer.id)
@@ -51,6 +51,7 @@ def bans(daemon, peer):
     story = why(daemon, peer.id)
     for part in ("banned_user", "for a test", "refused_banned", "goodbye_sent", "code 251", "banned   by user until"):
         check(part in story, f"'{part}' is missing in: {story}")
+    order(daemon, "ban", peer.multiaddr, seconds=2, reason="for a test")  # the later word counts
     until(lambda: banned(daemon, peer.id) is None, 30, "the ban ends by its time")
     check("unbanned_time" in reasons(daemon, peer.id), f"{reasons(daemon, peer.id)}")
     peer.join(daemon)

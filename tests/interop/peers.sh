@@ -6,6 +6,18 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=$top/build/peers
 mkdir -p "$cache"
 
+# again COMMAND...: what asks a registry; one that fails now may answer in a while.
+again() {
+    local pause
+    for pause in 5 20 60; do
+        "$@" && return 0
+        say "$1 failed: again in $pause s"
+        sleep "$pause"
+    done
+    "$@"
+}
+export CARGO_NET_RETRY=10 npm_config_fetch_retries=5 PIP_RETRIES=10
+
 node_major() { "$1" --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p'; }
 
 # Node 20 or newer: the machine's, or the npm package `node` where Debian's is older. Leaves build/peers/bin/node.
@@ -22,7 +34,7 @@ prepare_node() {
     found=$(command -v node || true)
     if [ -z "$found" ] || [ "$(node_major "$found")" -lt 20 ]; then
         say "Node here is ${found:+$("$found" --version)}${found:-missing}: taking Node 20 from npm"
-        npm install --prefix "$cache/node" --no-audit --no-fund node@20 || { echo "npm could not install node@20"; exit 77; }
+        again npm install --prefix "$cache/node" --no-audit --no-fund node@20 || { echo "npm could not install node@20"; exit 77; }
         found=$cache/node/node_modules/node/bin/node
     fi
     ln -sf "$found" "$cache/bin/node"
@@ -37,7 +49,7 @@ npm_ci() {
     rm -rf "$to"
     mkdir -p "$to"
     cp "$from/package.json" "$from/package-lock.json" "$to/"
-    (cd "$to" && npm ci --ignore-scripts --no-audit --no-fund) || { echo "npm ci for $1 failed"; exit 1; }
+    (cd "$to" && again npm ci --ignore-scripts --no-audit --no-fund) || { echo "npm ci for $1 failed"; exit 1; }
 }
 
 installed() { cp "$top/tests/interop/$1/package-lock.json" "$cache/$1/installed.lock"; }
@@ -55,7 +67,7 @@ fetch_go() {
     name=v0.0.1-$GO_VERSION.linux-$arch
     [ -n "${GO_SHA256[$arch]:-}" ] || { echo "no Go tool chain here, and none known for $arch"; exit 77; }
     say "no Go here: taking $GO_VERSION from the module proxy"
-    curl -sSfL -o "$cache/go.zip" "https://proxy.golang.org/golang.org/toolchain/@v/$name.zip" || { echo "the module proxy has no $name"; exit 77; }
+    again curl -sSfL -o "$cache/go.zip" "https://proxy.golang.org/golang.org/toolchain/@v/$name.zip" || { echo "the module proxy has no $name"; exit 77; }
     echo "${GO_SHA256[$arch]}  $cache/go.zip" | sha256sum --check --quiet || { echo "what the module proxy gave is not $name"; exit 1; }
     rm -rf "$cache/golang.org" "$cache/goroot"
     python3 -m zipfile -e "$cache/go.zip" "$cache"
@@ -85,7 +97,7 @@ case ${1:-} in
 node) prepare_node ;;
 js)
     # Its QUIC is native code in a package for each kind of machine; npm cannot lock those that the registry lacks.
-    npm_ci js && (cd "$cache/js" && npm install --no-save --ignore-scripts --no-audit --no-fund @chainsafe/libp2p-quic@2.1.1) &&
+    npm_ci js && (cd "$cache/js" && again npm install --no-save --ignore-scripts --no-audit --no-fund @chainsafe/libp2p-quic@2.1.1) &&
         installed js
     ;;
 discv5_js | kad_js) npm_ci "$1" && installed "$1" ;;
@@ -96,16 +108,16 @@ page) # the dashboard's: a browser, and what drives it
     ;;
 go)
     need_go
-    (cd "$top/tests/interop/go" && go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
-    (cd "$top/docs/examples/network/go" && go build -o "$cache/bin/example-ws" .) ||
+    (cd "$top/tests/interop/go" && again go build -o "$cache/gopeer" .) || { echo "the Go peer does not build"; exit 1; }
+    (cd "$top/docs/examples/network/go" && again go build -o "$cache/bin/example-ws" .) ||
         { echo "the Go node of the example network does not build"; exit 1; }
     ;;
 devp2p) # go-ethereum's discv5 conformance suite: some 200 CPU seconds, once
     need_go
-    [ -x "$cache/bin/devp2p" ] || GOBIN=$cache/bin go install github.com/ethereum/go-ethereum/cmd/devp2p@v1.17.10 ||
+    [ -x "$cache/bin/devp2p" ] || GOBIN=$cache/bin again go install github.com/ethereum/go-ethereum/cmd/devp2p@v1.17.10 ||
         { echo "devp2p does not build"; exit 1; }
     ;;
-rust) # libp2p and discv5 in one program: some 300 CPU seconds, once
+rust) # libp2p and discv5 in one program: some 200 CPU seconds, once
     minor=$({ cargo --version 2>/dev/null || true; } | sed -n 's/^cargo 1\.\([0-9]*\).*/\1/p')
     if [ "${minor:-0}" -lt "$RUST_MINOR" ]; then # Debian 12 has 1.63 and 1.85
         echo "Rust 1.$RUST_MINOR or newer is wanted for libp2p and discv5, here is 1.${minor:-none}: see https://rustup.rs"
@@ -139,7 +151,7 @@ schemathesis) # checks of the published API description, from PyPI at pinned ver
             rm -rf "$cache/schemathesis"
             python3 -m venv "$cache/schemathesis" || { echo "python3 makes no venv here"; exit 77; }
         }
-        "$cache/schemathesis/bin/pip" install -q --disable-pip-version-check -r "$wanted" || { echo "pip could not install schemathesis"; exit 1; }
+        again "$cache/schemathesis/bin/pip" install -q --disable-pip-version-check -r "$wanted" || { echo "pip could not install schemathesis"; exit 1; }
         cp "$wanted" "$cache/schemathesis/installed.txt"
     fi
     ;;

@@ -9,7 +9,7 @@ import time
 from harness import netns
 from harness.daemon import Daemon
 from harness.gopeer import GoPeer
-from harness.lodestar import Lodestar
+from harness.lodestar import Lodestar, before_genesis
 from harness.peers import banned, digest_of, order, reasons, row, why
 from harness.proc import LONG, check, main, note, say, scratch, until
 
@@ -92,8 +92,8 @@ def run():
     netns.enter()
     work = scratch("peers-lodestar")
     ip, wrapper = netns.add("lode", 1)
-    lodestar = Lodestar(work / "lodestar", 100, int(time.time()) + 15, ip=ip, wrapper=wrapper, discovery=False, log_level="verbose")
-    lodestar.start()
+    lodestar = before_genesis(lambda genesis: [Lodestar(work / "lodestar", 100, genesis, ip=ip, wrapper=wrapper, discovery=False,
+                                                        log_level="verbose")], 1)[0]  # fmt: skip
     network = lodestar.network_dir(work / "network", with_state=True)
     ip, wrapper = netns.add("daemon", 2)
     daemon = Daemon("daemon", network, work / "d", ["--disable-discovery", "--target-peers", TARGET], wrapper=wrapper, ip=ip)

@@ -38,9 +38,15 @@ def check_once(net):
     topics = net.get(1, "/p2pd/v1/view/topics")["topics"]
     for topic in topics:
         check(re.search(rf"^{topic['name']} ", text, re.MULTILINE), f"topic {topic['name']} has no line")
-    block = net.get(1, "/p2pd/v1/view/blocks")["blocks"][-1]
-    row = next((line for line in once(port, "--view", "blocks").split("\n") if re.match(rf"\s+{block['slot']} ", line)), "")
-    check(block["root"][:12] in row and f" {block['copies']} " in row and "#" in row, f"block {block['slot']}: {row}")
+    seen = []
+
+    def same_block():  # both may be asked while a copy comes
+        block = net.get(1, "/p2pd/v1/view/blocks")["blocks"][-1]
+        row = next((line for line in once(port, "--view", "blocks").split("\n") if re.match(rf"\s+{block['slot']} ", line)), "")
+        seen.append((block, row))
+        return block["root"][:12] in row and f" {block['copies']} " in row and "#" in row
+
+    until(same_block, WAIT, lambda: f"a block as the API has it: {seen[-1]}")
     only = once(port, "--view", "coverage")
     check("data columns" in only and "TOPIC" not in only, "one view only")
     ours = sum(c["own"] == "custody" for c in net.get(1, "/p2pd/v1/view/coverage")["columns"])

@@ -20,7 +20,7 @@ sys.path.insert(0, str(TOP / "tests/interop"))
 os.environ.setdefault("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
 
 from harness.daemon import Daemon  # noqa: E402
-from harness.lodestar import Lodestar  # noqa: E402
+from harness.lodestar import Lodestar, before_genesis  # noqa: E402
 from harness.proc import PEERS, Process, check, scratch, until  # noqa: E402
 
 BUILD = TOP / "build/release/tests/net"
@@ -187,8 +187,7 @@ def bench(blocks):
 def beside_lodestar():
     """Small blocks: what Lodestar's own devnet has, served by it and by the daemon that has them from it."""
     work = scratch("bench-lodestar")
-    lodestar = Lodestar(work / "lodestar", 2, int(time.time()) + 12)
-    lodestar.start()
+    lodestar = before_genesis(lambda genesis: [Lodestar(work / "lodestar", 2, genesis)], 1)[0]
     network = lodestar.network_dir(work / "network", with_state=True)
     ours = Daemon("daemon", network, work / "d", ["--boot-nodes", lodestar.enr, "--inbound-rate-limiter-protocols", UNLIMITED])
     until(lambda: ours.head_slot() >= 40, 200, "forty blocks")
