@@ -65,7 +65,8 @@ static bool map_inputs(struct player *p)
     p->inputs = view_of(map, (size_t)at.st_size);
     p->replay = replay_new(p->inputs);
     return p->replay != NULL ||
-           run_fail(&p->run, EXIT_FAILED, "%s is no recording of this version", path);
+           run_fail(&p->run, EXIT_FAILED,
+                    "%s is no recording of this version, or its beginning is gone", path);
 }
 
 /* The store that the node began with, as a copy: a replay writes too. */

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A recording replays to the same decisions: nodes of a small network are recorded from their first start, over a restart with a store
 that holds blocks, with a program on the control socket and orders from it, and one is killed. Each recording is given to a new node,
-which must make every call that the recorded one made; a byte changed in it must be noticed; old recordings make room.
+which must make every call that the recorded one made; a byte changed in it must be noticed; old recordings make room;
+a full one ends, and the node goes on.
 """
 
 import re
@@ -18,6 +19,7 @@ from harness.proc import TOP, check, main, note, patient, scratch, until
 sys.path.insert(0, str(TOP / "docs/examples/python"))
 from p2pd_control import WATCH, Control  # noqa: E402
 
+FULL_MIB = 64  # the least that --record-max takes
 LOCAL = ["--local-network", "--disable-quic"]
 
 
@@ -110,6 +112,32 @@ def ring(base, network):
         check(path.name == "mine.txt" or path.stat().st_mode & 0o077 == 0, f"others may read {path}")
 
 
+def full(base, network):
+    """A run that says more than --record-max: the node goes on, the recording is replayed up to there. One without its beginning is
+    refused."""
+    folder = base / "full"
+    node = Daemon("full", network, base / "full-data", [*LOCAL, "--record", folder, "--record-max", FULL_MIB])
+    program = Control(str(base / "full-data" / "control.sock"))
+    for i in range(FULL_MIB + 1):
+        program.request("publish", topic="nothing", data=bytes(1 << 20))
+    check(node.get("/eth/v1/node/identity"), "the node goes on when its recording is full")
+    program.socket.close()
+    node.stop()
+    check(node.said("the recording ended early: --record-max, or a full disk"), "a word of the end")
+    inputs = folder / "000001" / "inputs"
+    check(FULL_MIB / 2 < inputs.stat().st_size >> 20 <= FULL_MIB, f"the recording has {inputs.stat().st_size} bytes")
+    (_, commands, _, how), = figures(replay(folder))
+    check(commands > FULL_MIB / 2 and how == "the recording ends before the run does", f"{commands} commands, {how}")
+    with inputs.open("r+b") as file:  # as if the first pages had been given up for later ones
+        rest = file.read()[1 << 20 :]
+        file.seek(0)
+        file.write(rest)
+        file.truncate()
+    done = subprocess.run([PROGRAM, "replay", folder / "000001"], capture_output=True, text=True, timeout=patient(60), check=False)
+    check(done.returncode == 1 and "its beginning is gone" in done.stderr, f"without its beginning: {done.returncode} {done.stderr}")
+    return commands
+
+
 def refusals(base, network):
     for flags, words in (
         (["--record", base / "x"], "--disable-quic"),
@@ -131,8 +159,9 @@ def run():
     rows = same(base)
     differs(base)
     ring(base, network)
+    commands = full(base, network)
     refusals(base, network)
-    note(f"{rows[0][0]} events, {rows[0][2]} calls replayed; a changed one is noticed")
+    note(f"{rows[0][0]} events, {rows[0][2]} calls replayed; a changed one is noticed; a full recording has {commands} commands")
 
 
 if __name__ == "__main__":
