@@ -24,6 +24,7 @@ enum villain_kind {
     VILLAIN_INVALID, /* sends messages that do not hold */
     VILLAIN_SLOW,    /* has a downlink of a few bytes */
     VILLAIN_ECLIPSE, /* surrounds the targets, and forwards nothing */
+    VILLAIN_CELLS,   /* exchanges cells of columns; headers of blocks that are not, or garbage */
     VILLAIN_KINDS
 };
 
@@ -35,6 +36,7 @@ struct scenario_class {
     uint32_t peers, custody; /* 0: as all */
     uint64_t down_bps, up_bps;
     bool all_subnets;
+    bool cells; /* they exchange cells of columns: --partial-columns */
 };
 
 enum step_kind {
@@ -66,6 +68,7 @@ enum expect_kind {
     EXPECT_BLOCKS,        /* at least `value` blocks were published */
     EXPECT_SAME_HEAD,     /* all running honest nodes have one head at the end */
     EXPECT_COVERED,       /* ... have `value` peers in the mesh of each of their topics */
+    EXPECT_CELLS,         /* at honest nodes so many columns became whole by their cells */
     EXPECT_HELD,          /* from `value2` after the start on, each slot, peers of each running node
                              were within `value` ppm of the target */
     EXPECT_VILLAIN_MESH,  /* villains have at most `value` ppm of the honest nodes' mesh places */

@@ -102,7 +102,8 @@ struct node_config {
     uint16_t enr_tcp, enr_udp, enr_quic; /* ports to advertise instead of ours; 0: as it is */
     size_t memory_max;                   /* of the host: what peers can make grow; 0: its default */
     uint64_t upload_max;                 /* of gossip, bytes a second; 0: no cap */
-    bool peer_exchange; /* gossipsub's, by signed records: told in PRUNEs and taken from them */
+    bool peer_exchange;   /* gossipsub's, by signed records: told in PRUNEs and taken from them */
+    bool partial_columns; /* cells of columns in parts; with VALIDATE_STRUCTURAL only */
     enum node_validation validation;
     enum node_validation fallback;           /* of external: any other */
     uint64_t verdict_wait_ns;                /* external: a program's time for a verdict */

@@ -201,6 +201,10 @@ bool gossipsub_partial_wish(const struct gossipsub *g, uint32_t peer, uint32_t t
 CHECKED enum err gossipsub_send_partial(struct gossipsub *g, uint32_t peer, uint32_t topic,
                                         const struct gossip_partial *what);
 
+/* What came by GOSSIP_PARTIAL counts for its sender as a first delivery, or an invalid one. */
+void gossipsub_partial_verdict(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                               enum gossip_verdict v);
+
 /* The next event; GOSSIP_NONE when there is none. Call until then after feed, verdict, tick. */
 void gossipsub_next(struct gossipsub *g, struct gossip_event *ev);
 /* The next RPC for `peer`, length included: a new reference; NULL when there is none. */

@@ -51,6 +51,13 @@ bool validation_options(const struct options *o, struct node_config *cfg,
                  "--disable-control-socket");
         return false;
     }
+    cfg->partial_columns = option_bool(o, OPT_PARTIAL_COLUMNS);
+    if (cfg->partial_columns && cfg->validation != VALIDATE_STRUCTURAL) {
+        snprintf(fault, VALIDATION_FAULT_MAX,
+                 "--partial-columns: cells are given on as they come, and nobody judges them: only "
+                 "with --validation structural, on private networks");
+        return false;
+    }
     cfg->verdict_wait_ns = MILLIS(option_u64(o, OPT_VERDICT_WAIT));
     cfg->quorum = (unsigned)option_u64(o, OPT_QUORUM);
     return true;

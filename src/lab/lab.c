@@ -177,6 +177,7 @@ static void apply_classes(const struct lab *l, uint32_t node, struct node_config
         if (node >= c->first && node <= c->last) {
             cfg->custody_groups = c->custody != 0 ? c->custody : cfg->custody_groups;
             cfg->all_subnets |= c->all_subnets;
+            cfg->partial_columns |= c->cells;
         }
     }
 }

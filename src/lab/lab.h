@@ -122,6 +122,8 @@ void churn_begin(struct lab *l);
 
 /* traffic.c */
 void traffic_begin(struct lab *l);
+/* A well-formed column of this slot; honest ones have the slot for a proposer. */
+CHECKED enum err traffic_column(struct lab *l, uint64_t proposer, uint32_t index, struct buf *out);
 
 /* spread.c */
 void spread_init(struct lab *l);

@@ -160,6 +160,16 @@ static bool each_node(const struct lab *l, enum expect_kind kind, uint64_t at_le
     return true;
 }
 
+static bool whole_by_cells(const struct lab *l, uint64_t at_least)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = 0; i < l->sc.nodes; i++) {
+        n += l->nodes[i].node == NULL ? 0 : metric_get(l->nodes[i].metrics, M_CELLS_WHOLE, 0);
+    }
+    return n >= at_least;
+}
+
 static bool delivered(const struct lab *l, enum lab_topic topic, uint64_t ppm, uint64_t within_ns)
 {
     const struct spread *s = &l->spreads[topic];
@@ -228,6 +238,9 @@ static bool holds(const struct lab *l, const struct scenario_expect *ex, const s
         break;
     case EXPECT_BLOCKS:
         ok = l->blocks.n >= ex->value;
+        break;
+    case EXPECT_CELLS:
+        ok = whole_by_cells(l, ex->value);
         break;
     case EXPECT_SAME_HEAD:
         ok = same_head(l);

@@ -13,7 +13,7 @@
 static const char *const villain_names[VILLAIN_KINDS] = {
     [VILLAIN_CENSOR] = "censor",   [VILLAIN_GRAFT] = "graft",     [VILLAIN_IHAVE] = "ihave",
     [VILLAIN_IWANT] = "iwant",     [VILLAIN_INVALID] = "invalid", [VILLAIN_SLOW] = "slow",
-    [VILLAIN_ECLIPSE] = "eclipse",
+    [VILLAIN_ECLIPSE] = "eclipse", [VILLAIN_CELLS] = "cells",
 };
 
 static const char *const topic_names[LAB_TOPICS] = {
@@ -192,7 +192,7 @@ static bool read_villains(struct scenario *sc, struct line *l)
             return read_u32(l, 2, 0, SCENARIO_NODES_MAX, &sc->villains[i]);
         }
     }
-    return wrong(l, "censor, graft, ihave, iwant, invalid, slow or eclipse, and a number");
+    return wrong(l, "censor, graft, ihave, iwant, invalid, slow, eclipse or cells, and a number");
 }
 
 static bool read_class(struct scenario *sc, struct line *l)
@@ -204,7 +204,8 @@ static bool read_class(struct scenario *sc, struct line *l)
     }
     *c = (struct scenario_class){0};
     if (l->n < 3 || !take_range(l, 1, &c->first, &c->last)) {
-        return wrong(l, "class A-B and peers N, custody N, all-subnets or bandwidth DOWN UP");
+        return wrong(l,
+                     "class A-B and peers N, custody N, all-subnets, cells or bandwidth DOWN UP");
     }
     sc->n_classes++;
     if (l->n == 4 && strcmp(l->words[2], "peers") == 0) {
@@ -217,8 +218,9 @@ static bool read_class(struct scenario *sc, struct line *l)
         return take_rate(l, 3, &c->down_bps) && take_rate(l, 4, &c->up_bps);
     }
     c->all_subnets = l->n == 3 && strcmp(l->words[2], "all-subnets") == 0;
-    return c->all_subnets ||
-           wrong(l, "class A-B and peers N, custody N, all-subnets or bandwidth DOWN UP");
+    c->cells = l->n == 3 && strcmp(l->words[2], "cells") == 0;
+    return c->all_subnets || c->cells ||
+           wrong(l, "class A-B and peers N, custody N, all-subnets, cells or bandwidth DOWN UP");
 }
 
 /* ---- steps ---- */
@@ -372,6 +374,7 @@ static bool read_expect(struct scenario *sc, struct line *l)
         {"mesh", EXPECT_MESH, 3, expect_count},
         {"blocks", EXPECT_BLOCKS, 3, expect_count},
         {"covered", EXPECT_COVERED, 3, expect_count},
+        {"cells", EXPECT_CELLS, 3, expect_count},
         {"held", EXPECT_HELD, 5, expect_since},
         {"delivered", EXPECT_DELIVERED, 0, expect_delivered},
         {"villain-mesh", EXPECT_VILLAIN_MESH, 3, expect_share},
@@ -402,7 +405,7 @@ static bool read_expect(struct scenario *sc, struct line *l)
             return kinds[i].read(l, ex);
         }
     }
-    return wrong(l, "peers, found, mesh, blocks, covered, held, delivered, villain-mesh, "
+    return wrong(l, "peers, found, mesh, blocks, covered, cells, held, delivered, villain-mesh, "
                     "villain-peers, target-peers, fair, served, diverse, clients, entries, "
                     "floors, memory or same-head");
 }

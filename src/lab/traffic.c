@@ -66,7 +66,7 @@ static void publish(struct lab *l, enum lab_topic t, enum topic_kind kind, uint3
 /* ---- columns ---- */
 
 /* A header whose body has as many commitments, and their inclusion proof. */
-static enum err fill_header(struct lab *l, struct ssz_builder *b)
+static enum err fill_header(struct lab *l, uint64_t proposer, struct ssz_builder *b)
 {
     const struct ssz_type *body_type = type_of(l, "BeaconBlockBody");
     uint8_t commitment[COMMITMENT_BYTES] = {0}, leaf[32], branch[SSZ_BRANCH_MAX][32], root[32];
@@ -94,15 +94,15 @@ static enum err fill_header(struct lab *l, struct ssz_builder *b)
     TRY(e);
     TRY(ssz_set(b, "signed_block_header.message.body_root", view_of(root, 32)));
     TRY(ssz_set(b, "signed_block_header.message.parent_root", view_of(l->genesis_root, 32)));
-    TRY(ssz_set_u64(b, "signed_block_header.message.proposer_index", l->traffic_slot));
+    TRY(ssz_set_u64(b, "signed_block_header.message.proposer_index", proposer));
     return ssz_set_u64(b, "signed_block_header.message.slot", l->traffic_slot);
 }
 
-static enum err make_column(struct lab *l, uint32_t index, struct buf *out)
+enum err traffic_column(struct lab *l, uint64_t proposer, uint32_t index, struct buf *out)
 {
     struct ssz_builder *b = ssz_build(type_of(l, "DataColumnSidecar"));
     uint8_t cell[CELL_BYTES], proof[COMMITMENT_BYTES];
-    enum err e = fill_header(l, b);
+    enum err e = fill_header(l, proposer, b);
 
     for (uint32_t i = 0; e == E_OK && i < l->sc.blobs; i++) {
         rng_fill(&l->traffic_rng.base, cell, sizeof cell);
@@ -126,7 +126,7 @@ static void send_columns(struct lab *l)
     buf_init(&out, SIDECAR_MAX);
     for (uint32_t i = 0; draws && i < l->sc.columns; i++) {
         buf_clear(&out);
-        if (make_column(l, i, &out) == E_OK) {
+        if (traffic_column(l, l->traffic_slot, i, &out) == E_OK) {
             publish(l, LAB_COLUMN, TOPIC_data_column_sidecar,
                     (uint32_t)subnet_of_column(l->network, i), node, buf_view(&out));
         }

@@ -12,6 +12,7 @@
 #include <base/mem.h>
 #include <codec/snappy.h>
 #include <codec/varint.h>
+#include <eth/cells.h>
 #include <proto/gossip_rpc.h>
 
 #define TICK_NS      SECONDS(1)
@@ -23,6 +24,8 @@
 #define INVALID_SENT 20u
 #define GARBAGE_MAX  300u
 #define SLOW_BPS     32000u
+#define FORGED_SENT  8u
+#define COLUMN_MAX   (128 * KIB)
 
 /* ---- what they are ---- */
 
@@ -52,6 +55,7 @@ void villain_configure(struct lab_node *n, struct node_config *cfg)
     if (n->villain == VILLAIN_ECLIPSE) {
         dial_targets(n, cfg);
     }
+    cfg->partial_columns = n->villain == VILLAIN_CELLS;
 }
 
 void villain_node(enum villain_kind k, struct sim_node_config *cfg)
@@ -192,13 +196,73 @@ static void invalid(struct lab_node *n)
     buf_done(&rpc);
 }
 
+static void send_partial(struct lab_node *n, struct view name, const uint8_t root[static 32],
+                         struct view message)
+{
+    uint8_t group[CELLS_GROUP_SIZE];
+    struct buf rpc;
+
+    cells_group(root, group);
+    const struct gossip_partial what = {.group = view_of(group, sizeof group), .message = message};
+    buf_init(&rpc, RPC_MAX);
+    if (gossip_put_partial(&rpc, name, &what) == E_OK) {
+        send(n, &rpc);
+    }
+    buf_done(&rpc);
+}
+
+/* The header of a block that nobody has made, in good form. */
+static void send_forged(struct lab_node *n, struct view name, const struct topic *topic)
+{
+    static const struct column_set no_cells;
+    struct ssz_value block;
+    struct buf sidecar, message;
+    uint8_t root[32];
+
+    buf_init(&sidecar, COLUMN_MAX);
+    buf_init(&message, COLUMN_MAX);
+    if (traffic_column(n->lab, rng_u64(n->rng), 0, &sidecar) == E_OK &&
+        ssz_get(topic->type, buf_view(&sidecar), "signed_block_header.message", &block) == E_OK) {
+        struct blob *header = cells_header_of(buf_view(&sidecar));
+
+        ssz_root(block.type, block.bytes, root);
+        cells_write(view_of(NULL, 0), &no_cells, cells_in_header(blob_view(header)),
+                    blob_view(header), &message);
+        send_partial(n, name, root, buf_view(&message));
+        blob_unref(header);
+    }
+    buf_done(&sidecar);
+    buf_done(&message);
+}
+
+/* Half of them forge headers, half send bytes that are nothing. */
+static void cells(struct lab_node *n)
+{
+    uint8_t garbage[GARBAGE_MAX];
+    struct topic topic;
+    struct view name;
+    unsigned sent = 0;
+
+    for (uint32_t t = 0; t < TOPICS_LOOK && sent < FORGED_SENT; t++) {
+        if (!topic_name(n, t, &name) || topic_parse(n->lab->network, name, &topic) != E_OK ||
+            !cells_topic(&topic)) {
+            continue;
+        }
+        if (n->number % 2 == 0) {
+            send_forged(n, name, &topic);
+        } else {
+            rng_fill(n->rng, garbage, sizeof garbage);
+            send_partial(n, name, garbage, view_of(garbage, sizeof garbage));
+        }
+        sent++;
+    }
+}
+
 static void on_tick(struct sim *s, void *self)
 {
     static void (*const acts[VILLAIN_KINDS])(struct lab_node * n) = {
-        [VILLAIN_GRAFT] = graft,
-        [VILLAIN_IHAVE] = ihave,
-        [VILLAIN_IWANT] = iwant,
-        [VILLAIN_INVALID] = invalid,
+        [VILLAIN_GRAFT] = graft,     [VILLAIN_IHAVE] = ihave, [VILLAIN_IWANT] = iwant,
+        [VILLAIN_INVALID] = invalid, [VILLAIN_CELLS] = cells,
     };
     struct lab *l = self;
 

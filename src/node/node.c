@@ -220,6 +220,7 @@ static void on_slot(struct node *n, struct now now)
     /* The wall clock may step: the deadline is made anew from it each time. */
     uint64_t next_ns = slot_next_ns(net, now.wall_ns) - now.wall_ns;
     n->slot_ns = now.mono_ns + (next_ns < SECONDS(1) ? next_ns : SECONDS(1));
+    cells_tick(n, now);
     if (slot == n->slot) {
         return;
     }

@@ -11,6 +11,7 @@
 #include "chain/sync.h"
 #include "find/kademlia.h"
 #include "gossip/arrivals.h"
+#include "gossip/cells.h"
 #include "gossip/gossip_state.h"
 #include "gossip/own_topic.h"
 #include "peers/places.h"
@@ -303,6 +304,7 @@ struct node {
     struct light light;
     struct gossip gossip;
     struct arrivals arrivals;
+    struct cells cells;
     struct validation validation;
     struct kademlia kademlia;
     struct control control;
@@ -536,6 +538,8 @@ CHECKED enum err gossip_publish(struct node *n, const struct fork_span *span, en
  * nobody takes it now. */
 CHECKED enum err gossip_publish_on(struct node *n, const struct topic *t, struct view ssz,
                                    struct now now);
+/* What the checks may know of the chain; what they ask is kept for a message that is rejected. */
+struct check_chain gossip_chain(struct node *n, bool with_blocks);
 struct check_result gossip_check(struct node *n, const struct arrival *a, bool with_chain,
                                  struct now now);
 /* It passed: mark it as seen, keep what the node keeps. */

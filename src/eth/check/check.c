@@ -129,8 +129,8 @@ bool block_look(struct check *c, const uint8_t root[static 32], struct check_blo
     return c->block_known;
 }
 
-static struct check check_of(struct check_cache *cache, const struct check_input *in,
-                             struct check_result *res)
+struct check check_of(struct check_cache *cache, const struct check_input *in,
+                      struct check_result *res)
 {
     uint64_t finalized = in->chain == NULL ? 0 : in->chain->finalized_epoch;
 

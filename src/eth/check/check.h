@@ -43,6 +43,8 @@ typedef void mark_fn(struct check *c);
 #undef TOPIC
 #undef AGAIN
 
+struct check check_of(struct check_cache *cache, const struct check_input *in,
+                      struct check_result *res);
 enum check_verdict check_end(struct check *c, enum check_verdict verdict, const char *reason);
 
 #define IGNORE_IF(condition, reason)                     \
@@ -113,6 +115,9 @@ struct light_seen *light_seen(struct check *c);
 /* Look the block up: false (and IGNORE to come) when it is not known; then wants_block is set. When
  * the caller knows no chain at all it is true with block_known unset. */
 bool block_look(struct check *c, const uint8_t root[static 32], struct check_block *ret);
+
+/* Of a sidecar or its header: do the commitments stand in the block's body? */
+bool column_proof_holds(const struct check *c);
 
 /* gloas' execution requests under `prefix` ("message.execution_requests.") are over their limits:
  * which. */

@@ -29,6 +29,11 @@ static bool proof_holds(const struct check *c, const char *leaf_path, const char
                             field_bytes(c, HEADER "body_root").p) == E_OK;
 }
 
+bool column_proof_holds(const struct check *c)
+{
+    return proof_holds(c, "kzg_commitments", "kzg_commitments_inclusion_proof", COMMITMENTS_GINDEX);
+}
+
 enum check_verdict check_blob(struct check *c)
 {
     uint64_t slot = field_u64(c, HEADER "slot"), index = field_u64(c, "index");
@@ -81,9 +86,7 @@ enum check_verdict check_column(struct check *c)
     REJECT_IF(c->block_known && parent.invalid, "sidecar's parent failed validation");
     REJECT_IF(c->block_known && slot <= parent.slot,
               "sidecar is not from a higher slot than its parent");
-    REJECT_IF_KNOWN(
-        !proof_holds(c, "kzg_commitments", "kzg_commitments_inclusion_proof", COMMITMENTS_GINDEX),
-        "invalid sidecar inclusion proof");
+    REJECT_IF_KNOWN(!column_proof_holds(c), "invalid sidecar inclusion proof");
     return CHECK_ACCEPT;
 }
 
@@ -131,9 +134,7 @@ enum err check_sidecar_of(const struct network *n, const struct ssz_type *t, str
         return field_u64(&c, "slot") == slot ? E_OK : E_SSZ_PROOF;
     }
     return field_u64(&c, HEADER "slot") == slot &&
-                   field_count(&c, "kzg_commitments") == n_commitments &&
-                   proof_holds(&c, "kzg_commitments", "kzg_commitments_inclusion_proof",
-                               COMMITMENTS_GINDEX)
+                   field_count(&c, "kzg_commitments") == n_commitments && column_proof_holds(&c)
                ? E_OK
                : E_SSZ_PROOF;
 }

@@ -51,13 +51,16 @@ enum err gossip_init(struct node *n, struct now now)
     /* What is not vouched for yet must go on coming. */
     cfg.keep_refused = n->cfg.rejects != NULL;
     cfg.idontwant_late = cfg.tell_advertised = quorum;
+    cfg.partial = n->cfg.partial_columns;
     n->gossip.checks = check_cache_new(n->cfg.network, n->rng);
     n->gossip.pubsub = pubsub_new(n->host, &cfg, n->rng, now);
+    cells_init(n);
     return E_OK;
 }
 
 void gossip_done(struct node *n)
 {
+    cells_done(n);
     pubsub_free(n->gossip.pubsub);
     check_cache_free(n->gossip.checks);
     own_topics_done(n);
@@ -104,6 +107,7 @@ static enum err topic_number(struct node *n, const struct topic *t, uint32_t *re
     *copy = *t;
     topic_config(copy, name, &cfg);
     cfg.score.weight = n->cfg.no_scoring ? 0 : cfg.score.weight;
+    cfg.partial.requests = cfg.partial.sends = cells_wanted(n, t);
     cfg.user = copy;
     enum err e = gossipsub_add_topic(engine(n), &cfg, ret);
     if (e != E_OK) {
@@ -188,6 +192,7 @@ static void leave_unwanted(struct node *n, struct now now)
         gossipsub_leave(engine(n), i, now); /* it may stay to publish on */
         if (t->until_slot < n->slot) {
             validate_forget_topic(n, i);
+            cells_forget_topic(n, i);
             gossipsub_remove_topic(engine(n), i);
             mem_free(t->topic);
             t->topic = NULL;
@@ -338,18 +343,24 @@ static struct check_input check_input_of(const struct arrival *a, const struct c
         .topic = a->topic, .data = blob_view(a->data), .wall_ns = now.wall_ns, .chain = chain};
 }
 
+struct check_chain gossip_chain(struct node *n, bool with_blocks)
+{
+    bool known = with_blocks && n->chain.anchored;
+
+    n->gossip.told =
+        (struct rejected_chain){.finalized_epoch = n->chain.final_epoch, .asked = known};
+    return (struct check_chain){.finalized_epoch = n->chain.final_epoch,
+                                .block = known ? gossip_told_block : NULL,
+                                .self = n};
+}
+
 struct check_result gossip_check(struct node *n, const struct arrival *a, bool with_chain,
                                  struct now now)
 {
     if (a->topic == NULL) { /* nothing is known of its messages */
         return (struct check_result){.verdict = CHECK_ACCEPT};
     }
-    bool known = with_chain && n->chain.anchored;
-    struct check_chain chain = {.finalized_epoch = n->chain.final_epoch,
-                                .block = known ? gossip_told_block : NULL,
-                                .self = n};
-    n->gossip.told =
-        (struct rejected_chain){.finalized_epoch = n->chain.final_epoch, .asked = known};
+    struct check_chain chain = gossip_chain(n, with_chain);
     struct check_input in = check_input_of(a, &chain, now);
 
     return check_message(n->gossip.checks, &in);
@@ -366,6 +377,7 @@ void gossip_take(struct node *n, const struct arrival *a, bool proved, struct no
     (proved ? check_accepted : check_passed)(n->gossip.checks, &in);
     tell_object(n, a->topic, blob_view(a->data));
     keep(n, a, now);
+    cells_on_sidecar(n, a->topic, a->number, blob_view(a->data), now);
 }
 
 void gossip_end(struct node *n, const struct arrival *a, enum gossip_verdict v, struct now now)
@@ -514,12 +526,17 @@ static void gossip_event(struct node *n, const struct pubsub_event *ev, struct n
         validate_vouch(n, ev->g.message, ev->conn, now);
         break;
     case GOSSIP_GRAFTED:
+        tell_mesh(n, ev);
+        cells_on_graft(n, ev, now);
+        break;
     case GOSSIP_PRUNED:
         tell_mesh(n, ev);
         break;
+    case GOSSIP_PARTIAL:
+        cells_on_partial(n, ev, now);
+        break;
     case GOSSIP_SUBSCRIBED:
     case GOSSIP_UNSUBSCRIBED:
-    case GOSSIP_PARTIAL:
     case GOSSIP_SENDABLE:
     case GOSSIP_NONE:
         break;
@@ -545,6 +562,9 @@ enum err gossip_publish_on(struct node *n, const struct topic *t, struct view ss
     struct blob *packed = snappy_block_pack(ssz);
     enum err e = gossipsub_publish(engine(n), number, blob_view(packed), now);
     blob_unref(packed);
+    if (e != E_EXISTS && gossipsub_joined(engine(n), number)) {
+        cells_on_sidecar(n, t, number, ssz, now); /* who asks for cells gets no full ones */
+    }
     return e;
 }
 

@@ -32,7 +32,9 @@ bool partial_instead(const struct gossipsub *g, uint32_t topic, uint32_t peer)
 {
     const struct topic *t = &g->topics[topic];
 
-    return t->cfg.partial.sends && bit_get(t->asks_parts, peer) && agreed(g, g->peers[peer]);
+    /* A topic that is only published on was never announced: its peers expect full messages. */
+    return t->joined && t->cfg.partial.sends && bit_get(t->asks_parts, peer) &&
+           agreed(g, g->peers[peer]);
 }
 
 bool gossipsub_partial_wish(const struct gossipsub *g, uint32_t peer, uint32_t topic,
@@ -99,6 +101,19 @@ void partial_receive(struct gossipsub *g, uint32_t peer, const struct gossip_ite
         .message = moved(it->partial.message, it->body, ev->rpc),
         .parts = moved(it->partial.parts, it->body, ev->rpc),
     };
+}
+
+void gossipsub_partial_verdict(struct gossipsub *g, uint32_t peer, uint32_t topic,
+                               enum gossip_verdict v)
+{
+    if (peer_at(g, peer) == NULL || topic_at(g, topic) == NULL) {
+        return; /* gone since */
+    }
+    if (v == GOSSIP_ACCEPT) {
+        score_first(g, peer, topic);
+    } else if (v == GOSSIP_REJECT) {
+        score_invalid(g, peer, topic);
+    }
 }
 
 enum err gossipsub_send_partial(struct gossipsub *g, uint32_t peer, uint32_t topic,

@@ -7,7 +7,7 @@
 #include <base/clock.h>
 #include <base/mem.h>
 #include <codec/snappy.h>
-#include <eth/check.h>
+#include <eth/cells.h>
 #include <eth/schema.h>
 #include <eth/slot_clock.h>
 #include <setjmp.h>
@@ -62,6 +62,14 @@ static const char *const ours[] = {
     "invalid sidecar",
     "invalid sidecar inclusion proof",
     "sidecar is for wrong subnet",
+    "corresponding header is not from a slot greater than the latest finalized slot",
+    "header is from a future slot",
+    "bitmap length does not match commitments length",
+    "header's block root does not match group id's block root",
+    "number of cells does not match number of set bits",
+    "invalid header inclusion proof",
+    "header's parent failed validation",
+    "header is not from a higher slot than its parent",
     "block for sidecar's beacon block root has not been seen",
     "block for sidecar's beacon block root failed validation",
     "contribution is not for the current slot",
@@ -85,13 +93,13 @@ static const char *const ours[] = {
     "dependent root is not before the proposer lookahead epoch",
 };
 
-/* Names of the cases' topics that differ from the wire's; partial messages are not spoken. */
+/* Names of the cases' topics that differ from the wire's. Partial messages come on the columns'. */
 static const struct {
     const char *theirs, *kind;
 } renamed[] = {
     {"sync_committee_message", "sync_committee"},
     {"execution_payload_envelope", "execution_payload"},
-    {"partial_data_column_sidecar", NULL},
+    {"partial_data_column_sidecar", "data_column_sidecar"},
 };
 
 /* Cases of one topic may begin with messages of another: their names say which. */
@@ -113,6 +121,7 @@ struct world {
     json_t *refs;
     const char *name;
     size_t decided, undecided;
+    struct blob *header; /* of partial columns: the one that was believed */
 };
 
 static struct blob *read_file(const char *path)
@@ -245,7 +254,7 @@ static void judge(struct world *w, const struct check_result *got, const json_t 
     w->undecided += got->verdict != want;
 }
 
-static bool topic_of(const struct world *w, const char *name, const json_t *message,
+static void topic_of(const struct world *w, const char *name, const json_t *message,
                      struct topic *ret)
 {
     const struct fork_span *s = network_span_at(w->net, 0);
@@ -266,15 +275,13 @@ static bool topic_of(const struct world *w, const char *name, const json_t *mess
             break;
         }
     }
-    if (name == NULL) {
-        return false;
-    }
     assert_true(topic_kind_by_name(view_str(name), &kind));
+    const json_t *column = json_object_get(message, "column_index");
+    subnet = subnet == NULL ? column : subnet;
     number = subnet == NULL ? TOPIC_SINGLE : (uint32_t)json_integer_value(subnet);
     if (topic_make(w->net, s, kind, number, ret) != E_OK) {
         fail_msg("%s: no topic %s %u", w->name, name, number);
     }
-    return true;
 }
 
 /* REJECT is for what the sender could have known: no other clock and no other past of an honest
@@ -300,6 +307,38 @@ static void nobody_accepts(const struct world *w, const struct check_input *reje
     }
 }
 
+/* A header that the case says was believed before, or that a valid message had. */
+static void believe(struct world *w, struct blob *header)
+{
+    blob_unref(w->header);
+    w->header = header;
+}
+
+/* Spec: specs/fulu/partial-columns/p2p-interface.md; gloas' are not done. */
+static void run_partial(struct world *w, const json_t *meta, const json_t *message,
+                        const struct check_input *in)
+{
+    const json_t *seen =
+        json_array_get(json_object_get(meta, "seen_partial_data_column_headers"), 0);
+    struct blob *group = slice(w, json_string_value(json_object_get(message, "group_id")));
+
+    if (cells_topic(in->topic)) {
+        assert_int_equal(group->n, 32); /* without the version's byte */
+        if (seen != NULL && w->header == NULL) {
+            believe(w, slice(w, json_string_value(json_object_get(seen, "header"))));
+        }
+        struct check_result got =
+            check_cells(in, group->b, w->header == NULL ? view_of(NULL, 0) : blob_view(w->header));
+        judge(w, &got, message);
+        struct view header =
+            got.verdict == CHECK_ACCEPT ? cells_header_in(w->net, in->data) : view_of(NULL, 0);
+        if (header.n != 0) {
+            believe(w, blob_copy(header));
+        }
+    }
+    blob_unref(group);
+}
+
 static void run_messages(struct world *w, const char *topic_name, const json_t *meta,
                          struct check_cache *cache)
 {
@@ -316,12 +355,15 @@ static void run_messages(struct world *w, const char *topic_name, const json_t *
         struct topic topic;
         struct blob *data;
 
-        if (!topic_of(w, topic_name, message, &topic)) {
-            return;
-        }
+        topic_of(w, topic_name, message, &topic);
         data = slice(w, json_string_value(json_object_get(message, "message")));
         in.topic = &topic;
         in.data = blob_view(data);
+        if (json_object_get(message, "group_id") != NULL) {
+            run_partial(w, meta, message, &in);
+            blob_unref(data);
+            continue;
+        }
         got = check_message(cache, &in);
         judge(w, &got, message);
         if (got.verdict == CHECK_REJECT) {
@@ -361,6 +403,7 @@ static void run_case(struct world *w, const json_t *c)
     };
     cache = check_cache_new(w->net, &rng.base);
     run_messages(w, json_string_value(json_object_get(c, "topic")), meta, cache);
+    believe(w, NULL);
     check_cache_free(cache);
     network_free(w->net);
 }

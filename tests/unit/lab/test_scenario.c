@@ -125,7 +125,8 @@ static const struct {
      "clock-ahead, clock-back or strike after the time"},
     {"at 5s kill", "line 1: at: wanted is another number of words"},
     {"expect joy",
-     "line 1: expect: wanted is peers, found, mesh, blocks, covered, held, delivered, "
+     "line 1: expect: wanted is peers, found, mesh, blocks, covered, cells, held, "
+     "delivered, "
      "villain-mesh, villain-peers, target-peers, fair, served, diverse, clients, entries, floors, "
      "memory or same-head"},
     {"expect delivered 9% in 4s",
@@ -133,12 +134,12 @@ static const struct {
     {"expect delivered rumour 9% within 4s",
      "line 1: expect: wanted is [block|column|attestation] SHARE within TIME"},
     {"expect held 10% after 4s", "line 1: expect: wanted is SHARE since TIME"},
-    {"villains bully 3", "line 1: villains: wanted is censor, graft, ihave, iwant, invalid, slow "
-                         "or eclipse, and a number"},
+    {"villains bully 3", "line 1: villains: wanted is censor, graft, ihave, iwant, invalid, slow, "
+                         "eclipse or cells, and a number"},
     {"columns 129 1", "line 1: columns: wanted is a whole number in range"},
     {"attestations 10 0", "line 1: attestations: wanted is a whole number in range"},
-    {"class 3 clever", "line 1: class: wanted is class A-B and peers N, custody N, all-subnets or "
-                       "bandwidth DOWN UP"},
+    {"class 3 clever", "line 1: class: wanted is class A-B and peers N, custody N, all-subnets, "
+                       "cells or bandwidth DOWN UP"},
     {"class 16 all-subnets", "a class names a node that is not there"},
     {"target 16", "targets must be among the nodes"},
     {"bare 1", "line 1: bare: wanted is another number of words"},

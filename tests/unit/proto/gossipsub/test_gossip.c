@@ -453,6 +453,12 @@ static struct one *partial_router(bool offered)
     const struct gossip_topic_config t = {.name = view_str("t"),
                                           .data_max = 100,
                                           .class = GOSSIP_BLOCK,
+                                          .score = {.weight = 1,
+                                                    .first_weight = 1,
+                                                    .first_decay = 0.9,
+                                                    .first_cap = 10,
+                                                    .invalid_weight = -100,
+                                                    .invalid_decay = 0.9},
                                           .partial = {.requests = true, .sends = true}};
 
     one_init(o);
@@ -496,6 +502,36 @@ static void partial_messages_that_were_not_agreed_on_are_refused(void **state)
         }
         one_done(o);
     }
+}
+
+static void what_parts_were_worth_counts_for_their_sender(void **state)
+{
+    struct one *o = partial_router(true);
+    (void)state;
+
+    partial_peer(o, 1, true, true);
+    gossipsub_partial_verdict(o->g, 1, 0, GOSSIP_ACCEPT);
+    gossipsub_partial_verdict(o->g, 2, 0, GOSSIP_REJECT); /* gone since */
+    one_ticks(o, 1);
+    assert_true(gossipsub_score(o->g, 1) > 0);
+    gossipsub_partial_verdict(o->g, 1, 0, GOSSIP_REJECT);
+    assert_true(gossipsub_score(o->g, 1) < 0);
+    one_done(o);
+}
+
+/* We have announced nothing there: whoever asks for parts waits for full messages of ours. */
+static void a_topic_that_is_only_published_on_has_full_messages(void **state)
+{
+    struct one *o = partial_router(true);
+    (void)state;
+
+    gossipsub_leave(o->g, 0, o->now);
+    partial_peer(o, 1, true, true);
+    one_said(o, 1);
+    assert_int_equal(gossipsub_publish(o->g, 0, view_str("whole"), o->now), E_OK);
+    one_drain(o);
+    assert_string_equal(one_said(o, 1), "publish t 5");
+    one_done(o);
 }
 
 static void the_extension_is_told_once_and_parts_go_to_those_who_ask(void **state)
@@ -550,6 +586,8 @@ int main(void)
         cmocka_unit_test(floods_of_idontwant_are_bounded),
         cmocka_unit_test(extensions_are_told_in_the_first_rpc_once),
         cmocka_unit_test(partial_messages_that_were_not_agreed_on_are_refused),
+        cmocka_unit_test(what_parts_were_worth_counts_for_their_sender),
+        cmocka_unit_test(a_topic_that_is_only_published_on_has_full_messages),
         cmocka_unit_test(the_extension_is_told_once_and_parts_go_to_those_who_ask),
         cmocka_unit_test(an_unread_advertisement_is_replaced_not_piled_up),
     };
