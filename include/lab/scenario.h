@@ -24,6 +24,7 @@ enum villain_kind {
     VILLAIN_INVALID, /* sends messages that do not hold */
     VILLAIN_SLOW,    /* has a downlink of a few bytes */
     VILLAIN_ECLIPSE, /* surrounds the targets, and forwards nothing */
+    VILLAIN_MUZZLE,  /* forwards all but what the targets publish */
     VILLAIN_CELLS,   /* exchanges cells of columns; headers of blocks that are not, or garbage */
     VILLAIN_KINDS
 };

@@ -48,6 +48,7 @@ struct block_seen {
 struct message_seen {
     uint64_t published_ns;
     uint32_t wanted, reached; /* honest nodes that had joined its topic; that had it */
+    uint32_t publisher;
     enum lab_topic topic;
 };
 
@@ -131,6 +132,8 @@ void spread_done(struct lab *l);
 /* An honest node publishes: who wants it, and by what id it is known. */
 void spread_publish(struct lab *l, enum lab_topic t, const struct topic *topic, uint32_t publisher,
                     struct view ssz);
+/* Did one of the targets publish it? */
+bool spread_of_target(const struct lab *l, const uint8_t id[static GOSSIP_ID_MAX]);
 void spread_arrive(struct lab_node *n, const uint8_t id[static GOSSIP_ID_MAX]);
 /* The honest node that had the smallest share of what it wanted; NULL: none wanted anything. */
 const struct lab_node *spread_worst(const struct lab *l, enum lab_topic t);

@@ -13,7 +13,7 @@
 static const char *const villain_names[VILLAIN_KINDS] = {
     [VILLAIN_CENSOR] = "censor",   [VILLAIN_GRAFT] = "graft",     [VILLAIN_IHAVE] = "ihave",
     [VILLAIN_IWANT] = "iwant",     [VILLAIN_INVALID] = "invalid", [VILLAIN_SLOW] = "slow",
-    [VILLAIN_ECLIPSE] = "eclipse", [VILLAIN_CELLS] = "cells",
+    [VILLAIN_ECLIPSE] = "eclipse", [VILLAIN_MUZZLE] = "muzzle",   [VILLAIN_CELLS] = "cells",
 };
 
 static const char *const topic_names[LAB_TOPICS] = {
@@ -192,7 +192,8 @@ static bool read_villains(struct scenario *sc, struct line *l)
             return read_u32(l, 2, 0, SCENARIO_NODES_MAX, &sc->villains[i]);
         }
     }
-    return wrong(l, "censor, graft, ihave, iwant, invalid, slow, eclipse or cells, and a number");
+    return wrong(
+        l, "censor, graft, ihave, iwant, invalid, slow, eclipse, muzzle or cells, and a number");
 }
 
 static bool read_class(struct scenario *sc, struct line *l)

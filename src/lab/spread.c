@@ -69,11 +69,20 @@ void spread_publish(struct lab *l, enum lab_topic t, const struct topic *topic, 
     if (m == NULL) {
         return; /* beyond MESSAGES_MAX nothing more is followed */
     }
-    *m = (struct message_seen){
-        .published_ns = now_ns, .topic = t, .wanted = count_wanting(l, t, name, publisher)};
+    *m = (struct message_seen){.published_ns = now_ns,
+                               .topic = t,
+                               .publisher = publisher,
+                               .wanted = count_wanting(l, t, name, publisher)};
     s->messages++;
     s->wanted += m->wanted;
     s->bytes += ssz.n;
+}
+
+bool spread_of_target(const struct lab *l, const uint8_t id[static GOSSIP_ID_MAX])
+{
+    const struct message_seen *m = map_get(&l->messages, id);
+
+    return m != NULL && m->publisher >= l->sc.target_first && m->publisher <= l->sc.target_last;
 }
 
 void spread_arrive(struct lab_node *n, const uint8_t id[static GOSSIP_ID_MAX])

@@ -76,7 +76,10 @@ enum gossip_verdict villain_verdict(struct lab_node *n, const struct pubsub_even
         }
         memcpy(n->heard + n->heard_n++ % IWANT_IDS * GOSSIP_ID_MAX, ev->g.id, GOSSIP_ID_MAX);
     }
-    return n->lab->struck && is_mute(n->villain) ? GOSSIP_IGNORE : v;
+    bool mute =
+        is_mute(n->villain) || (n->villain == VILLAIN_MUZZLE && spread_of_target(n->lab, ev->g.id));
+
+    return n->lab->struck && mute ? GOSSIP_IGNORE : v;
 }
 
 /* ---- what they say ---- */

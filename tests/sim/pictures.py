@@ -1,4 +1,5 @@
-"""The pictures of kept scenarios in docs/internals/sim: tests/sim/pictures.py makes them all."""
+"""The pictures of kept scenarios in docs/internals/sim. tests/sim/pictures.py makes them all; tests/sim/run.py compares them with what
+the scenarios give. Those of peers are tests/sim/peers.py's."""
 
 import os
 import pathlib
@@ -7,17 +8,20 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
-KEPT = ["traffic/block", "traffic/columns", "traffic/attestations", "attacks/degrade", "attacks/flash"]
+KEPT = ["traffic/block", "traffic/columns", "traffic/attestations", "traffic/cells", "attacks/degrade", "attacks/flash"]
+
+
+def picture_of(name):
+    return TOP / "docs/internals/sim" / (name.replace("/", "-") + ".svg")
 
 
 def main():
-    (TOP / "docs/internals/sim").mkdir(exist_ok=True)
     bad = 0
     for name in KEPT:
-        svg = TOP / "docs/internals/sim" / (name.replace("/", "-") + ".svg")
+        svg = picture_of(name)
         command = [PROGRAM, "sim", str(TOP / "tests/sim/scenarios" / (name + ".sim")), "--picture", str(svg)]
         bad += subprocess.run(command, stdout=subprocess.DEVNULL).returncode
-        print(f"{svg.relative_to(TOP)}: {svg.stat().st_size} bytes")
+        print(f"{svg.relative_to(TOP)}: {svg.stat().st_size} bytes", flush=True)
     return 1 if bad else 0
 
 

@@ -135,7 +135,7 @@ static const struct {
      "line 1: expect: wanted is [block|column|attestation] SHARE within TIME"},
     {"expect held 10% after 4s", "line 1: expect: wanted is SHARE since TIME"},
     {"villains bully 3", "line 1: villains: wanted is censor, graft, ihave, iwant, invalid, slow, "
-                         "eclipse or cells, and a number"},
+                         "eclipse, muzzle or cells, and a number"},
     {"columns 129 1", "line 1: columns: wanted is a whole number in range"},
     {"attestations 10 0", "line 1: attestations: wanted is a whole number in range"},
     {"class 3 clever", "line 1: class: wanted is class A-B and peers N, custody N, all-subnets, "
