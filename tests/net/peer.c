@@ -1,8 +1,9 @@
 /*
  * A scriptable peer: src/net over src/io, no Ethereum above. JSON lines out on stdout, one command
  * a line in on stdin: connect IP PORT | connect MULTIADDR (a name too) | churn N IP PORT | ping |
- * req NAME [hex] | echo BYTES STREAMS | abandon BYTES STREAMS (echo, reset at the first answer) |
- * streams (how many stand) | close | quit
+ * req NAME [hex] | echo BYTES STREAMS [late] (ended at the first answer) | abandon BYTES STREAMS
+ * (echo, reset at the first answer) | streams (how many stand) | close | quit
+ *
  * net_peer [--muxers yamux,mplex|quic] [--noearly] [--ip6] [--keylog FILE]
  */
 #include "perf.h"
@@ -53,7 +54,7 @@ struct peer {
     size_t echo_left, echo_unopened, echo_sent, echo_got, echo_streams;
     struct blob *echo_bytes; /* of each stream not opened yet */
     uint64_t echo_since_ns;
-    bool abandon;
+    bool abandon, end_late;
     struct addr churn_to; /* connect and close, one after the other */
     size_t churn_left;
     enum host_transport transport;
@@ -80,6 +81,8 @@ static enum err echo_data(void *self, stream_id s, struct view bytes, struct now
         p->echo_got += bytes.n;
         if (p->abandon) {
             host_reset(p->s.host, s, E_CANCELLED, now);
+        } else if (p->end_late) {
+            host_end(p->s.host, s);
         }
         return E_OK;
     }
@@ -143,7 +146,7 @@ static void echo_more(struct peer *p, struct now now)
         if (e != E_OK) {
             printf("{\"ev\":\"echo_failed\",\"why\":\"%s\"}\n", err_table[e].name);
             p->echo_left--;
-        } else {
+        } else if (!p->end_late) {
             host_end(p->s.host, s);
         }
         if (--p->echo_unopened == 0) {
@@ -283,6 +286,7 @@ static void command(struct script *script, char *line, struct now now)
         request(p, word[1], word[2], now);
     } else if (strcmp(word[0], "echo") == 0 || strcmp(word[0], "abandon") == 0) {
         p->abandon = word[0][0] == 'a';
+        p->end_late = strcmp(word[3], "late") == 0;
         echo_start(p, strtoul(word[1], NULL, 10), strtoul(word[2], NULL, 10), now);
     } else if (strcmp(word[0], "streams") == 0) {
         struct host_conn_info info = {0};

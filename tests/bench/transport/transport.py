@@ -184,7 +184,13 @@ PROFILE_QUIC = """
 
 A byte echoed: 36 % the kernel (two thirds of that in sendmmsg, where loopback also cuts the batch and delivers it to the partner), 21 %
 AES-128-GCM and header protection (GnuTLS), 17 % ngtcp2, 13 % copies, 9 % our own code. Datagrams leave in batches of 45 (`UDP_SEGMENT`)
-and come as the partner's batches (`UDP_GRO`). Of an idle connection's memory 65 KB are ngtcp2's rings and pools. The 60 ms row is bound by the relay, a Python program that handles each datagram by itself.
+and come as the partner's batches (`UDP_GRO`). What has come for a stream is one event, in room as large as its last burst. With eight streams Go mixes theirs from datagram to datagram.
+
+An idle connection (massif, 40 of them): 84 KB that ngtcp2 has allocated, most of it pools of 64 frames, 64 sent packets and 64 streams whose last
+pages nobody touches, 4 KB ours; the 12 KB of the GnuTLS session go with the handshake.
+
+At 60 ms a dial and one byte are three round trips for all three: the handshake, the byte (right behind the proposal of its protocol), and the stream's end.
+One stream there is slow start: ngtcp2 begins with 10 packets, quic-go with 32, which is most of two round trips.
 """
 
 
