@@ -116,6 +116,12 @@ class Peer:
                 return e
             self.seen.append(e)
 
+    def rest(self):
+        """The last of what nobody has waited for."""
+        while not self.lines.empty():
+            self.seen.append(self.lines.get())
+        return self.seen[-5:]
+
     def end(self):
         if self.p.poll() is None:
             try:
@@ -238,6 +244,8 @@ def row(net, kind, muxer, early, we_dial, where, long):
             theirs.say(f"close {up['peer']}")
             ours.wait("disconnected")
         return last
+    except AssertionError as why:
+        raise AssertionError(f"{why}; ours saw {ours.rest()}")
     finally:
         theirs.end()
         code = ours.end()

@@ -60,6 +60,9 @@ struct peer {
     enum host_transport transport;
 };
 
+/* Above a window: what still comes while a stream is paused is copied once more. */
+#define ECHO_AHEAD (16 * MIB)
+
 static const struct view echo_ids[] = {ID("/p2pd/echo/1")};
 
 /* ---- echo: what comes on an inbound stream goes back; what comes on ours is counted ---- */
@@ -89,7 +92,7 @@ static enum err echo_data(void *self, stream_id s, struct view bytes, struct now
     struct blob *b = blob_copy(bytes);
     enum err e = host_write(p->s.host, s, b, SEND_BULK);
     blob_unref(b);
-    if (host_queued(p->s.host, s) > 1 * MIB) { /* the remote reads slower than it writes */
+    if (host_queued(p->s.host, s) > ECHO_AHEAD) { /* the remote reads slower than it writes */
         host_pause(p->s.host, s, true);
     }
     return e;
@@ -119,6 +122,9 @@ static void echo_gone(void *self, stream_id s, enum err why, struct now now)
     struct peer *p = self;
 
     if (host_user(p->s.host, s) != NULL) {
+        if (why != E_OK && why != E_RESET) { /* not the remote's wish */
+            printf("{\"ev\":\"served_badly\",\"why\":\"%s\"}\n", err_table[why].name);
+        }
         return;
     }
     if (why != E_OK && !p->abandon) {

@@ -12,7 +12,6 @@ TOP = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP / "tests/net"))
 from matrix import Go, Peer, Rust, relay
 
-TICK = os.sysconf("SC_CLK_TCK")
 QUICK = 10 if "--quick" in sys.argv else 1
 CHURN, STREAM, SMALL, SWARM, PINGS = 3000 // QUICK, (1 << 28) // QUICK, (1000, 20000 // QUICK), 2000 // QUICK, 200
 MUXER = "quic" if "--quic" in sys.argv else "yamux"
@@ -21,8 +20,7 @@ TIMES = 3  # streams are moved so often, and the least counts: what others do on
 
 
 def cpu(peer):
-    fields = Path(f"/proc/{peer.p.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return time.clock_gettime(~peer.p.pid << 3 | 2)  # the CPU clock of a process: clock_getcpuclockid(3)
 
 
 def rss(peer):
@@ -56,12 +54,28 @@ class Side:
         self.peer.say(f"connect {addr}")
         self.peer.wait("connected", 30)
 
+    def perf(self, other, up, down):
+        """libp2p's perf protocol: bytes to the other side, then bytes from it. Go alone asks."""
+        self.peer.say(f"perf {other.id} {up} {down}")
+        e = self.peer.wait("perf", 600)
+        assert e.get("err") is None and e["got"] == down, e
+
     def echo(self, other, n, streams):
         """Milliseconds."""
         self.peer.say(f"echo {n} {streams}" if self.kind == "ours" else f"echo {other.id} {n} {streams}")
         e = self.peer.wait("echo", 600)
         assert e.get("err") is None and e["got"] == e["sent"], e
         return e["ms"]
+
+
+def least(test, work):
+    """CPU seconds."""
+    took = []
+    for _ in range(TIMES):
+        before = cpu(test.peer)
+        work()
+        took.append(cpu(test.peer) - before)
+    return min(took)
 
 
 def roles(kind, programs):
@@ -73,14 +87,12 @@ def roles(kind, programs):
         partner.churn(CHURN, test)
         out["accepted"] = (cpu(test.peer) - before, CHURN)
         partner.connect(test.addr)
-        for name, (n, streams) in (("stream", (STREAM, 1)), ("streams", (STREAM // 8, 8)), ("small", SMALL)):
-            least = None
-            for _ in range(TIMES):
-                before = cpu(test.peer)
-                partner.echo(test, n, streams)
-                took = cpu(test.peer) - before
-                least = took if least is None else min(least, took)
-            out[name] = (least, streams if name == "small" else 2 * n * streams)
+        for name, units, work in (("received", STREAM, lambda: partner.perf(test, STREAM, 0)),
+                                  ("sent", STREAM, lambda: partner.perf(test, 0, STREAM)),
+                                  ("stream", 2 * STREAM, lambda: partner.echo(test, STREAM, 1)),
+                                  ("streams", 2 * STREAM, lambda: partner.echo(test, STREAM // 8, 8)),
+                                  ("small", SMALL[1], lambda: partner.echo(test, *SMALL))):
+            out[name] = (least(test, work), units)
         rtt = []
         for _ in range(PINGS):
             partner.peer.say(f"ping {test.id}")
@@ -137,24 +149,28 @@ def idle(kind, programs):
 
 def rate(side, name):
     seconds, units = side[name]
-    return units / max(seconds, 1 / TICK)
+    return units / seconds
 
 
 def measure(build, programs):
-    limits = [json.loads(subprocess.run([build / "tests/net/net_limit"], capture_output=True, check=True).stdout) for _ in range(TIMES)]
-    both_ways = limits[0]["bytes"] * 2 / sum(min(each[part] for each in limits) for part in ("send", "receive", "seal", "open"))
+    runs = [json.loads(subprocess.run([build / "tests/net/net_limit"], capture_output=True, check=True).stdout) for _ in range(TIMES)]
+    part = {name: min(run[name] for run in runs) for name in ("send", "receive", "seal", "open")}
+    n = runs[0]["bytes"]
+    limit = {"received": n / (part["receive"] + part["open"]), "sent": n / (part["send"] + part["seal"]), "stream": 2 * n / sum(part.values())}
     got = {}
     for kind in ("ours", "go", "rust"):
         got[kind] = roles(kind, programs)
         got[kind]["far"], got[kind]["window"] = far_away(kind, programs)
         got[kind]["idle"] = idle(kind, programs)
         print(kind, got[kind], flush=True)
-    return got, both_ways
+    return got, limit
 
 
 def rows(got):
     for name, key, unit, scale in (("connections accepted", "accepted", "per CPU second", 1),
                                    ("connections dialled", "dialled", "per CPU second", 1),
+                                   ("one stream, received", "received", "MB per CPU second", 1e6),
+                                   ("one stream, sent", "sent", "MB per CPU second", 1e6),
                                    ("one stream, echoed", "stream", "MB per CPU second", 1e6),
                                    ("8 streams, echoed", "streams", "MB per CPU second", 1e6),
                                    ("streams of 1,000 bytes, echoed", "small", "per CPU second", 1)):
@@ -220,9 +236,10 @@ def main():
     got, limit = measure(build, programs)
     lines = ["| | unit | beacon-p2pd | go-libp2p | rust-libp2p | times |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(r) + " |" for r in rows(got)]
-    share = rate(got["ours"], "stream") / limit * 100
     if MUXER != "quic":
-        lines += ["", f"AEAD and plain TCP alone, sent and received: {limit / 1e6:,.0f} MB per CPU second; one stream reaches {share:.0f} %."]
+        shares = ", ".join(f"{name} {limit[key] / 1e6:,.0f} MB per CPU second (we reach {rate(got['ours'], key) / limit[key] * 100:.0f} %)"
+                           for name, key in (("received", "received"), ("sent", "sent"), ("both ways, as an echo", "stream")))
+        lines += ["", f"AEAD and plain TCP alone, one stream: {shares}."]
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
     lines += ["", f"{model}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} meanwhile."]
     print("\n".join(lines))

@@ -39,8 +39,10 @@ void puppet_say(struct puppet *x, struct view plain)
 
 static void on_connected(struct puppet *x)
 {
-    struct noise_config cfg = {
-        .own = &x->keys, .initiator = true, .muxers = x->muxers, .n_muxers = 1};
+    struct noise_config cfg = {.own = &x->keys,
+                               .initiator = true,
+                               .muxers = x->muxers,
+                               .n_muxers = x->goal == PUPPET_UP ? 1 : 0};
     struct view none = {0};
     bool done;
 
@@ -49,7 +51,7 @@ static void on_connected(struct puppet *x)
         return;
     }
     enum err e = ms_dial(&x->ms, &noise_id, 1, &x->out);
-    if (x->goal == PUPPET_UP && e == E_OK) {
+    if (x->goal >= PUPPET_MUXER && e == E_OK) {
         e = noise_handshake(x->noise, &none, &x->out, &done);
     }
     assert(e == E_OK);
@@ -66,12 +68,13 @@ static void take(struct puppet *x)
         ms_feed(&x->ms, &in, &x->out, &index) == E_OK) {
         x->step = PUPPET_SECURITY;
     }
-    if (x->step == PUPPET_SECURITY && x->goal == PUPPET_UP &&
+    if (x->step == PUPPET_SECURITY && x->goal >= PUPPET_MUXER &&
         noise_handshake(x->noise, &in, &x->out, &done) == E_OK && done) {
-        x->step = PUPPET_UP;
+        x->step = x->goal;
     }
     buf_consume(&x->in, x->in.n - in.n);
-    while (x->step == PUPPET_UP && noise_open(x->noise, x->in.p, x->in.n, &plain, &eaten) == E_OK) {
+    while (x->step >= PUPPET_MUXER &&
+           noise_open(x->noise, x->in.p, x->in.n, &plain, &eaten) == E_OK) {
         x->got += plain.n;
         buf_consume(&x->in, eaten);
     }

@@ -13,6 +13,7 @@
 enum puppet_step {
     PUPPET_TCP,      /* connected, silent */
     PUPPET_SECURITY, /* "/noise" agreed */
+    PUPPET_MUXER,    /* the handshake is done, a muxer is to be agreed inside */
     PUPPET_UP,       /* the handshake is done, a muxer agreed early */
 };
 
@@ -36,7 +37,7 @@ void puppet_start(struct puppet *x, struct play *p, unsigned to, const char *mux
 void puppet_done(struct puppet *x);
 /* As they are. */
 void puppet_raw(struct puppet *x, struct view bytes);
-/* Sealed in one record (goal PUPPET_UP). */
+/* Sealed in one record (from PUPPET_MUXER on). */
 void puppet_say(struct puppet *x, struct view plain);
 
 #endif

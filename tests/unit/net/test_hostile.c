@@ -133,39 +133,6 @@ static void garbage_at_each_layer_ends_the_connection_with_its_reason(void **sta
     }
 }
 
-static void silence_at_each_step_times_out(void **state)
-{
-    (void)state;
-    for (int at = PUPPET_TCP; at <= PUPPET_SECURITY; at++) {
-        struct scene *s = scene_new(YAMUX, (enum puppet_step)at);
-        for (unsigned i = 0; i < 100 && !s->puppet.closed; i++) { /* a byte a second */
-            static const uint8_t length[] = {0x00, 0x60};
-            static const uint8_t slow[] = "\x13/multistream/1.0.0\n";
-            if (at == PUPPET_TCP && i < 20) {
-                puppet_raw(&s->puppet, view_of(slow + i, 1));
-            } else if (at == PUPPET_SECURITY) {
-                puppet_raw(&s->puppet, view_of(&length[i < 2 ? i : 0], i < 2 ? 1 : 0));
-            }
-            play_wait(&s->play, SECONDS(1));
-        }
-        assert_true(s->puppet.closed);
-        assert_int_equal(reason(s), E_UPGRADE_TIMEOUT);
-        scene_free(s);
-    }
-}
-
-/* ---- streams ---- */
-
-static void put_frame(struct buf *b, uint8_t type, uint16_t flags, uint32_t sid, uint32_t n)
-{
-    uint8_t h[12] = {0, type};
-
-    store_be16(h + 2, flags);
-    store_be32(h + 4, sid);
-    store_be32(h + 8, n);
-    assert_int_equal(buf_append(b, h, sizeof h), E_OK);
-}
-
 static double cpu_ms(void)
 {
     struct rusage u;
@@ -180,6 +147,55 @@ static void tell_cost(const struct scene *s, const char *what, size_t n, double 
 {
     printf("note: %s: %.2f us each, %zu KiB charged at most\n", what,
            (cpu_ms() - since_ms) * 1e3 / (double)n, host_budget(s->host->host, 0)->peak / 1024);
+}
+
+/* A byte a second, of what the step expects; whole records of one byte where records are due. */
+static void drip(struct scene *s, enum puppet_step at, unsigned i)
+{
+    static const uint8_t length[] = {0x00, 0x60}, hello[] = "\x13/multistream/1.0.0\n";
+    struct view byte = view_of(hello + i % 20, i < 20 ? 1 : 0);
+
+    if (at == PUPPET_SECURITY) {
+        puppet_raw(&s->puppet, view_of(&length[i < 2 ? i : 0], i < 2 ? 1 : 0));
+    } else if (at == PUPPET_MUXER) {
+        puppet_say(&s->puppet, byte);
+    } else {
+        puppet_raw(&s->puppet, byte);
+    }
+}
+
+static void silence_at_each_step_times_out(void **state)
+{
+    (void)state;
+    for (int at = PUPPET_TCP; at < PUPPET_UP; at++) {
+        struct scene *s = scene_new(YAMUX, (enum puppet_step)at);
+        double since = cpu_ms();
+        unsigned i = 0;
+
+        assert_int_equal(s->puppet.step, at);
+        for (; i < 100 && !s->puppet.closed; i++) {
+            drip(s, (enum puppet_step)at, i);
+            play_wait(&s->play, SECONDS(1));
+        }
+        tell_cost(s, "seconds of a byte each", i, since);
+        assert_true(s->puppet.closed);
+        assert_in_range(i, 15, 16);
+        assert_int_equal(reason(s), E_UPGRADE_TIMEOUT);
+        assert_true(host_budget(s->host->host, 0)->peak <= 32 * KIB);
+        scene_free(s);
+    }
+}
+
+/* ---- streams ---- */
+
+static void put_frame(struct buf *b, uint8_t type, uint16_t flags, uint32_t sid, uint32_t n)
+{
+    uint8_t h[12] = {0, type};
+
+    store_be16(h + 2, flags);
+    store_be32(h + 4, sid);
+    store_be32(h + 8, n);
+    assert_int_equal(buf_append(b, h, sizeof h), E_OK);
 }
 
 /* The same frame again and again. */
@@ -366,6 +382,7 @@ static void who_pings_and_never_reads_loses_the_stream(void **state)
 {
     struct scene *s = scene_new(YAMUX, PUPPET_UP);
     static uint8_t pings[32 * 3000];
+    double since = cpu_ms();
 
     (void)state;
     s->play.links[0].end[0].paused = true; /* it reads nothing any more */
@@ -379,6 +396,7 @@ static void who_pings_and_never_reads_loses_the_stream(void **state)
         buf_done(&b);
         play_settle(&s->play);
     }
+    tell_cost(s, "pings whose answers nobody reads", 21 * 3000, since);
     assert_true(faults(s, E_FULL) + faults(s, E_LIMIT) == 1);
     assert_true(host_budget(s->host->host, 0)->peak < 1 * MIB);
     play_wait(&s->play, SECONDS(200));
@@ -390,10 +408,16 @@ static void identify_that_is_too_large_or_of_another_key_is_refused(void **state
 {
     struct scene *s = scene_new(YAMUX, PUPPET_UP);
     static uint8_t large[9000] = {0xff, 0xff, 0x7f};
+    double since = cpu_ms();
+    unsigned n = 0;
 
     (void)state;
-    say_on_stream(s, 1, "/ipfs/id/push/1.0.0", view_of(large, sizeof large));
-    assert_int_equal(faults(s, E_IDENTIFY), 1);
+    for (; n < 500; n++) { /* refused at its declared length */
+        say_on_stream(s, 1 + 2 * n, "/ipfs/id/push/1.0.0", view_of(large, sizeof large));
+        assert_int_equal(faults(s, E_IDENTIFY), n + 1);
+    }
+    tell_cost(s, "identify over its maximum", n, since);
+    assert_true(host_budget(s->host->host, 0)->peak < 256 * KIB);
     assert_int_equal(play_count(s->host, HOST_IDENTIFIED, NULL), 0);
     assert_false(s->puppet.closed);
     scene_free(s);
@@ -420,6 +444,7 @@ static void go_away_ends_the_connection_when_its_streams_had_their_time(void **s
 static void answers_owed_to_who_does_not_read_are_bounded(void **state)
 {
     struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    double since = cpu_ms();
     struct buf b;
 
     (void)state;
@@ -433,7 +458,9 @@ static void answers_owed_to_who_does_not_read_are_bounded(void **state)
             play_settle(&s->play);
         }
     }
+    tell_cost(s, "yamux pings whose answers nobody reads", 60000, since);
     assert_int_equal(reason(s), E_MUX_CONTROL);
+    assert_true(host_budget(s->host->host, 0)->peak < 1 * MIB);
     buf_done(&b);
     scene_free(s);
 }
