@@ -207,15 +207,40 @@ static void answered(struct discv5 *d, const struct request *r, struct now now)
     d5_node_answered(d, &r->to, e, now);
 }
 
+/* A request of the engine's own is over; ok: answered. */
+static void own_ended(struct discv5 *d, const struct request *done, bool ok, struct now now)
+{
+    struct lookup *l = d5_lookup_get(d, done->lookup);
+    struct entry *e;
+
+    switch (done->purpose) {
+    case FOR_LOOKUP:
+        if (l != NULL) {
+            d5_lookup_answered(d, l, done, ok, now);
+        }
+        break;
+    case FOR_CHECK:
+        d5_node_checked(d, &done->to, ok, now);
+        break;
+    case FOR_RECORD:
+        e = d5_table_get(&d->table, &done->to.id);
+        if (e != NULL) {
+            e->updating = false;
+        }
+        break;
+    case FOR_CALLER:
+        break;
+    }
+}
+
 static void take_pong(struct discv5 *d, struct request *r, const struct message *m, struct now now)
 {
     struct request done = *r;
 
     d5_request_finish(d, r);
     answered(d, &done, now);
-    if (done.purpose == FOR_CHECK) {
-        d5_node_checked(d, &done.to, true, now);
-    } else {
+    own_ended(d, &done, true, now);
+    if (done.purpose == FOR_CALLER) {
         d5_out_event(
             d, &(struct discv5_event){
                    .kind = DISCV5_PONG, .id = done.to.id, .from = m->addr, .request = done.handle});
@@ -270,31 +295,15 @@ static void take_record(struct discv5 *d, struct request *r, const struct enr *e
 static void finish_nodes(struct discv5 *d, struct request *r, struct now now)
 {
     struct request done = *r;
-    struct lookup *l = d5_lookup_get(d, r->lookup);
-    struct entry *e;
 
     d5_request_finish(d, r);
-    switch (done.purpose) {
-    case FOR_CALLER:
+    own_ended(d, &done, true, now);
+    if (done.purpose == FOR_CALLER) {
         d5_out_event(d, &(struct discv5_event){.kind = DISCV5_NODES,
                                                .id = done.to.id,
                                                .from = done.to.addr,
                                                .request = done.handle,
                                                .count = done.records});
-        break;
-    case FOR_LOOKUP:
-        if (l != NULL) {
-            d5_lookup_answered(d, l, &done, true, now);
-        }
-        break;
-    case FOR_RECORD:
-        e = d5_table_get(&d->table, &done.to.id);
-        if (e != NULL) {
-            e->updating = false;
-        }
-        break;
-    case FOR_CHECK:
-        break;
     }
 }
 
@@ -336,8 +345,6 @@ static enum err take_nodes(struct discv5 *d, struct request *r, const struct mes
 void d5_answer_missing(struct discv5 *d, struct request *r, enum err why, struct now now)
 {
     struct request done = *r;
-    struct lookup *l = d5_lookup_get(d, r->lookup);
-    struct entry *e;
 
     if (why == E_OK) {
         finish_nodes(d, r, now);
@@ -345,28 +352,13 @@ void d5_answer_missing(struct discv5 *d, struct request *r, enum err why, struct
     }
     d5_request_finish(d, r);
     d5_node_silent(d, &done.to, now);
-    switch (done.purpose) {
-    case FOR_CALLER:
+    own_ended(d, &done, false, now);
+    if (done.purpose == FOR_CALLER) {
         d5_out_event(d, &(struct discv5_event){.kind = DISCV5_FAILED,
                                                .id = done.to.id,
                                                .from = done.to.addr,
                                                .request = done.handle,
                                                .error = why});
-        break;
-    case FOR_LOOKUP:
-        if (l != NULL) {
-            d5_lookup_answered(d, l, &done, false, now);
-        }
-        break;
-    case FOR_CHECK:
-        d5_node_checked(d, &done.to, false, now);
-        break;
-    case FOR_RECORD:
-        e = d5_table_get(&d->table, &done.to.id);
-        if (e != NULL) {
-            e->updating = false;
-        }
-        break;
     }
 }
 
