@@ -6,6 +6,7 @@
 #include <crypto/random.h>
 #include <eth/schema.h>
 #include <lab/lab.h>
+#include <limits.h>
 #include <proto/enr.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,6 +56,12 @@ static bool has_enough(struct sim *s, void *self)
 {
     (void)s;
     return connected(self) >= ENOUGH;
+}
+
+static bool has_nine(struct sim *s, void *self)
+{
+    (void)s;
+    return connected(self) >= 9;
 }
 
 static void recovers_in_two_minutes(struct lab *l, const char *from)
@@ -134,17 +141,26 @@ static void a_restart_without_boot_nodes(void **state)
     lab_free(l);
 }
 
+/* Nothing but the slot hangs on the wall clock: there is nothing to recover from. A neighbour that
+ * has too many may still part with it, so the target is one of which 90 % are not all. */
 static void a_wall_clock_that_steps(void **state)
 {
     static const int64_t steps[] = {3600, -7200, 3600};
-    struct lab *l = begin("");
+    struct lab *l = begin("nodes 18\npeers 10\n");
     (void)state;
 
-    assert_true(sim_run_until(lab_sim(l), has_enough, l, SECONDS(60)));
+    assert_true(sim_run_until(lab_sim(l), has_nine, l, SECONDS(60)));
     for (size_t i = 0; i < 3; i++) {
+        unsigned least = UINT_MAX;
+
         sim_step_wall(lab_sim(l), WHO, steps[i] * 1000000000);
-        sim_run(lab_sim(l), SECONDS(120));
-        recovers_in_two_minutes(l, "a wall clock that stepped");
+        for (unsigned n = 0; n < 12; n++) {
+            sim_run(lab_sim(l), SECONDS(10));
+            least = connected(l) < least ? connected(l) : least;
+        }
+        print_message("a wall clock that stepped by %d s: never fewer than %u peers of 10\n",
+                      (int)steps[i], least);
+        assert_true(least >= 9);
     }
     lab_free(l);
 }
