@@ -484,6 +484,7 @@ static void stop(struct node *n, struct now now)
     n->stopping = true;
     n->stop_ns = now.mono_ns + STOP_NS;
     history_write(n);
+    kademlia_keep(n);
     LOG(n->log, LOG_INFO, "node", "stopping", L_U64("peers", n->peers.n_connected));
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         peer_note(n, p, WHY_DROPPED_SHUTDOWN, E_SHUTDOWN, "", now);

@@ -330,6 +330,9 @@ struct peer *peer_by_id(const struct node *n, const struct peer_id *id);
 bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now);
 struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source source,
                          struct now now); /* NULL: none */
+/* Somebody said that this peer is there: a candidate, if it is new or had no address. */
+void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
+                    size_t n_addrs, enum peer_source source, struct now now);
 /* All addresses, 1 to HOST_ADDRS_MAX, of a peer that the user named. False: it is us. */
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
                      size_t n_addrs, enum peer_source source, struct now now);

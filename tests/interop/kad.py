@@ -37,8 +37,11 @@ class Ours:
         flags = ["--network", "none", "--discovery", "kad", "--kad-raw-prefix", "/t/", "--local-network"]
         flags += ["--enable-private-discovery", "--listen-address", "127.0.0.1", "--port", 0, "--disable-http"]
         flags += ["--kad-mode", mode, "--datadir", folder / name, "--control-socket", self.socket, "--log-format", "json"]
-        flags += ["--boot-nodes", boot] if boot else []
-        self.process = Process(name, [PROGRAM, "run", *flags])
+        self.flags = flags
+        self.begin(["--boot-nodes", boot] if boot else [])
+
+    def begin(self, more=()):
+        self.process = Process(self.name, [PROGRAM, "run", *self.flags, *more])
         said = json.loads(self.process.wait_line(r'.*"msg": ?"listening".*', WAIT).group(0))
         self.id = said["peer_id"]
         host, port = said["tcp"].rsplit(":", 1)
@@ -203,6 +206,12 @@ def test():
     all_find_all(left)
     new = found_by_all(left, records(left, "after"), alive)
     note(f"with {len(left)} of {len(nodes)} left: {old} pairs of before, {new} of after")
+    ours = [n for n in left if n.kind == "ours"]
+    again = ours[-1]
+    check(again.process.stop() == 0, f"{again.name} ends well")
+    again.begin()  # without a boot node, at another port: what it knows is what it kept
+    until(lambda: alive - {again.id} <= again.table(), WAIT, f"{again.name} is back in the network", every=1)
+    note(f"{again.name} came back without a boot node")
     for n in left:
         n.process.must_run()
         if n.kind == "ours":

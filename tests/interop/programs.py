@@ -192,6 +192,7 @@ def calls(a, b, peer_b, daemon_b):
     a.batch(0)
     check(a.request("request", **ask)[0] == "ok" and got() == first, "a program that hangs: the daemon answers")
     check(daemon_b.said("program does not answer a call: passed by"), "and says so")
+    check(daemon_b.metric("p2pd_control_calls_total") >= 3 and daemon_b.metric("p2pd_control_stalls_total") == 1, "and counts it")
     check(a.request("request", **ask)[0] == "ok" and got() == first, "at once, the next time")
 
     own = "/test/req/numbers/1/ssz_snappy"
@@ -372,6 +373,7 @@ def ends(a, b, daemon_a):
     check(a.request("leave", topic="beacon_block")[0] == "not_found", "the other one lives")
     a.socket.close()
     until(lambda: daemon_a.metric("p2pd_control_clients") == 0, 20, "all programs are gone")
+    check(daemon_a.metric("p2pd_control_flows") == 0, "and all that was theirs")
 
 
 def programs():

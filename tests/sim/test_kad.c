@@ -6,6 +6,7 @@
 #include <base/mem.h>
 #include <crypto/random.h>
 #include <crypto/sha256.h>
+#include <lib/port_to_host.h>
 #include <net/dht.h>
 #include <setjmp.h>
 #include <sim/sim.h>
@@ -102,31 +103,15 @@ static void on_event(struct port_sink *self, const struct port_event *ev, struct
 {
     struct kad_host *m = (struct kad_host *)self;
 
-    switch (ev->kind) {
-    case PORT_START:
+    if (ev->kind == PORT_START) {
         dial_the_first(m, now);
-        break;
-    case PORT_TICK:
+    } else if (ev->kind == PORT_TICK) {
         host_tick(m->host, now);
         dht_tick(m->dht, now);
-        break;
-    case PORT_TURN:
+    } else if (ev->kind == PORT_TURN) {
         turn(m, now);
-        break;
-    case PORT_STOP:
-        m->port->ops->done(m->port);
-        break;
-    case PORT_ACCEPTED:
-    case PORT_CONNECTED:
-    case PORT_BYTES:
-    case PORT_WRITABLE:
-    case PORT_CLOSED:
-    case PORT_NAMES:
-        host_on_port(m->host, ev, now);
-        break;
-    case PORT_DATAGRAM:
-    case PORT_WORK:
-        break;
+    } else {
+        port_to_host(m->host, m->port, ev, now);
     }
 }
 

@@ -6,7 +6,69 @@
 
 #include <stdio.h>
 
-#define LOCAL_WALK_NS SECONDS(1) /* between walks that bring news, on a network of our own */
+#define LOCAL_WALK_NS SECONDS(1)  /* between walks that bring news, on a network of our own */
+#define KEEP_NS       SECONDS(60) /* between two writes of the table */
+#define META_TABLE    "kad_table" /* of each peer a length in one byte and its multiaddr */
+
+/* ---- over a restart ---- */
+
+static void keep(const struct kad_peer *p, struct wr *out)
+{
+    struct multiaddr m;
+
+    multiaddr_of(p->addrs[0].transport, &p->addrs[0].addr, &p->id, &m);
+    if (m.n <= UINT8_MAX && wr_len(out) + 1 + m.n <= STORE_META_MAX) {
+        wr_u8(out, (uint8_t)m.n);
+        wr_bytes(out, m.b, m.n);
+    }
+}
+
+/* As many as fit one small value, some 80: those that are connected first. */
+void kademlia_keep(struct node *n)
+{
+    uint8_t bytes[STORE_META_MAX];
+    struct wr out = wr_of(bytes, sizeof bytes);
+    struct kad_peer p;
+
+    if (n->kademlia.dht == NULL) {
+        return;
+    }
+    for (unsigned connected = 2; connected-- > 0;) {
+        for (size_t at = 0; kad_next_peer(dht_engine(n->kademlia.dht), &at, &p);) {
+            if (p.connected == (connected != 0) && p.n_addrs != 0) {
+                keep(&p, &out);
+            }
+        }
+    }
+    if (wr_len(&out) != 0) { /* nobody met, so far: who was kept before is still the best guess */
+        IGNORE(store_put_meta(n->store, META_TABLE, wr_view(&out)),
+               "the store says so; boot nodes and walks find them again");
+    }
+}
+
+/* Candidates like any other: nobody says that they are still there. */
+static void load(struct node *n, struct now now)
+{
+    uint8_t bytes[STORE_META_MAX];
+    struct multiaddr_parts parts;
+    struct multiaddr m;
+    struct host_addr at;
+    size_t got = 0;
+
+    if (store_get_meta(n->store, META_TABLE, bytes, &got) != E_OK) {
+        return;
+    }
+    struct rd r = rd_of(view_of(bytes, got));
+    while (rd_left(&r) != 0) {
+        uint8_t len = rd_u8(&r);
+        struct view one = rd_take(&r, len);
+
+        if (!r.bad && multiaddr_from_bytes(one, &m) == E_OK &&
+            multiaddr_split(&m, &parts) == E_OK && parts.has_peer && host_addr_of(&parts, &at)) {
+            peers_heard_of(n, &parts.peer, &at, 1, SOURCE_KEPT, now);
+        }
+    }
+}
 
 void kademlia_init(struct node *n, struct now now)
 {
@@ -29,6 +91,8 @@ void kademlia_init(struct node *n, struct now now)
         cfg.kad.n_prefixes++;
     }
     n->kademlia.dht = dht_new(n->host, &cfg, n->rng, now);
+    n->kademlia.keep_ns = now.mono_ns + KEEP_NS;
+    load(n, now);
 }
 
 void kademlia_done(struct node *n)
@@ -163,7 +227,7 @@ static void candidate(struct node *n, const struct kad_peer *p, struct now now)
         to[i] = (struct host_addr){p->addrs[i].addr,
                                    p->addrs[i].transport == TRANSPORT_TCP ? HOST_TCP : HOST_QUIC};
     }
-    peers_heard_of(n, &p->id, to, p->n_addrs, now);
+    peers_heard_of(n, &p->id, to, p->n_addrs, SOURCE_KAD, now);
 }
 
 static void on_event(struct node *n, const struct kad_event *ev, struct now now)
@@ -202,6 +266,10 @@ void kademlia_tick(struct node *n, struct now now)
         return;
     }
     dht_tick(n->kademlia.dht, now);
+    if (now.mono_ns >= n->kademlia.keep_ns) {
+        n->kademlia.keep_ns = now.mono_ns + KEEP_NS;
+        kademlia_keep(n);
+    }
     kad_stats(dht_engine(n->kademlia.dht), &s);
     metric_set(n->metrics, M_KAD_TABLE, 0, s.table);
     metric_set(n->metrics, M_KAD_VALUES, 0, s.values);
@@ -212,5 +280,7 @@ void kademlia_tick(struct node *n, struct now now)
 
 uint64_t kademlia_deadline(const struct node *n)
 {
-    return n->kademlia.dht == NULL || n->stopping ? NEVER : dht_deadline(n->kademlia.dht);
+    return n->kademlia.dht == NULL || n->stopping
+               ? NEVER
+               : earlier(dht_deadline(n->kademlia.dht), n->kademlia.keep_ns);
 }

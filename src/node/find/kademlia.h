@@ -14,21 +14,19 @@ struct kad_wish {   /* of a program, under way */
 };
 
 struct kademlia {
-    struct dht *dht; /* NULL: off */
+    struct dht *dht;  /* NULL: off */
+    uint64_t keep_ns; /* when its table is written next */
     struct kad_wish wishes[KAD_WISHES_MAX];
 };
 
 void kademlia_init(struct node *n, struct now now);
 void kademlia_done(struct node *n);
 void kademlia_pump(struct node *n, struct now now);
+void kademlia_keep(struct node *n); /* its peers on disk, now */
 void kademlia_tick(struct node *n, struct now now);
 uint64_t kademlia_deadline(const struct node *n);
 /* What a program wants of it; answered now or when it is known. */
 void kademlia_ask(struct node *n, uint32_t client, const struct control_frame *f, struct now now);
 void kademlia_drop(struct node *n, uint32_t client); /* it is gone */
-
-/* peers.c: somebody said that this peer is there: a candidate, if it is new or had no address. */
-void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
-                    size_t n_addrs, struct now now);
 
 #endif

@@ -246,7 +246,7 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
 }
 
 void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
-                    size_t n_addrs, struct now now)
+                    size_t n_addrs, enum peer_source source, struct now now)
 {
     struct host_addr to[HOST_ADDRS_MAX];
     size_t n_to = 0;
@@ -259,7 +259,7 @@ void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_
     if (n_to == 0 || peer_id_eq(id, &n->id)) {
         return;
     }
-    struct peer *p = peer_get_or_make(n, id, SOURCE_KAD, now);
+    struct peer *p = peer_get_or_make(n, id, source, now);
     if (p != NULL && p->n_to == 0) {
         set_addrs(p, to, n_to);
         n->peers.tick_ns = 0;

@@ -114,6 +114,7 @@ void call_tick(struct flow *f, struct now now)
         pour(f, now);
         return;
     }
+    metric_add(f->of->node->metrics, M_CONTROL_STALLS, 0, 1);
     f->of->stalled_until_ns = now.mono_ns + STALL_NS;
     LOG(f->of->node->log, LOG_WARN, "control", "program does not answer a call: passed by",
         L_STR("protocol", f->of->text));
@@ -146,6 +147,7 @@ static bool offer(struct node *n, struct own_protocol *of, const struct rpc_even
         flow_free(f);
         return false;
     }
+    metric_add(n->metrics, M_CONTROL_CALLS, 0, 1);
     f->call = ev->call;
     f->request = blob_copy(ev->data);
     f->deadline_ns = now.mono_ns + ANSWER_NS;

@@ -45,6 +45,7 @@ struct flow *flow_new(struct own_protocol *of, conn_id c)
         return NULL;
     }
     struct flow *f = *slot = mem_zalloc(sizeof *f);
+    metric_set(of->node->metrics, M_CONTROL_FLOWS, 0, fs->all.n);
     fs->next_id = id;
     f->id = id;
     f->of = of;
@@ -78,6 +79,7 @@ void flow_free(struct flow *f)
         host_set_user(f->of->node->host, f->stream, NULL);
     }
     map_remove(&f->of->node->flows.all, &f->id);
+    metric_set(f->of->node->metrics, M_CONTROL_FLOWS, 0, f->of->node->flows.all.n);
     buf_done(&f->in);
     blob_unref(f->request);
     mem_free(f);
