@@ -97,7 +97,7 @@ void sync_take(struct node *n, const struct block_in *b, conn_id from, struct no
 {
     /* A parent that was asked for by its root may name any slot, and one of the far future would be
      * the head for ever. */
-    if (n->slot != UINT64_MAX && b->slot > n->slot + 1) {
+    if (slot_is_future(n->cfg.network, b->slot, now.wall_ns)) {
         peer_blame(n, from, E_BLOCK_LINK, "block of the future", "", now);
         return;
     }
