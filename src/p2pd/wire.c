@@ -1,66 +1,46 @@
 /*
  * Frames by control.def, the table of the daemon's own engine: a kind is a row of fields, a field a
- * place in struct p2pd_event and its form on the wire. It is written a second time for a reason: a
- * library in somebody else's process must not end it when memory is short, as the daemon does.
+ * place in struct p2pd_event and its form on the wire. The code is written a second time for a
+ * reason: a library in somebody else's process must not end it when memory is short, as the daemon
+ * does.
  */
 #include "conn.h"
 
 #include <string.h>
 
-enum form { FORM_INT, FORM_BYTES, FORM_TEXT8, FORM_TEXT16, FORM_REST };
+enum form {
+    FORM_INT,
+    FORM_BYTES,
+    FORM_TEXT8,
+    FORM_TEXT16,
+    FORM_REST,
+    /* The table's others: their size is the member's. */
+    FORM_U8 = FORM_INT,
+    FORM_U16 = FORM_INT,
+    FORM_U32 = FORM_INT,
+    FORM_U64 = FORM_INT,
+    FORM_BYTES4 = FORM_BYTES,
+    FORM_BYTES20 = FORM_BYTES,
+};
 
 enum field {
     END,
-    TAG,
-    ID,
-    TIME,
-    COUNT,
-    WAIT,
-    LOW,
-    HIGH,
-    MODE,
-    CODE,
-    HASH,
-    CONTEXT,
-    PEER,
-    TOPIC,
-    TEXT,
-    DATA,
-};
 
-#define INT(member)                                                                           \
-    {                                                                                         \
-        FORM_INT, sizeof((struct p2pd_event *)0)->member, offsetof(struct p2pd_event, member) \
-    }
-#define FIXED(member)                                                                           \
-    {                                                                                           \
-        FORM_BYTES, sizeof((struct p2pd_event *)0)->member, offsetof(struct p2pd_event, member) \
-    }
-#define VIEW(form, member)                           \
-    {                                                \
-        form, 0, offsetof(struct p2pd_event, member) \
-    }
+#define FIELD(id, form, member) id,
+#include <proto/control.def>
+#undef FIELD
+};
 
 static const struct {
     enum form form;
-    size_t size; /* of those with one */
-    size_t at;
+    size_t size, at; /* of the member */
 } fields[] = {
-    [TAG] = INT(tag),
-    [ID] = INT(id),
-    [TIME] = INT(time),
-    [COUNT] = INT(count),
-    [WAIT] = INT(wait),
-    [LOW] = INT(low),
-    [HIGH] = INT(high),
-    [MODE] = INT(mode),
-    [CODE] = INT(code),
-    [HASH] = FIXED(hash),
-    [CONTEXT] = FIXED(context),
-    [PEER] = VIEW(FORM_TEXT8, peer),
-    [TOPIC] = VIEW(FORM_TEXT16, topic),
-    [TEXT] = VIEW(FORM_TEXT16, text),
-    [DATA] = VIEW(FORM_REST, data),
+
+#define FIELD(id, form, member)                                  \
+    [id] = {FORM_##form, sizeof((struct p2pd_event *)0)->member, \
+            offsetof(struct p2pd_event, member)},
+#include <proto/control.def>
+#undef FIELD
 };
 
 static const struct row {

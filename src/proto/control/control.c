@@ -9,42 +9,20 @@ enum form { U8, U16, U32, U64, BYTES4, BYTES20, TEXT8, TEXT16, REST };
 
 enum field {
     END,
-    TAG,
-    ID,
-    TIME,
-    COUNT,
-    WAIT,
-    LOW,
-    HIGH,
-    MODE,
-    CODE,
-    HASH,
-    CONTEXT,
-    PEER,
-    TOPIC,
-    TEXT,
-    DATA,
+
+#define FIELD(id, form, member) id,
+#include <proto/control.def>
+#undef FIELD
 };
 
 static const struct {
     enum form form;
     size_t at;
 } fields[] = {
-    [TAG] = {U32, offsetof(struct control_frame, tag)},
-    [ID] = {U64, offsetof(struct control_frame, id)},
-    [TIME] = {U64, offsetof(struct control_frame, time)},
-    [COUNT] = {U64, offsetof(struct control_frame, count)},
-    [WAIT] = {U32, offsetof(struct control_frame, wait)},
-    [LOW] = {U16, offsetof(struct control_frame, low)},
-    [HIGH] = {U16, offsetof(struct control_frame, high)},
-    [MODE] = {U8, offsetof(struct control_frame, mode)},
-    [CODE] = {U16, offsetof(struct control_frame, code)},
-    [HASH] = {BYTES20, offsetof(struct control_frame, hash)},
-    [CONTEXT] = {BYTES4, offsetof(struct control_frame, context)},
-    [PEER] = {TEXT8, offsetof(struct control_frame, peer)},
-    [TOPIC] = {TEXT16, offsetof(struct control_frame, topic)},
-    [TEXT] = {TEXT16, offsetof(struct control_frame, text)},
-    [DATA] = {REST, offsetof(struct control_frame, data)},
+
+#define FIELD(id, form, member) [id] = {form, offsetof(struct control_frame, member)},
+#include <proto/control.def>
+#undef FIELD
 };
 
 #define FIELDS_MAX 9u /* of one frame, the end included */
