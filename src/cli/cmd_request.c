@@ -5,7 +5,7 @@
  * A status goes first, as peers expect of who dials them; what they ask meanwhile is answered.
  */
 #include "commands.h"
-#include "peer_arg.h"
+#include "dialler.h"
 #include "request_args.h"
 #include "request_out.h"
 
@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <eth/slot_clock.h>
 #include <inttypes.h>
-#include <io/io.h>
 #include <net/rpc.h>
 #include <node/method_row.h>
 #include <stdio.h>
@@ -22,20 +21,12 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define CONNECT_S   20u /* for all up to the status' answer */
 #define TIMEOUT_S   15u /* to a first chunk, and from one to the next */
 #define REQUEST_MAX (1 * MIB)
 
 struct session {
-    struct port_sink sink;
-    struct io_config io_config;
-    struct io *io;
-    struct port *port;
-    struct host *host;
+    struct dialler d; /* first */
     struct rpc *rpc;
-    struct ident ident;
-    const char *command;
-    struct peer_arg peer;
     struct network *network;
     struct method_info methods[METHOD_COUNT];
     struct rpc_method rows[METHOD_COUNT];
@@ -47,49 +38,27 @@ struct session {
     unsigned timeout_s;
     enum method method;
     struct buf request;
-    conn_id conn;
-    bool up, asked;
+    bool asked;
     uint64_t id; /* of the request; before asked of the status */
     unsigned chunks;
-    uint64_t end_ns;
-    int code;
 };
-
-/* ---- the end ---- */
-
-static void finish(struct session *s, int code)
-{
-    s->code = s->code == 0 ? code : s->code;
-    s->end_ns = NEVER;
-    if (s->up) { /* in good order; the connection's end ends the run */
-        host_close(s->host, s->conn, E_SHUTDOWN, io_now(s->io));
-    } else {
-        s->port->ops->done(s->port);
-    }
-}
-
-static void fail(struct session *s, const char *what, const char *why)
-{
-    fprintf(stderr, "beacon-p2pd %s: %s%s%s\n", s->command, what, why[0] == '\0' ? "" : ": ", why);
-    finish(s, 1);
-}
 
 /* ---- asking ---- */
 
 static void send_request(struct session *s, enum method m, struct view ssz, struct now now)
 {
-    enum err e = rpc_request(s->rpc, s->conn, (size_t)m, ssz, s->methods[m].chunks_max,
+    enum err e = rpc_request(s->rpc, s->d.conn, (size_t)m, ssz, s->methods[m].chunks_max,
                              SECONDS(s->timeout_s), NULL, now, &s->id);
 
     if (e != E_OK) {
-        fail(s, "the request cannot be sent", err_text(e));
+        dialler_fail(&s->d, "the request cannot be sent", err_text(e));
     }
 }
 
 static void ask(struct session *s, struct now now)
 {
     s->asked = true;
-    s->end_ns = NEVER; /* from now on each chunk has its own time */
+    s->d.end_ns = NEVER; /* from now on each chunk has its own time */
     send_request(s, s->method, buf_view(&s->request), now);
 }
 
@@ -122,7 +91,7 @@ static void answer(struct session *s, const struct rpc_event *ev)
     if (strcmp(m->name, "metadata") == 0) {
         ssz = view_of(zeros, m->chunk_min);
     } else if (strcmp(m->name, "goodbye") == 0) {
-        fprintf(stderr, "beacon-p2pd %s: the peer says goodbye, reason %" PRIu64 "\n", s->command,
+        fprintf(stderr, "beacon-p2pd %s: the peer says goodbye, reason %" PRIu64 "\n", s->d.command,
                 ev->data.n == 8 ? load_le64(ev->data.p) : 0);
     }
     IGNORE(rpc_reply_chunk(s->rpc, ev->call, NULL, ssz), "it asks again");
@@ -135,11 +104,11 @@ static void on_failed(struct session *s, const struct rpc_event *ev)
     size_t at;
 
     if (s->method == METHOD_goodbye_1) { /* heard, and nobody answers it */
-        finish(s, 0);
+        dialler_finish(&s->d, 0);
         return;
     }
     if (ev->error != E_REQRESP_CODE) {
-        fail(s, err_text(ev->error), err_table[ev->error].name);
+        dialler_fail(&s->d, err_text(ev->error), err_table[ev->error].name);
         return;
     }
     at = (size_t)snprintf(text, sizeof text, "%u ", ev->code);
@@ -148,7 +117,7 @@ static void on_failed(struct session *s, const struct rpc_event *ev)
         text[at++] = ev->data.p[i] >= ' ' && ev->data.p[i] < 127 ? (char)ev->data.p[i] : '?';
     }
     text[at] = '\0';
-    fail(s, "the peer answers with error", text);
+    dialler_fail(&s->d, "the peer answers with error", text);
 }
 
 static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now)
@@ -166,10 +135,10 @@ static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now
         s->chunks++;
         e = method_check_chunk(&s->methods[ev->method], ev->context, ev->data);
         if (e != E_OK) {
-            fail(s, err_text(e), err_table[e].name);
+            dialler_fail(&s->d, err_text(e), err_table[e].name);
         } else if (s->save != NULL &&
                    !request_save(s->save, &s->methods[ev->method], ev->data, s->chunks)) {
-            fail(s, s->save, strerror(errno));
+            dialler_fail(&s->d, s->save, strerror(errno));
         } else {
             request_print(&s->methods[ev->method], ev, s->chunks, s->json);
         }
@@ -181,7 +150,7 @@ static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now
         } else if (ev->kind == RPC_FAILED) {
             on_failed(s, ev);
         } else {
-            finish(s, 0);
+            dialler_finish(&s->d, 0);
         }
         break;
     case RPC_WRITABLE:
@@ -194,58 +163,23 @@ static void on_rpc(struct session *s, const struct rpc_event *ev, struct now now
 
 /* ---- the run ---- */
 
-static void dial(struct session *s, struct now now)
+static void on_host(struct dialler *d, const struct host_event *ev, struct now now)
 {
-    const struct peer_arg *p = &s->peer;
-    enum err e = host_dial_any(s->host, p->addrs, p->n_addrs, p->has_expected ? &p->expected : NULL,
-                               now, &s->conn);
+    struct session *s = (struct session *)d;
 
-    if (e != E_OK) {
-        fail(s, p->text, err_text(e));
-    }
-}
-
-static void start(struct session *s, struct now now)
-{
-    s->end_ns = now.mono_ns + SECONDS(CONNECT_S);
-    if (s->peer.n_addrs != 0) {
-        dial(s, now);
-    } else {
-        peer_arg_look_up(&s->peer, s->port);
-    }
-}
-
-static void on_names(struct session *s, const struct port_event *ev, struct now now)
-{
-    char why[NAMES_ERROR_MAX];
-
-    if (!peer_arg_on_names(&s->peer, ev, why)) {
-        return;
-    }
-    if (s->peer.n_addrs != 0) {
-        dial(s, now);
-    } else {
-        fail(s, why, "");
-    }
-}
-
-static void on_host(struct session *s, const struct host_event *ev, struct now now)
-{
     switch (ev->kind) {
     case HOST_CONNECTED:
-        s->up = true;
         greet(s, now);
         break;
     case HOST_DIAL_FAILED:
-        fail(s, ev->text, err_table[ev->error].name);
+        dialler_fail(d, ev->text, err_table[ev->error].name);
         break;
     case HOST_DISCONNECTED:
-        s->up = false;
         if (!(s->asked && s->method == METHOD_goodbye_1) &&
-            (s->end_ns != NEVER || ev->error != E_SHUTDOWN)) {
-            fail(s, "the connection ended", err_text(ev->error));
+            (d->end_ns != NEVER || ev->error != E_SHUTDOWN)) {
+            dialler_fail(d, "the connection ended", err_text(ev->error));
         } else {
-            s->port->ops->done(s->port);
+            dialler_finish(d, 0);
         }
         break;
     case HOST_IDENTIFIED:
@@ -257,83 +191,36 @@ static void on_host(struct session *s, const struct host_event *ev, struct now n
     }
 }
 
-static void on_port(struct port_sink *sink, const struct port_event *ev, struct now now)
+static uint64_t turn(struct dialler *d, struct now now)
 {
-    struct session *s = (struct session *)sink;
-    struct host_event h;
+    struct session *s = (struct session *)d;
     struct rpc_event r;
 
-    if (ev->kind == PORT_START) {
-        start(s, now);
-    } else if (ev->kind == PORT_NAMES) {
-        on_names(s, ev, now);
-    } else if (ev->kind == PORT_TICK) {
-        host_tick(s->host, now);
-        if (now.mono_ns >= s->end_ns) {
-            fail(s, s->peer.text, "no answer in time");
-        }
-    } else if (ev->kind == PORT_STOP) {
-        finish(s, 1);
-    } else {
-        host_on_port(s->host, ev, now);
-    }
-    while (host_next(s->host, &h)) {
-        on_host(s, &h, now);
-    }
     while (rpc_next(s->rpc, &r)) {
         on_rpc(s, &r, now);
     }
-    s->port->ops->arm(s->port,
-                      earlier(earlier(host_deadline(s->host), rpc_deadline(s->rpc)), s->end_ns));
+    return rpc_deadline(s->rpc);
 }
 
-static void make_rpc(struct session *s)
+static void make_rpc(struct dialler *d)
 {
+    struct session *s = (struct session *)d;
+
     for (enum method i = 0; i < METHOD_COUNT; i++) {
         struct method_info *m = &s->methods[i];
 
         s->rows[i] = method_row(m);
         s->rows[i].accept = !m->has_context && m->chunks_max == 1;
     }
-    s->rpc = rpc_new(s->host, s->rows, METHOD_COUNT, random_system());
+    s->rpc = rpc_new(d->host, s->rows, METHOD_COUNT, random_system());
 }
 
-static int run(struct session *s)
+static void done(struct dialler *d)
 {
-    struct host_config cfg;
-    char error[IO_ERROR_MAX];
-
-    s->io_config.signals = true;
-    peer_arg_sockets(&s->peer, &s->io_config);
-    s->io = io_new(&s->io_config, error);
-    if (s->io == NULL) {
-        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, error);
-        return 1;
-    }
-    ident_random(random_system(), &s->ident);
-    host_config_default(&cfg);
-    cfg.ident = &s->ident;
-    s->sink.on = on_port;
-    s->port = io_port(s->io);
-    s->port->sink = &s->sink;
-    s->host = host_new(&cfg, s->port, random_system(), NULL, NULL, io_now(s->io));
-    make_rpc(s);
-    bool calm = io_run(s->io);
-    rpc_free(s->rpc);
-    host_free(s->host);
-    peer_arg_done(&s->peer);
-    io_free(s->io);
-    return calm ? s->code : 1;
+    rpc_free(((struct session *)d)->rpc);
 }
 
 /* ---- the command line ---- */
-
-static int wrong(const struct session *s, const char *what, const char *why)
-{
-    fprintf(stderr, "beacon-p2pd %s: %s %s; see beacon-p2pd %s --help\n", s->command, what, why,
-            s->command);
-    return 2;
-}
 
 static bool read_digest(struct session *s, const char *text)
 {
@@ -369,8 +256,7 @@ static const char *take_option(struct session *s, const char *name, const char *
         s->timeout_s = (unsigned)strtoul(value, NULL, 10);
         return s->timeout_s >= 1 && s->timeout_s <= 3600 ? NULL : "needs seconds, 1 to 3600";
     } else if (strcmp(name, "--dns-server") == 0) {
-        s->io_config.n_dns = 1;
-        return addr_parse(value, &s->io_config.dns[0]) == E_OK ? NULL : "needs IP or IP:PORT";
+        return dialler_dns(&s->d, value);
     } else {
         return "is not known";
     }
@@ -384,7 +270,7 @@ static bool load_network(struct session *s)
                                         : network_builtin(s->network_name, &s->network, fault);
 
     if (e != E_OK) {
-        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, fault);
+        fprintf(stderr, "beacon-p2pd %s: %s\n", s->d.command, fault);
         return false;
     }
     for (enum method i = 0; i < METHOD_COUNT; i++) {
@@ -408,17 +294,17 @@ static int prepare(struct session *s)
         memcpy(s->digest, network_span_at(s->network, epoch)->digest, 4);
     }
     if (!request_method(s->protocol, network_fork_at(s->network, epoch), &s->method)) {
-        return wrong(s, s->protocol, "is no protocol of ours");
+        return dialler_wrong(&s->d, s->protocol, "is no protocol of ours");
     }
     if (request_bytes(&s->methods[s->method], s->digest, s->words, s->n_words, &s->request,
                       fault) != E_OK) {
-        fprintf(stderr, "beacon-p2pd %s: %s\n", s->command, fault);
+        fprintf(stderr, "beacon-p2pd %s: %s\n", s->d.command, fault);
         return 2;
     }
     if (s->save != NULL && mkdir(s->save, 0777) != 0 && errno != EEXIST) {
-        return wrong(s, s->save, strerror(errno));
+        return dialler_wrong(&s->d, s->save, strerror(errno));
     }
-    return run(s);
+    return dialler_run(&s->d);
 }
 
 static int begin(struct session *s, int argc, char **argv)
@@ -433,7 +319,7 @@ static int begin(struct session *s, int argc, char **argv)
             const char *why = take_option(s, argv[i], i + 1 < argc ? argv[i + 1] : NULL);
 
             if (why != NULL) {
-                return wrong(s, argv[i], why);
+                return dialler_wrong(&s->d, argv[i], why);
             }
             i++;
         } else if (peer == NULL) {
@@ -443,19 +329,22 @@ static int begin(struct session *s, int argc, char **argv)
         }
     }
     if (peer == NULL || s->protocol == NULL) {
-        return command_usage(s->command, stderr);
+        return command_usage(s->d.command, stderr);
     }
     s->words = argv + i;
     s->n_words = argc - i;
-    const char *why = peer_arg_read(&s->peer, peer);
-    return why == NULL ? prepare(s) : wrong(s, peer, why);
+    const char *why = peer_arg_read(&s->d.peer, peer);
+    return why == NULL ? prepare(s) : dialler_wrong(&s->d, peer, why);
 }
 
 static int command(const char *name, const char *protocol, int argc, char **argv)
 {
+    static const struct dialler_ops ops = {
+        .made = make_rpc, .on_host = on_host, .turn = turn, .done = done};
     struct session *s = mem_zalloc(sizeof *s);
 
-    s->command = name;
+    s->d.ops = &ops;
+    s->d.command = name;
     s->protocol = protocol;
     s->network_name = "mainnet";
     s->timeout_s = TIMEOUT_S;
