@@ -206,6 +206,31 @@ static void a_lost_close_is_said_again(void **state)
     world_free(&w);
 }
 
+/* Nor may the answers be a flood, or go to whoever is named as the sender. */
+static void a_close_is_repeated_seldom_and_to_its_remote(void **state)
+{
+    struct world w;
+    uint8_t late[QUIC_DATAGRAM_MAX];
+    struct addr to, other = stranger(1);
+    unsigned answers = 0;
+
+    (void)state;
+    struct mux *m = world_connected(&w);
+    run_for(&w, SECONDS(1));
+    quic_close(w.side[1].q, w.side[1].conn, 42, 0, w.now);
+    swallow(&w, 1);
+    say(m, open_stream(m), "hello");
+    size_t n = quic_send(w.side[0].q, w.now, late, &to);
+    quic_feed(w.side[1].q, &other, view_of(late, n), w.now);
+    assert_int_equal(swallow(&w, 1), 0);
+    for (unsigned i = 0; i < 100; i++) {
+        quic_feed(w.side[1].q, &w.side[0].addr, view_of(late, n), w.now);
+        answers += swallow(&w, 1) != 0;
+    }
+    assert_int_equal(answers, 6); /* the second, 4th, 8th... 64th: the stranger's was the first */
+    world_free(&w);
+}
+
 /* Spec: RFC 9000 10.2.2: what is late for a connection that the remote has closed is no news. */
 static void who_has_heard_a_close_answers_no_more(void **state)
 {
@@ -325,6 +350,7 @@ int main(void)
         cmocka_unit_test(unknown_packets_are_answered_shortly_and_seldom),
         cmocka_unit_test(a_close_is_heard_and_silence_is_noticed),
         cmocka_unit_test(a_lost_close_is_said_again),
+        cmocka_unit_test(a_close_is_repeated_seldom_and_to_its_remote),
         cmocka_unit_test(who_has_heard_a_close_answers_no_more),
         cmocka_unit_test(the_ended_are_forgotten),
         cmocka_unit_test(a_forgotten_connection_is_reset_without_state),
