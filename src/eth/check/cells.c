@@ -34,6 +34,7 @@ static enum check_verdict check_header(struct check *c, const uint8_t root[stati
     REJECT_IF(memcmp(got, root, 32) != 0,
               "header's block root does not match group id's block root");
     REJECT_IF(blobs == 0, "header's kzg_commitments is empty");
+    IGNORE_IF(blobs > CELLS_MAX, "more blobs than we keep sets of"); /* no rule of the page's */
     if (check_slot(c, "header is from a future slot",
                    "header is not from a slot greater than the latest finalized slot") !=
         CHECK_ACCEPT) {
@@ -45,7 +46,6 @@ static enum check_verdict check_header(struct check *c, const uint8_t root[stati
     REJECT_IF(c->block_known && slot <= parent.slot,
               "header is not from a higher slot than its parent");
     REJECT_IF_KNOWN(!column_proof_holds(c), "invalid header inclusion proof");
-    IGNORE_IF(blobs > CELLS_MAX, "more blobs than we keep sets of"); /* no rule of the page's */
     IGNORE_IF(known.n != 0, "header's signature differs from that of the first one seen");
     return CHECK_ACCEPT;
 }

@@ -16,6 +16,7 @@ struct cell_peer {
     conn_id conn;
     struct column_set has, wants;           /* as it said, or as we sent it */
     struct column_set told_has, told_wants; /* what it knows of us */
+    struct column_set sent, again;          /* cells it was sent; twice: no more of them */
     bool spoke, told, credited;             /* credited: with a first delivery, once for a column */
 };
 
@@ -272,6 +273,7 @@ static void tell(struct node *n, const struct exchange *x, struct cell_peer *p)
     if (wish.requests) {
         give = both(&lacks, &p->wants);
         give = both(&give, &c->have);
+        column_set_minus(&give, &p->again);
     }
     struct cells_parts mine = {c->n_blobs, c->have, wishes_of(c, p)};
     size_t n_give = column_set_count(&give);
@@ -297,6 +299,9 @@ static void tell(struct node *n, const struct exchange *x, struct cell_peer *p)
     send(n, x, peer, buf_view(&message), buf_view(&told));
     metric_add(n->metrics, M_CELLS_SENT, 0, n_give);
     p->told = true;
+    const struct column_set twice = both(&give, &p->sent);
+    add_set(&p->again, &twice);
+    add_set(&p->sent, &give);
     add_set(&p->has, &give);
     buf_done(&message);
     buf_done(&told);
