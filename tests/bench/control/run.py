@@ -16,6 +16,9 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(TOP / "tests/bench"))
+import page  # noqa: E402
+
 BENCH = TOP / "build/release/tests/net/control_bench"
 RATES = (2_000, 20_000, 50_000)
 SECONDS = 3
@@ -68,9 +71,7 @@ def main():
     )
     print(text)
     if "--write" in sys.argv[1:]:
-        page = TOP / "docs/benchmarks/control.md"
-        head = page.read_text().split("<!-- table -->")[0]
-        page.write_text(head + "<!-- table -->\n" + text)
+        page.write("benchmarks/control.md", text)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ import threading
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(TOP / "tests/bench"))
+import page  # noqa: E402
+
 BENCH = TOP / "build/release/tests/net/events_bench"
 SECONDS, TURNS = 4, 3
 CASES = (  # events a second, streams, to a file
@@ -90,9 +93,7 @@ def main():
     )
     print(text)
     if "--write" in sys.argv[1:]:
-        page = TOP / "docs/benchmarks/events.md"
-        head = page.read_text().split("<!-- table -->")[0]
-        page.write_text(head + "<!-- table -->\n" + text)
+        page.write("benchmarks/events.md", text)
 
 
 if __name__ == "__main__":

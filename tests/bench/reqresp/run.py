@@ -16,9 +16,10 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(TOP / "tests/interop"))
+sys.path[:0] = [str(TOP / "tests/interop"), str(TOP / "tests/bench")]
 os.environ.setdefault("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
 
+import page  # noqa: E402
 from harness.daemon import Daemon  # noqa: E402
 from harness.lodestar import Lodestar, before_genesis  # noqa: E402
 from harness.proc import PEERS, Process, check, scratch, until  # noqa: E402
@@ -214,10 +215,7 @@ def main():
     table = ["| what | figure | how |", "|---|---:|---|"] + [f"| {a.strip() if not a.startswith(' ') else a} | {b:,.2f} | {c} |" for a, b, c in rows]
     print("\n".join(table))
     if "--write" in words:
-        page = TOP / "docs/benchmarks/reqresp.md"
-        text = page.read_text()
-        head = text.split("<!-- table -->")[0]
-        page.write_text(f"{head}<!-- table -->\n" + "\n".join(table) + "\n")
+        page.write("benchmarks/reqresp.md", "\n".join(table))
 
 
 if __name__ == "__main__":

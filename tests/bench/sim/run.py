@@ -14,9 +14,11 @@ import sys
 import tempfile
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(TOP / "tests/bench"))
+import page  # noqa: E402
+
 PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
 LARGE = TOP / "tests/bench/sim/large.sim"
-PAGE = TOP / "docs/benchmarks/sim.md"
 BEGIN, END = "<!-- sim: begin -->", "<!-- sim: end -->"
 
 
@@ -95,8 +97,7 @@ def main():
     for e in m["expects"]:
         print(("holds: " if e["holds"] else "DOES NOT HOLD: ") + e["what"])
     if "--write" in args:
-        page = PAGE.read_text()
-        PAGE.write_text(page[:page.index(BEGIN) + len(BEGIN)] + "\n" + text + page[page.index(END):])
+        page.write("benchmarks/sim.md", text, BEGIN, END)
     return 0 if all(e["holds"] for e in m["expects"]) else 1
 
 
