@@ -131,15 +131,14 @@ def all_found(ours, theirs):
     return all({p.enr for p in [*ours, *theirs] if p is not one and p.reaches(one)} <= one.known() for one in ours)
 
 
-def they_find(ours, theirs):
+def lost(ours, theirs):
+    """(one of theirs, one of ours that it does not find)"""
+    pairs = []
     for peer in theirs:
-        mine = [one for one in ours if peer.reaches(one)]
-        if isinstance(peer, Geth):
-            if not all(peer.finds(one) for one in mine):
-                return False
-        elif not {one.enr for one in mine} <= peer.known():
-            return False
-    return True
+        known = None if isinstance(peer, Geth) else peer.known()
+        pairs += [(peer.p.name, one.p.name) for one in ours
+                  if peer.reaches(one) and not (peer.finds(one) if known is None else one.enr in known)]
+    return pairs
 
 
 def answer_of(one, other, *protocol):
@@ -189,7 +188,7 @@ def network(binary, name, ours_at, theirs_at):
         return [len(one.table()) for one in ours]
 
     until(lambda: all_found(ours, theirs), SECONDS, seen, every=1)
-    until(lambda: they_find(ours, theirs), SECONDS, "one of theirs does not find one of ours", every=1)
+    until(lambda: not lost(ours, theirs), SECONDS, lambda: f"theirs find all of ours; not {lost(ours, theirs)}", every=1)
     pairs = talk(ours, theirs)
     update(ours, theirs)
     kinds = ", ".join(sorted({p.p.name.split()[0] for p in theirs}))

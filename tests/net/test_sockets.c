@@ -193,7 +193,7 @@ static void world_run(struct world *w, const char *at, const struct host_config 
     map_init(&w->owner, 8, sizeof(struct side *), CONNS_MAX, (struct hash_key){1, 2});
     side_init(w, &w->a, cfg, false);
     side_init(w, &w->b, cfg, true);
-    alarm(120);
+    alarm(600);
     assert_true(io_run(w->io));
     alarm(0);
     host_free(w->a.host);

@@ -66,7 +66,7 @@ static void world_run(struct world *w, step *on, bool signals)
     w->port->sink = &w->sink;
     assert_int_not_equal(w->port->tcp4.port, 0);
     assert_int_not_equal(w->port->udp4.port, 0);
-    alarm(60);
+    alarm(600);
     assert_true(io_run(w->io));
     alarm(0);
     io_free(w->io);
@@ -491,7 +491,7 @@ static void a_second_signal_ends_the_run_at_once(void **state)
     assert_non_null(w.io);
     w.port = io_port(w.io);
     w.port->sink = &w.sink;
-    alarm(60);
+    alarm(600);
     assert_false(io_run(w.io));
     alarm(0);
     assert_int_equal(w.phase, 1);
