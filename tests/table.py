@@ -22,7 +22,7 @@ LANES = {"cpu": 2, "net": 5}
 COSTS = {"peer/lodestar": 2, "interop/flood": 3}  # of its lane, by a row's name or by what it needs; the others cost one
 
 # What takes the processors gives way to the peers, whose slots pass in real time; what many rows wait for gives way less.
-NICE, NICE_FIRST = 15, {"build/release": 5, "peer/rust": 8}
+NICE, NICE_FIRST = 15, {"build/release": 5, "peer/rust": 12}
 
 # Fuzzing: inputs per target in ./test and in ./test --long.
 FUZZ_RUNS = 20_000

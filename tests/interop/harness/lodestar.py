@@ -13,7 +13,7 @@ from harness.proc import PEERS, TOP, Process, check, free_port, node, patient, s
 HERE = TOP / "tests" / "interop" / "lodestar"
 LOAD = os.getloadavg()[0] / os.cpu_count()
 # Where many others run, Lodestar attests too late for short slots, and nothing becomes final; eight without a block, and it makes no more.
-SECONDS_PER_SLOT = 2 if LOAD < 2 else 4 if LOAD < 6 else 8
+SECONDS_PER_SLOT = 2 if LOAD < 4 else 4 if LOAD < 10 else 8
 SLOTS_PER_EPOCH = 8
 GENESIS_HASH = "0x" + "42" * 32  # the execution block that the merged genesis builds on
 # What config.yaml holds of Lodestar's running config: the daemon gets no key that no other client would give it.
