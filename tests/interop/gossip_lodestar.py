@@ -7,7 +7,7 @@ import hashlib
 
 from harness.daemon import Daemon
 from harness.gossip import GossipPeer
-from harness.lodestar import SECONDS_PER_SLOT, Lodestar, before_genesis
+from harness.lodestar import SECONDS_PER_SLOT, Lodestar, before_genesis, start_seconds
 from harness.proc import LONG, check, main, note, say, scratch, until
 
 SLOTS = 200 if LONG else 12  # watched once everything is connected
@@ -41,6 +41,7 @@ def test():
         30,
         lambda: f"the daemon in their meshes: {[p.stats()['peers'] for p in peers]}",
     )
+    until(lambda: lodestar.slot() > 0, start_seconds(3), "genesis")
     until(lambda: (lodestar.header("head") or {}).get("slot"), 60, "Lodestar's first block")
     first = lodestar.slot() + 1
     say(f"meshes stand at slot {first - 1}")

@@ -39,7 +39,7 @@ FAR_FUTURE = 2**64 - 1
 def start_seconds(nodes):
     """From now to a genesis before which so many nodes can start and connect: longer on a machine that is busy. A chain that
     begins before its nodes know each other does not begin: each waits for the others to be ahead."""
-    return int(15 + 5 * nodes * max(1, LOAD))
+    return int(15 + 5 * nodes * min(4, max(1, LOAD)))
 
 
 def before_genesis(make, count, margin=5):
