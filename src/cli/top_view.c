@@ -117,6 +117,8 @@ void top_draw_head(const struct top *t, struct canvas *c)
                whole(chain, "head_slot"));
     if (behind) {
         canvas_put(c, INK_BAD, "%llu behind", whole(chain, "sync_distance"));
+    } else if (whole(peers, "connected") == 0) {
+        canvas_put(c, INK_PLAIN, "no peer to compare with");
     } else {
         canvas_put(c, INK_GOOD, "in sync");
     }

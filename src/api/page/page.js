@@ -117,7 +117,7 @@ function drawOverview() {
   $("clients").replaceChildren(count.size === 0 ? h("p", { class: "quiet" }, "no peers yet") : h("div", { class: "bars" },
     [...count].sort((a, b) => b[1] - a[1]).map(([name, n]) => [h("span", {}, name), h("i", { style: { width: `${(100 * n) / most}%` } }), h("span", { class: "num" }, n)])));
   const c = o.chain, d = o.discovery, l = o.load, loop = o.loop;
-  facts($("chain"), [["Head", c.head_slot], ["Current slot", c.slot], ["State", c.syncing ? `syncing, ${c.sync_distance} behind` : "in sync"],
+  facts($("chain"), [["Head", c.head_slot], ["Current slot", c.slot], ["State", c.syncing ? `syncing, ${c.sync_distance} behind` : o.peers.connected === 0 ? "no peer to compare with" : "in sync"],
     ["Head root", h("code", { title: c.head_root }, short(c.head_root))], ["Serves from slot", c.earliest_slot],
     ...(c.slots_left ? [["Slots to fetch", `${c.slots_left}, ${c.seconds_left ? span(c.seconds_left) : "time unknown"}`]] : [])]);
   facts($("discovery"), d.enabled ? [["Nodes in the table", d.table], ["Live", d.live], ["Sessions", d.sessions], ["Kept on disk", d.kept],
@@ -313,6 +313,7 @@ function drawBlocks() {
   const b = state.data.blocks;
   if (!b) return;
   const table = $("blocks");
+  $("blocks-none").hidden = b.blocks.length > 0;
   const last = Math.max(50, ...b.blocks.flatMap((x) => x.carriers.map((c) => c.delay_ms)));
   const scale = [50, 100, 250, 500, 1000, 2000, 4000, 8000, 12000].find((x) => x >= last) ?? last;
   head(table, [{ text: "Slot", num: true }, "Root", { text: "Size", num: true }, { text: "First", num: true }, `Deliveries, 0 to ${scale} ms`, { text: "Copies", num: true }, "First from"]);
