@@ -154,6 +154,8 @@ def refusals(work):
     refused(b"", "BEACON_P2PD_port", env={"BEACON_P2PD_port": "1"})
     done = ask("run", "--config", work / "none.yaml")
     check(done.returncode == 2 and "none.yaml" in done.stderr, f"a file that is not there: {done.stderr}")
+    done = ask("run", "--network", "none", "--disable-discovery", "--validation", "observe", "--partial-columns")
+    check(done.returncode == 2 and "--validation structural" in done.stderr, f"cells that nobody judges: {done.stderr}")
     done = ask("ping", env={"BEACON_P2PD_COUNTS": "1"})
     check(done.returncode == 2 and "BEACON_P2PD_COUNT?" in done.stderr, f"ping: {done.stderr}")
 
