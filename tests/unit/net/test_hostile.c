@@ -378,13 +378,11 @@ static void say_on_stream(struct scene *s, uint32_t sid, const char *id, struct 
     play_settle(&s->play);
 }
 
-static void who_pings_and_never_reads_loses_the_stream(void **state)
+/* Pings on a stream, until nothing more of the answers fits. */
+static void ping_and_never_read(struct scene *s)
 {
-    struct scene *s = scene_new(YAMUX, PUPPET_UP);
     static uint8_t pings[32 * 3000];
-    double since = cpu_ms();
 
-    (void)state;
     s->play.links[0].end[0].paused = true; /* it reads nothing any more */
     say_on_stream(s, 1, "/ipfs/ping/1.0.0", view_of(pings, sizeof pings));
     for (unsigned i = 0; i < 20; i++) {
@@ -396,10 +394,57 @@ static void who_pings_and_never_reads_loses_the_stream(void **state)
         buf_done(&b);
         play_settle(&s->play);
     }
-    tell_cost(s, "pings whose answers nobody reads", 21 * 3000, since);
     assert_true(faults(s, E_FULL) + faults(s, E_LIMIT) == 1);
     assert_true(host_budget(s->host->host, 0)->peak < 1 * MIB);
+}
+
+static void who_pings_and_never_reads_loses_the_stream(void **state)
+{
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    double since = cpu_ms();
+
+    (void)state;
+    ping_and_never_read(s);
+    tell_cost(s, "pings whose answers nobody reads", 21 * 3000, since);
     play_wait(&s->play, SECONDS(200));
+    assert_int_equal(reason(s), E_UNRESPONSIVE);
+    scene_free(s);
+}
+
+static void say_frames(struct scene *s, unsigned n, uint16_t flags)
+{
+    struct buf b;
+
+    buf_init(&b, 64 * KIB);
+    for (unsigned i = 0; i < n; i++) {
+        put_frame(&b, 2, flags, 0, i); /* pings, or pongs that nobody asked for */
+    }
+    puppet_say(&s->puppet, buf_view(&b));
+    buf_done(&b);
+    play_settle(&s->play);
+}
+
+/* That it speaks does not help a remote whose socket takes nothing. */
+static void who_speaks_and_never_reads_is_ended(void **state)
+{
+    enum { PINGS = 100 };
+    struct scene *s = scene_new(YAMUX, PUPPET_UP);
+    const struct buf *unread = &s->play.links[0].end[0].in;
+    size_t before;
+    unsigned i = 0;
+
+    (void)state;
+    s->play.links[0].end[0].paused = true;
+    do { /* until the socket is full */
+        before = unread->n;
+        say_frames(s, PINGS, 1);
+    } while (unread->n >= before + PINGS * (size_t)12);
+    for (; i < 200 && !s->puppet.closed; i++) {
+        say_frames(s, 1, 2);
+        play_wait(&s->play, SECONDS(1));
+    }
+    assert_true(s->puppet.closed);
+    assert_in_range(i, 59, 120);
     assert_int_equal(reason(s), E_UNRESPONSIVE);
     scene_free(s);
 }
@@ -487,6 +532,7 @@ int main(void)
         cmocka_unit_test(tiny_streams_opened_and_reset_cost_nothing_that_stays),
         cmocka_unit_test(streams_over_the_limit_are_reset_and_idle_ones_time_out),
         cmocka_unit_test(who_pings_and_never_reads_loses_the_stream),
+        cmocka_unit_test(who_speaks_and_never_reads_is_ended),
         cmocka_unit_test(identify_that_is_too_large_or_of_another_key_is_refused),
         cmocka_unit_test(go_away_ends_the_connection_when_its_streams_had_their_time),
         cmocka_unit_test(answers_owed_to_who_does_not_read_are_bounded),
