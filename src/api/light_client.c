@@ -97,10 +97,12 @@ static enum err put_updates(const struct request *q, struct answer *a, uint64_t 
         if (ssz == NULL && request_waits(q)) {
             continue;
         }
-        if (ssz == NULL) {
-            break; /* the same */
-        }
         const struct ssz_type *type = type_at(q, slot, "LightClientUpdate", &e);
+        /* A better one of another fork may have come between the two looks. */
+        if (ssz == NULL || ssz_check(type, blob_view(ssz), NULL) != E_OK) {
+            blob_unref(ssz);
+            break;
+        }
         enum err result = q->wants_ssz ? put_ssz(q, a, slot, blob_view(ssz))
                                        : put_json(a, type, &e, blob_view(ssz), i == 0);
         blob_unref(ssz);
