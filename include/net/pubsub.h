@@ -27,6 +27,7 @@ void pubsub_free(struct pubsub *p); /* before host_free() */
 struct gossipsub *pubsub_engine(struct pubsub *p);
 /* A connection is up: open the outbound stream. */
 void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now);
+void pubsub_set_direct(struct pubsub *p, conn_id c, bool direct, struct now now);
 /* The peer's signed record, as identify has it: for peer exchange. */
 void pubsub_set_record(struct pubsub *p, conn_id c, struct blob *record);
 /* Walk the connections that have an entry here: *at from 0. */

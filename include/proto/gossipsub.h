@@ -176,6 +176,8 @@ void gossipsub_add_peer(struct gossipsub *g, uint32_t peer, const struct peer_id
 void gossipsub_set_record(struct gossipsub *g, uint32_t peer, struct view record);
 /* What we may send to the peer; known when the stream that we opened is agreed. */
 void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version);
+/* From now on the peer is a direct one, which leaves our meshes with a PRUNE; or is none. */
+void gossipsub_set_direct(struct gossipsub *g, uint32_t peer, bool direct, struct now now);
 /* Our stream to the peer is lost and begins anew: it is told everything again. What it said stands.
  */
 void gossipsub_restart(struct gossipsub *g, uint32_t peer, struct now now);

@@ -353,6 +353,16 @@ void pubsub_add(struct pubsub *p, conn_id c, bool direct, struct now now)
     }
 }
 
+void pubsub_set_direct(struct pubsub *p, conn_id c, bool direct, struct now now)
+{
+    struct peer *peer = peer_of(p, c);
+
+    if (peer != NULL) {
+        peer->direct = direct;
+        gossipsub_set_direct(p->engine, number_of(p, peer), direct, now);
+    }
+}
+
 void pubsub_remove(struct pubsub *p, conn_id c, struct now now)
 {
     struct peer *peer = peer_of(p, c);

@@ -30,7 +30,7 @@ const struct node_wish *wish_of(const struct node *n, const struct peer_id *id)
 }
 
 /* What the peer's entry says follows the table. */
-static void apply(struct node *n, const struct peer_id *id)
+static void apply(struct node *n, const struct peer_id *id, struct now now)
 {
     const struct node_wish *w = wish_of(n, id);
     struct peer *p = peer_by_id(n, id);
@@ -44,6 +44,9 @@ static void apply(struct node *n, const struct peer_id *id)
         }
         p->is_static = is_static;
         p->trusted = w != NULL && w->trusted_by != 0;
+        if (p->state == PEER_CONNECTED) {
+            pubsub_set_direct(n->gossip.pubsub, p->conn, p->trusted, now);
+        }
     }
 }
 
@@ -110,7 +113,7 @@ enum err wishes_add(struct node *n, const struct peer_id *id, const struct node_
     if (dialled) {
         dial_it(n, id, who, (enum node_by)more->kept_by, now);
     }
-    apply(n, id);
+    apply(n, id, now);
     if (kept != 0) {
         note(n, id, WHY_KEPT, (enum node_by)kept, now);
     }
@@ -135,7 +138,7 @@ static void take_back(struct node *n, const struct peer_id *id, struct node_wish
     if ((w->kept_by | w->trusted_by) == 0 && !w->removed) {
         map_remove(&n->wishes, &who);
     }
-    apply(n, &who);
+    apply(n, &who, now);
     if (kept) {
         note(n, &who, WHY_UNKEPT, by, now);
     }

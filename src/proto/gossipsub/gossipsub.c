@@ -420,6 +420,15 @@ static void peer_free(struct gossipsub *g, struct peer *p)
     mem_free(p);
 }
 
+static void leave_meshes(struct gossipsub *g, uint32_t peer, uint64_t backoff_ns, bool tell)
+{
+    for (uint32_t t = 0; t < g->topics_end; t++) {
+        if (g->topics[t].used && bit_get(g->topics[t].mesh, peer)) {
+            mesh_remove(g, t, peer, backoff_ns, tell);
+        }
+    }
+}
+
 void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_version version)
 {
     struct peer *p = peer_at(g, peer);
@@ -427,12 +436,29 @@ void gossipsub_set_version(struct gossipsub *g, uint32_t peer, enum gossip_versi
     if (p == NULL) {
         return;
     }
-    for (uint32_t t = 0; t < g->topics_end && version == GOSSIP_FLOODSUB; t++) {
-        if (g->topics[t].used && bit_get(g->topics[t].mesh, peer)) {
-            mesh_remove(g, t, peer, 0, false); /* floodsub knows no meshes */
-        }
+    if (version == GOSSIP_FLOODSUB) {
+        leave_meshes(g, peer, 0, false); /* floodsub knows no meshes */
     }
     p->version = version;
+}
+
+void gossipsub_set_direct(struct gossipsub *g, uint32_t peer, bool direct, struct now now)
+{
+    struct peer *p = peer_at(g, peer);
+
+    g->now_ns = now.mono_ns;
+    if (p == NULL || p->direct == direct) {
+        return;
+    }
+    if (direct) {
+        leave_meshes(g, peer, g->cfg.prune_backoff_ns, true);
+        for (uint32_t t = 0; t < g->topics_end; t++) {
+            if (g->topics[t].used) {
+                bit_clear(g->topics[t].fanout, peer);
+            }
+        }
+    }
+    p->direct = direct;
 }
 
 void gossipsub_remove_peer(struct gossipsub *g, uint32_t peer, struct now now)

@@ -322,6 +322,33 @@ static void direct_peers_get_everything_and_are_never_graylisted(void **state)
     one_done(o);
 }
 
+static void a_peer_that_becomes_direct_leaves_the_mesh_and_may_come_back(void **state)
+{
+    struct one *o = fresh();
+    struct rpc_text r;
+    (void)state;
+
+    one_peer(o, 9, GOSSIP_1_2, false, false);
+    rpc_begin(&r);
+    rpc_sub(&r, "t", true);
+    one_feed(o, 9, &r);
+    one_send_graft(o, 9, "t");
+    assert_true(gossipsub_in_mesh(o->g, topic, 9));
+    one_said(o, 9);
+    gossipsub_set_direct(o->g, 9, true, o->now);
+    one_drain(o);
+    assert_false(gossipsub_in_mesh(o->g, topic, 9));
+    assert_string_equal(one_said(o, 9), "prune t 60");
+    one_send_message(o, 1, "t", "hello");
+    one_verdict(o, GOSSIP_ACCEPT);
+    assert_string_equal(one_said(o, 9), "publish t 5");
+    gossipsub_set_direct(o->g, 9, false, o->now);
+    one_sleep(o, SECONDS(70));
+    one_send_graft(o, 9, "t");
+    assert_true(gossipsub_in_mesh(o->g, topic, 9));
+    one_done(o);
+}
+
 static void graylisted_peers_are_not_listened_to(void **state)
 {
     struct one *o = fresh();
@@ -506,6 +533,7 @@ int main(void)
         cmocka_unit_test(publishing_without_joining_uses_d_peers_and_keeps_them),
         cmocka_unit_test(small_messages_are_flooded_where_that_is_on_large_ones_never),
         cmocka_unit_test(direct_peers_get_everything_and_are_never_graylisted),
+        cmocka_unit_test(a_peer_that_becomes_direct_leaves_the_mesh_and_may_come_back),
         cmocka_unit_test(graylisted_peers_are_not_listened_to),
         cmocka_unit_test(the_cache_makes_room_by_forgetting_the_oldest),
         cmocka_unit_test(pending_messages_are_bounded_and_the_next_is_refused_not_forgotten),
