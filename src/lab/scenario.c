@@ -462,6 +462,18 @@ static const char *steps_fault(const struct scenario *sc, uint64_t all)
     return NULL;
 }
 
+/* A block that was just made is one node's head alone, whatever the others do. */
+static bool ends_with_a_block(const struct scenario *sc)
+{
+    bool asks = false;
+
+    for (size_t i = 0; i < sc->n_expects; i++) {
+        asks |= sc->expects[i].kind == EXPECT_SAME_HEAD;
+    }
+    return asks && sc->run_ns >= sc->genesis_ns &&
+           (sc->run_ns - sc->genesis_ns) % sc->slot_ns < sc->slot_ns / 4;
+}
+
 /* What only the whole can tell. */
 static const char *whole(const struct scenario *sc)
 {
@@ -481,6 +493,9 @@ static const char *whole(const struct scenario *sc)
     }
     if (sc->target_last >= sc->nodes) {
         return "targets must be among the nodes";
+    }
+    if (ends_with_a_block(sc)) {
+        return "expect same-head: the run ends as a block is made; end it between two";
     }
     for (size_t i = 0; i < sc->n_classes; i++) {
         if (sc->classes[i].last >= sc->nodes) {

@@ -1,8 +1,8 @@
 """The choice of peers in the simulator: cold start, a partition, an eclipse, a soak with churn; each holds what it expects.
 
 usage: tests/sim/peers.py [--long] [--write] [NAME ...]     names: cold hour eclipse soak
-       --long (or P2PD_LONG): ten thousand nodes, an hour's partition, eight hours of churn
-       --write: the table and the pictures of docs/internals/peers.md, of the runs that were made
+       --long (or P2PD_LONG): ten thousand nodes, an hour's partition, ten eclipses by other seeds, eight hours of churn
+       --write: the rows and pictures of docs/internals/peers.md of the runs that were made; other rows stay
        P2PD_PROGRAM is the program (build/release)
 """
 
@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("P2PD_PROGRAM", str(TOP / "build/release/beacon-p2pd"))
@@ -27,15 +26,16 @@ PARALLEL = 2
 LONG = {
     "cold": {"nodes": "nodes 10000", "boot": "boot 16", "spread": "spread 10s", "peers": "peers 50", "subnets": "subnets 2",
              "custody": "custody 4", "expect peers": "expect peers 45"},
-    "hour": {"run": "run 3840s", "at 1320s": "at 3720s heal", "expect served": "expect served 90% since 3830s"},
+    "hour": {"nodes": "nodes 500", "at 120s": "at 120s partition 334-499", "run": "run 3846s", "at 1326s": "at 3726s heal", "expect served": "expect served 90% since 3836s"},
     "eclipse": {"nodes": "nodes 400", "villains": "villains eclipse 100", "villain-groups": "villain-groups 20",
                 "target": "target 20-59", "run": "run 600s"},
     "soak": {"run": "run 8h", "expect memory": "expect memory 10% since 1h"},
 }
+LONG_SEEDS = {"eclipse": range(1, 11)}
 
 
-def text_of(name, long):
-    text = (SCENARIOS / f"{name}.sim").read_text(encoding="utf-8")
+def text_of(name, long, seed=1):
+    text = f"seed {seed}\n" + (SCENARIOS / f"{name}.sim").read_text(encoding="utf-8")
     for start, line in (LONG[name] if long else {}).items():
         text, times = re.subn(rf"(?m)^{re.escape(start)}\b.*$", line, text)
         if times == 0:
@@ -43,14 +43,14 @@ def text_of(name, long):
     return text
 
 
-def start(name, long):
-    file = tempfile.NamedTemporaryFile("w", suffix=".sim", delete=False)
-    file.write(text_of(name, long))
-    file.close()
+def start(name, long, seed):
+    text = text_of(name, long, seed)
+    with tempfile.NamedTemporaryFile("w", suffix=".sim", delete=False) as file:
+        file.write(text)
     out = tempfile.TemporaryFile("w+")
     process = subprocess.Popen([PROGRAM, "sim", file.name], stdout=out)
-    return {"name": name, "file": file.name, "out": out, "process": process, "text": text_of(name, long),
-            "began": time.monotonic()}
+    return {"name": name, "label": name + (", long" if long else ""), "file": file.name, "out": out, "process": process,
+            "text": text, "seed": seed}
 
 
 def value(run, word):
@@ -64,10 +64,9 @@ def judge(run):
     lines = [json.loads(line) for line in run["out"]]
     os.unlink(run["file"])
     run["census"] = [line for line in lines if line["event"] == "census"]
-    run["end"] = lines[-1] if lines else {}
     expects = [line for line in lines if line["event"] == "expect"]
     good = code == 0 and expects and all(line["holds"] for line in expects)
-    print(f"{'ok' if good else 'FAILED':6} {run['name']}: {summary(run)}", flush=True)
+    print(f"{'ok' if good else 'FAILED':6} {run['label']}, seed {run['seed']}: {summary(run)}", flush=True)
     for line in expects:
         if not line["holds"]:
             print(f"       does not hold: {line['what']}")
@@ -112,6 +111,10 @@ def curve(points, x_max, y_max, colour):
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
 
 
+def picture_name(run):
+    return f"peers-{run['label'].replace(', ', '-')}.svg"
+
+
 def picture(run):
     census = run["census"]
     x_max = max(c["t_ms"] for c in census)
@@ -135,26 +138,37 @@ def picture(run):
     for i, (name, colour, of) in enumerate(curves):
         out.append(curve([(c["t_ms"], of(c)) for c in census], x_max, y_max, colour))
         out.append(f'<text x="{L + 10 + i * 240}" y="24" style="fill:{colour}">{name}</text>')
-    (PICTURES / f"peers-{run['name']}.svg").write_text("\n".join(out) + "\n</svg>\n", encoding="utf-8")
+    (PICTURES / picture_name(run)).write_text("\n".join(out) + "\n</svg>\n", encoding="utf-8")
+
+
+def share_of(run):
+    return share_percent(run["census"][-1]) if run["name"] == "eclipse" else 0
 
 
 def write(runs):
+    """A row and a picture for each label; of several seeds those of the worst."""
     page = PAGE.read_text(encoding="utf-8")
-    rows = [f"- **{run['name']}**: {summary(run)} (virtual {run['census'][-1]['t_ms'] / 60000:.0f} min).\n\n"
-            f"![{run['name']}](sim/peers-{run['name']}.svg)" for run in runs]
-    text = "\n".join(rows)
-    page = re.sub(r"<!-- peers: begin -->.*<!-- peers: end -->", f"<!-- peers: begin -->\n{text}\n<!-- peers: end -->", page, flags=re.S)
-    PAGE.write_text(page, encoding="utf-8")
-    for run in runs:
+    begin, end = "<!-- peers: begin -->\n", "\n<!-- peers: end -->"
+    head, rest = page.split(begin)
+    old, tail = rest.split(end)
+    rows = {re.match(r"- \*\*(.*?)\*\*", row).group(1): row for row in re.split(r"\n(?=- \*\*)", old.strip("\n"))}
+    for run in sorted(runs, key=share_of):
+        seeds = sum(other["label"] == run["label"] for other in runs)
+        worst = f", the worst of {seeds} seeds" if seeds > 1 else ""
+        rows[run["label"]] = (f"- **{run['label']}**: {summary(run)} (virtual {run['census'][-1]['t_ms'] / 60000:.0f} min{worst}).\n\n"
+                              f"![{run['label']}](sim/{picture_name(run)})")
+    PAGE.write_text(head + begin + "\n".join(rows.values()) + end + tail, encoding="utf-8")
+    for run in sorted(runs, key=share_of):
         picture(run)
 
 
 def main():
     long = "--long" in sys.argv or os.environ.get("P2PD_LONG") == "1"
     names = [a for a in sys.argv[1:] if not a.startswith("-")] or NAMES
+    wanted = [(name, seed) for name in names for seed in (LONG_SEEDS.get(name, [1]) if long else [1])]
     good, runs = True, []
-    for at in range(0, len(names), PARALLEL):
-        batch = [start(name, long) for name in names[at:at + PARALLEL]]
+    for at in range(0, len(wanted), PARALLEL):
+        batch = [start(name, long, seed) for name, seed in wanted[at:at + PARALLEL]]
         for run in batch:
             good &= judge(run)
         runs += batch

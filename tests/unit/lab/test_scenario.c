@@ -21,7 +21,7 @@ static void words_fill_the_scenario(void **state)
                                "producer 3-5\n"
                                "silent 4\n"
                                "nat 20%\n"
-                               "run 2min\n"
+                               "run 122s\n"
                                "at 30s partition 25-49\n"
                                "at 50s heal\n"
                                "at 10s kill 3\n"
@@ -48,7 +48,7 @@ static void words_fill_the_scenario(void **state)
     assert_int_equal(sc.producer_last, 5);
     assert_int_equal(sc.adversaries[ADVERSARY_SILENT], 4);
     assert_int_equal(sc.nat_ppm, 200000);
-    assert_int_equal(sc.run_ns, SECONDS(120));
+    assert_int_equal(sc.run_ns, SECONDS(122));
     assert_int_equal(sc.n_steps, 4);
     assert_int_equal(sc.steps[0].kind, STEP_PARTITION);
     assert_int_equal(sc.steps[0].first, 25);
@@ -141,6 +141,8 @@ static const struct {
     {"class 3 clever", "line 1: class: wanted is class A-B and peers N, custody N, all-subnets, "
                        "cells or bandwidth DOWN UP"},
     {"class 16 all-subnets", "a class names a node that is not there"},
+    {"run 120s\nexpect same-head",
+     "expect same-head: the run ends as a block is made; end it between two"},
     {"target 16", "targets must be among the nodes"},
     {"bare 1", "line 1: bare: wanted is another number of words"},
     {"a b c d e f g h i", "line 1: a: wanted is fewer words"},
