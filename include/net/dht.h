@@ -14,12 +14,20 @@
 #include <net/host.h>
 #include <proto/kad.h>
 
+#define DHT_DIALS_MAX    8u   /* under way at once: half of what a node has for all that it dials */
 #define DHT_PROTOCOL_MAX 128u /* bytes of a protocol id; multistream allows no more of use */
+
+/* Dials whom lookups ask: whoever chooses peers counts these dials too, and knows what for. */
+struct dht_dialler {
+    /* As host_dial_any(), or a dial of that peer that is under way. E_LIMIT: not now. */
+    enum err (*dial)(struct dht_dialler *self, const struct peer_id *id, const struct host_addr *to,
+                     size_t n, struct now now, conn_id *ret);
+};
 
 struct dht_config {
     const char *protocol; /* KAD_ID, or a network's own; copied */
     struct kad_config kad;
-    unsigned dial_rate; /* dials a second; 0: no limit */
+    struct dht_dialler *dialler; /* NULL: the host itself, without a limit but DHT_DIALS_MAX */
 };
 
 struct dht;

@@ -164,6 +164,7 @@ bool host_may_colocate(const struct host *h, const struct addr *a);
 void host_set_banned(struct host *h, const struct addr_range *ranges, size_t n);
 
 void host_on_port(struct host *h, const struct port_event *ev, struct now now);
+bool host_settled(const struct host *h); /* no event waits to be fetched, nothing to be flushed */
 /* Due at once while events wait to be fetched or bytes to be flushed. */
 uint64_t host_deadline(const struct host *h);
 void host_tick(struct host *h, struct now now);

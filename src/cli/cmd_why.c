@@ -12,7 +12,7 @@
 
 #define ANSWER_MAX    (4 * MIB) /* a thousand events */
 #define PEER_MAX      400u      /* the longest form with all its bytes escaped fits a URL */
-#define REASON_COLUMN 22
+#define REASON_COLUMN 23        /* the longest */
 
 struct why {
     const char *address, *port, *peer;
@@ -102,6 +102,14 @@ static void print_rules(const json_t *story)
     }
 }
 
+/* The error, in what is printed before it. */
+static bool said_already(const json_t *e)
+{
+    const char *error = text(e, "error_text");
+
+    return strstr(text(e, "text"), error) != NULL || strstr(text(e, "reason_text"), error) != NULL;
+}
+
 static void print_event(const json_t *e)
 {
     char at[32], last[32];
@@ -117,10 +125,14 @@ static void print_event(const json_t *e)
     } else {
         printf("%s", text(e, "reason_text"));
     }
-    if (text(e, "text")[0] != '\0') {
+    if (strcmp(text(e, "act"), "dialled") == 0) {
+        printf(": to %s", text(e, "address"));
+    } else if (strcmp(text(e, "act"), "connected") == 0) {
+        printf(": %s, %s", text(e, "direction"), text(e, "address"));
+    } else if (text(e, "text")[0] != '\0') {
         printf(": %s", text(e, "text"));
     }
-    if (text(e, "error_text")[0] != '\0' && strcmp(text(e, "error_text"), text(e, "text")) != 0) {
+    if (!said_already(e)) {
         printf(" (%s)", text(e, "error_text"));
     }
     if (times > 1) {

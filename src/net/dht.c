@@ -4,7 +4,6 @@
  */
 #include <base/map.h>
 #include <base/mem.h>
-#include <base/ratelim.h>
 #include <codec/varint.h>
 #include <net/dht.h>
 
@@ -12,7 +11,6 @@
 #define WAIT_NS     SECONDS(60) /* for one of the dials under way to end */
 #define IDLE_NS     SECONDS(60) /* of a remote's stream that asks nothing */
 #define ASKS_MAX    512u        /* in flight: the engine has QUERIES_MAX * KAD_ALPHA at most */
-#define DIALS_MAX   16u         /* under way at once */
 #define INBOUND_MAX 32u         /* streams of one connection: rust-libp2p opens as many */
 #define TICK_NS     MILLIS(250) /* between two looks at those that wait to be dialled */
 #define QUEUE_MAX   (4 * KAD_WRITE_MAX)
@@ -48,9 +46,8 @@ struct dht {
     struct map asks;  /* request -> struct ask * */
     struct map lines; /* stream_id -> struct line * */
     unsigned n_dials;
-    bool limited;
-    struct ratelim dials;
-    uint64_t tick_ns; /* of asks: the next that is late or may be dialled */
+    struct dht_dialler *dialler; /* NULL: the host */
+    uint64_t tick_ns;            /* of asks: the next that is late or may be dialled */
     struct now now;
 };
 
@@ -125,23 +122,28 @@ static bool is_dialled(const struct dht *d, const struct peer_id *id)
 static void dial(struct dht *d, struct ask *a)
 {
     struct host_addr to[KAD_ADDRS_MAX];
+    size_t n = a->peer.n_addrs;
+    enum err e = E_LIMIT;
 
-    if (is_dialled(d, &a->peer.id) || d->n_dials >= DIALS_MAX ||
-        (d->limited && !ratelim_take(&d->dials, 1, d->now.mono_ns))) {
-        a->until_ns = earlier(d->now.mono_ns + REQUEST_NS, a->give_up_ns);
-        return; /* it waits: dht_tick() */
-    }
-    for (size_t i = 0; i < a->peer.n_addrs; i++) {
+    for (size_t i = 0; i < n; i++) {
         to[i] =
             (struct host_addr){a->peer.addrs[i].addr,
                                a->peer.addrs[i].transport == TRANSPORT_TCP ? HOST_TCP : HOST_QUIC};
     }
-    if (host_dial_any(d->host, to, a->peer.n_addrs, &a->peer.id, d->now, &a->dial) != E_OK) {
-        a->dial = 0;
-        ask_failed(d, a);
+    if (!is_dialled(d, &a->peer.id) && d->n_dials < DHT_DIALS_MAX) {
+        e = d->dialler == NULL ? host_dial_any(d->host, to, n, &a->peer.id, d->now, &a->dial)
+                               : d->dialler->dial(d->dialler, &a->peer.id, to, n, d->now, &a->dial);
+    }
+    if (e == E_OK) {
+        d->n_dials++;
         return;
     }
-    d->n_dials++;
+    a->dial = 0;
+    if (e == E_LIMIT) { /* it waits: dht_tick() */
+        a->until_ns = earlier(d->now.mono_ns + REQUEST_NS, a->give_up_ns);
+    } else {
+        ask_failed(d, a);
+    }
 }
 
 /* May end it. */
@@ -494,10 +496,7 @@ struct dht *dht_new(struct host *h, const struct dht_config *cfg, struct rng *rn
     map_init(&d->links, sizeof(struct peer_id), sizeof(conn_id), LINKS_MAX, key);
     map_init(&d->lines, sizeof(stream_id), sizeof(struct line *), LINES_MAX, key);
     map_init(&d->asks, sizeof(uint64_t), sizeof(struct ask *), ASKS_MAX, key);
-    d->limited = cfg->dial_rate != 0;
-    if (d->limited) {
-        ratelim_init(&d->dials, cfg->dial_rate, SECONDS(1) / cfg->dial_rate);
-    }
+    d->dialler = cfg->dialler;
     d->protocol = (struct stream_protocol){
         .ids = &d->id,
         .n_ids = 1,

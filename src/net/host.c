@@ -351,12 +351,16 @@ void host_on_port(struct host *h, const struct port_event *ev, struct now now)
     settle(h);
 }
 
+bool host_settled(const struct host *h)
+{
+    return h->events == NULL && h->dirty == NULL;
+}
+
 uint64_t host_deadline(const struct host *h)
 {
     /* What a flush ended or woke is fetched at once, not with whatever comes next. */
-    bool waiting = h->events != NULL || h->dirty != NULL;
-
-    return waiting ? h->now.mono_ns : earlier(timers_deadline(&h->timers), quic_host_deadline(h));
+    return !host_settled(h) ? h->now.mono_ns
+                            : earlier(timers_deadline(&h->timers), quic_host_deadline(h));
 }
 
 void host_tick(struct host *h, struct now now)

@@ -99,10 +99,13 @@ struct peer {
     bool outbound, trusted, is_static, has_status, has_metadata, goodbye_sent;
     struct addr addr;   /* where it is or was connected, or the first of `to` */
     struct addr remote; /* where the connection that is up comes from */
+    enum transport_kind remote_transport;
     enum transport_kind transport;
     struct host_addr to[HOST_ADDRS_MAX]; /* where to dial it, all of them raced */
     size_t n_to;
     bool named;      /* by the user, and so is `to` */
+    bool refused;    /* peer_refuse(): the rest of this connection is not told */
+    bool hearsay;    /* `to` is what a third peer said */
     struct enr *enr; /* owned, or NULL */
     uint64_t since_ns, retry_ns, ping_ns, status_ns;
     unsigned failures;          /* dials in a row, or sync answers of no use */
@@ -330,9 +333,10 @@ struct peer *peer_by_id(const struct node *n, const struct peer_id *id);
 bool peers_of_our_fork(const struct node *n, const struct enr *e, struct now now);
 struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source source,
                          struct now now); /* NULL: none */
-/* Somebody said that this peer is there: a candidate, if it is new or had no address. */
-void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
-                    size_t n_addrs, enum peer_source source, struct now now);
+/* Somebody said that this peer is there: a candidate, at these addresses when no better ones are
+ * known. NULL: none of them is of use, or the table is full. */
+struct peer *peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
+                            size_t n_addrs, enum peer_source source, struct now now);
 /* All addresses, 1 to HOST_ADDRS_MAX, of a peer that the user named. False: it is us. */
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
                      size_t n_addrs, enum peer_source source, struct now now);
@@ -344,6 +348,9 @@ uint64_t peers_deadline(const struct node *n);
 void peers_forgive(struct node *n, struct now now);
 /* Goodbye, then close. */
 void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why, struct now now);
+/* It came and may not stay: one event tells of that, however often it comes. */
+void peer_refuse(struct node *n, struct peer *p, enum peer_reason why, enum goodbye code,
+                 enum err e, struct now now);
 unsigned peers_discovered(const struct node *n); /* connected ones that discv5 found */
 const char *peer_source_name(enum peer_source s);
 /* Walk connected peers: *at from 0; NULL at the end. */
@@ -374,6 +381,7 @@ void rate_tick(struct node *n, struct now now);
 void peer_note_goodbye(struct node *n, struct peer *p, uint64_t code, enum err why, struct now now);
 /* Somebody dialled us, and did not get as far as being a peer. */
 void peer_note_stranger(struct node *n, const struct host_event *ev, struct now now);
+void peer_end_bans(struct node *n, struct now now); /* whose time is over */
 
 /* named.c */
 void named_init(struct node *n, struct now now);

@@ -119,7 +119,7 @@ static void born(struct sim_maker *self, uint32_t node, struct port *port, struc
                  struct now now)
 {
     struct kad_host *m = &w.hosts[node];
-    struct dht_config dc = {.protocol = KAD_ID, .dial_rate = 50};
+    struct dht_config dc = {.protocol = KAD_ID};
     struct addr at = sim_addr(w.sim, node);
     struct host_config hc;
     struct multiaddr own;

@@ -70,14 +70,23 @@ static void load(struct node *n, struct now now)
     }
 }
 
+static enum err dial(struct dht_dialler *self, const struct peer_id *id, const struct host_addr *to,
+                     size_t n_to, struct now now, conn_id *ret)
+{
+    struct node *n =
+        (struct node *)(void *)((char *)self - offsetof(struct node, kademlia.dialler));
+
+    return dial_for_lookup(n, id, to, n_to, now, ret);
+}
+
 void kademlia_init(struct node *n, struct now now)
 {
-    struct dht_config cfg = {.protocol = n->cfg.kad_protocol,
-                             .dial_rate = n->cfg.local_network ? 0 : n->cfg.dial_rate};
+    struct dht_config cfg = {.protocol = n->cfg.kad_protocol, .dialler = &n->kademlia.dialler};
 
     if (n->cfg.kad_protocol == NULL) {
         return;
     }
+    n->kademlia.dialler.dial = dial;
     kad_config_default(&cfg.kad);
     cfg.kad.self = n->id;
     cfg.kad.server = !n->cfg.kad_client;

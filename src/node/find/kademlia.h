@@ -14,6 +14,7 @@ struct kad_wish {   /* of a program, under way */
 };
 
 struct kademlia {
+    struct dht_dialler dialler;
     struct dht *dht;  /* NULL: off */
     uint64_t keep_ns; /* when its table is written next */
     struct kad_wish wishes[KAD_WISHES_MAX];

@@ -71,12 +71,16 @@ static bool may_dial(struct node *n, struct now now)
            (n->cfg.local_network || ratelim_take(&n->peers.dials, 1, now.mono_ns));
 }
 
+static bool is_welcome(const struct node *n, const struct peer *p, struct now now)
+{
+    return !peer_is_banned(n, p, now) && (p->is_static || p->trusted || n->cfg.no_scoring ||
+                                          rating_at(&p->rating, now) > RATING_KEEP);
+}
+
 static bool is_candidate(const struct node *n, const struct peer *p, struct now now)
 {
     return p->state == PEER_DISCONNECTED && p->retry_ns <= now.mono_ns && p->n_to != 0 &&
-           p->source != SOURCE_INBOUND && !peer_is_banned(n, p, now) && !places_dubious(n, p) &&
-           (p->is_static || p->trusted || n->cfg.no_scoring ||
-            rating_at(&p->rating, now) > RATING_KEEP);
+           p->source != SOURCE_INBOUND && !places_dubious(n, p) && is_welcome(n, p, now);
 }
 
 /* ---- room ---- */
@@ -204,12 +208,14 @@ static bool wants_any(const struct node *n, struct now now)
 
 void dial_some(struct node *n, struct now now)
 {
-    struct draw *d = mem_alloc(sizeof *d);
-    bool any;
+    bool any = wants_any(n, now);
 
-    places_count(n, now);
     n->peers.places.need_waits = false;
-    any = wants_any(n, now);
+    if (!any && n->wishes.n == 0) {
+        return;
+    }
+    struct draw *d = mem_alloc(sizeof *d);
+
     d->n = 0;
     d->seen = 0;
     MAP_EACH(&n->peers.by_id, struct peer *, slot) {
@@ -229,4 +235,28 @@ void dial_some(struct node *n, struct now now)
     }
     dial_best(n, d, now);
     mem_free(d);
+}
+
+enum err dial_for_lookup(struct node *n, const struct peer_id *id, const struct host_addr *to,
+                         size_t n_to, struct now now, conn_id *ret)
+{
+    struct peer *p = peers_heard_of(n, id, to, n_to, SOURCE_KAD, now);
+
+    *ret = 0;
+    if (p == NULL) {
+        return E_NOT_FOUND; /* no address of use, or the table is full */
+    }
+    if (p->state == PEER_CONNECTING) {
+        *ret = p->conn;
+        return E_OK;
+    }
+    if (!is_welcome(n, p, now)) {
+        return E_BANNED;
+    }
+    if (p->state == PEER_CONNECTED || !may_dial(n, now)) {
+        return E_LIMIT;
+    }
+    dial(n, p, WHY_DIAL_LOOKUP, now);
+    *ret = p->conn;
+    return p->state == PEER_CONNECTING ? E_OK : E_NOT_FOUND;
 }

@@ -19,6 +19,9 @@ unsigned node_stray_entries(const struct node *n)
     uint32_t at = 0;
     conn_id c;
 
+    if (!host_settled(n->host)) {
+        return 0; /* what ended as bytes were written is told in the next turn */
+    }
     MAP_EACH(&n->peers.by_conn, struct peer *, p) {
         connected += (*p)->state == PEER_CONNECTED;
         connecting += (*p)->state == PEER_CONNECTING;

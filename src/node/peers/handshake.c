@@ -225,6 +225,9 @@ static void on_status(struct node *n, struct peer *p, const struct ssz_type *t, 
     bool first = !p->has_status;
     char id[PEER_ID_TEXT_MAX], addr[ADDR_TEXT_MAX];
 
+    if (p->goodbye_sent) {
+        return; /* on its way out */
+    }
     status_read(t, ssz, &p->status);
     p->status_ns = now.mono_ns + STATUS_INTERVAL_NS;
     if (!digest_fits(n, p, p->status.fork_digest, now)) {

@@ -234,6 +234,7 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
             p->retry_ns = now.mono_ns;
         }
         if (!p->named) {
+            p->hearsay = false;
             set_addrs(p, to, n_to);
         }
         p->changed = true;
@@ -245,8 +246,8 @@ struct peer *peers_found(struct node *n, const struct enr *e, enum peer_source s
     return p;
 }
 
-void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
-                    size_t n_addrs, enum peer_source source, struct now now)
+struct peer *peers_heard_of(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
+                            size_t n_addrs, enum peer_source source, struct now now)
 {
     struct host_addr to[HOST_ADDRS_MAX];
     size_t n_to = 0;
@@ -257,13 +258,15 @@ void peers_heard_of(struct node *n, const struct peer_id *id, const struct host_
         }
     }
     if (n_to == 0 || peer_id_eq(id, &n->id)) {
-        return;
+        return NULL;
     }
     struct peer *p = peer_get_or_make(n, id, source, now);
-    if (p != NULL && p->n_to == 0) {
+    if (p != NULL && (p->n_to == 0 || p->hearsay)) {
+        p->hearsay = true;
         set_addrs(p, to, n_to);
         n->peers.tick_ns = 0;
     }
+    return p;
 }
 
 bool peers_add_named(struct node *n, const struct peer_id *id, const struct host_addr *addrs,
@@ -275,7 +278,8 @@ bool peers_add_named(struct node *n, const struct peer_id *id, const struct host
         return false;
     }
     if (!p->named || p->n_to != n_addrs || memcmp(p->to, addrs, n_addrs * sizeof *addrs) != 0) {
-        p->named = true;
+        p->named = source != SOURCE_PX; /* else it has signed them, and a new record has others */
+        p->hearsay = false;
         set_addrs(p, addrs, n_addrs);
         p->retry_ns = now.mono_ns;
         n->peers.tick_ns = 0;
@@ -327,17 +331,17 @@ static void disconnected(struct node *n, struct peer *p, struct now now)
 /* Connected, and not wanted: a goodbye says why. */
 static bool refuse(struct node *n, struct peer *p, struct now now)
 {
+    peer_end_bans(n, now);
     if (peer_is_banned(n, p, now)) {
         bool itself = bans_of_peer(&n->peers.bans, &p->id, now) != NULL;
 
-        peer_note(n, p, itself ? WHY_REFUSED_BANNED : WHY_REFUSED_GROUP, E_BANNED, "", now);
-        peer_drop(n, p, itself ? GOODBYE_BANNED : GOODBYE_BANNED_ADDRESS, E_BANNED, now);
+        peer_refuse(n, p, itself ? WHY_REFUSED_BANNED : WHY_REFUSED_GROUP,
+                    itself ? GOODBYE_BANNED : GOODBYE_BANNED_ADDRESS, E_BANNED, now);
         return true;
     }
     if (!p->trusted && !p->is_static && !n->cfg.no_scoring &&
         rating_at(&p->rating, now) <= RATING_KEEP) {
-        peer_note(n, p, WHY_REFUSED_RATING, E_RATING, "", now);
-        peer_drop(n, p, GOODBYE_BAD_SCORE, E_RATING, now);
+        peer_refuse(n, p, WHY_REFUSED_RATING, GOODBYE_BAD_SCORE, E_RATING, now);
         return true;
     }
     return false;
@@ -348,6 +352,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     struct peer *p = peer_get_or_make(n, &ev->peer, SOURCE_INBOUND, now);
 
     if (p == NULL) {
+        peer_note_stranger(n, ev, now);
         host_close(n->host, ev->conn, E_TOO_MANY_PEERS, now);
         return;
     }
@@ -371,6 +376,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
         p->transport = ev->transport;
     }
     p->remote = ev->addr;
+    p->remote_transport = ev->transport;
     p->failures = n->cfg.no_chain ? 0 : p->failures; /* else with its status */
     p->retry_ns = 0;
     p->successes++;
@@ -379,6 +385,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     p->sent_away = false;
     p->why[0] = '\0';
     p->end_code = 0;
+    p->refused = false;
     p->since_ns = now.mono_ns;
     n->peers.n_connected++;
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
@@ -386,10 +393,10 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
         return;
     }
     memset(p->downscored, 0, sizeof p->downscored);
-    peer_note(n, p, WHY_CONNECTED, E_OK, "", now);
     if (!p->outbound && !places_arrived(n, p, now)) {
         return;
     }
+    peer_note(n, p, WHY_CONNECTED, E_OK, "", now);
     /* A direct peer is in no mesh of ours, so both sides must mean it: a flag that only keeps us
      * connected does not say that. Spec: libp2p/specs pubsub/gossipsub/gossipsub-v1.1.md "Explicit
      * Peering Agreements" */
@@ -418,7 +425,7 @@ static void on_gone(struct node *n, const struct host_event *ev, struct now now)
     p->retry_ns = p->retry_ns > retry_ns ? p->retry_ns : retry_ns;
     p->end_why = ev->error;
     p->end_code = p->state == PEER_CONNECTED ? p->end_code : 0;
-    if (ev->error != E_DUPLICATE) {
+    if (ev->error != E_DUPLICATE && !p->refused) {
         peer_note(n, p,
                   p->state == PEER_CONNECTING            ? WHY_GONE_DIAL
                   : p->end_code != 0 && !p->goodbye_sent ? WHY_GONE_GOODBYE
@@ -486,10 +493,23 @@ void peer_drop(struct node *n, struct peer *p, enum goodbye reason, enum err why
     p->drop_why = why;
     p->end_code = (uint64_t)reason;
     snprintf(p->why, sizeof p->why, "we said goodbye %d: %s", (int)reason, err_text(why));
-    peer_note_goodbye(n, p, p->end_code, why, now);
+    if (!p->refused) {
+        peer_note_goodbye(n, p, p->end_code, why, now);
+    }
     if (handshake_goodbye(n, p, reason, now) != E_OK) {
         host_close(n->host, p->conn, why, now);
     }
+}
+
+void peer_refuse(struct node *n, struct peer *p, enum peer_reason why, enum goodbye code,
+                 enum err e, struct now now)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "code %d", (int)code);
+    peer_note(n, p, why, e, text, now);
+    p->refused = true;
+    peer_drop(n, p, code, e, now);
 }
 
 void peers_tick(struct node *n, struct now now)

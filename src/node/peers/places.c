@@ -45,13 +45,24 @@ void places_done(struct node *n)
 
 /* ---- address groups ---- */
 
+/* Of IPv6 the /48, which one customer has whole: a /64 is one of his 65,536. */
+static uint64_t wide_group(const struct addr *a)
+{
+    struct addr wide = *a;
+
+    if (wide.family == 6) {
+        wide.ip[6] = wide.ip[7] = 0;
+    }
+    return addr_group(&wide);
+}
+
 /* 0: does not count. On networks of our own all may have one address. */
 static uint64_t group_of(const struct node *n, const struct addr *a)
 {
     bool counts = a->family != 0 && !n->cfg.local_network && addr_is_public(a) &&
                   !host_may_colocate(n->host, a);
 
-    return counts ? addr_group(a) : 0;
+    return counts ? wide_group(a) : 0;
 }
 
 /* A record may name any address; a connection comes from where it comes from. */
@@ -62,7 +73,7 @@ static uint64_t peer_group(const struct node *n, const struct peer *p)
 
 double places_lot(const struct node *n, const struct addr *a)
 {
-    uint64_t group = addr_group(a);
+    uint64_t group = wide_group(a);
     uint64_t h = hash_bytes(&n->peers.places.lots, view_of((const uint8_t *)&group, sizeof group));
 
     return (double)(h >> 11) / (double)(UINT64_C(1) << 53);
@@ -324,6 +335,11 @@ static void find_least(struct node *n, enum rank last, struct now now, struct le
 static void ask_to_go(struct node *n, struct least *l, enum peer_reason why, struct now now)
 {
     objective_remove(&n->peers.places.objective, &l->member);
+    objective_lacks(&n->peers.places.objective, &n->discovery.lacks);
+    if (why == WHY_REFUSED_FULL) {
+        peer_refuse(n, l->peer, why, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
+        return;
+    }
     peer_note(n, l->peer, why, E_TOO_MANY_PEERS, "", now);
     peer_drop(n, l->peer, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
 }
@@ -376,8 +392,7 @@ bool places_arrived(struct node *n, struct peer *p, struct now now)
     note_arrival(n, p, now);
     s->disputed = is_disputed(n, now);
     if (places_dubious(n, p)) {
-        peer_note(n, p, WHY_REFUSED_LOT, E_TOO_MANY_PEERS, "", now);
-        peer_drop(n, p, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
+        peer_refuse(n, p, WHY_REFUSED_LOT, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
         return false;
     }
     if (places_used(n) > places_ceiling(n)) {
@@ -461,8 +476,10 @@ static void exchange_one(struct node *n, struct now now)
         }
     }
     if (chosen != NULL) {
-        peer_note(n, chosen, WHY_PRUNED_STUCK, E_TOO_MANY_PEERS, "", now);
-        peer_drop(n, chosen, GOODBYE_TOO_MANY, E_TOO_MANY_PEERS, now);
+        struct least l = {.peer = chosen};
+
+        places_member(n, chosen, now, &l.member);
+        ask_to_go(n, &l, WHY_PRUNED_STUCK, now);
     }
 }
 

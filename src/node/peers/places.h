@@ -60,5 +60,8 @@ void entries_tell(struct node *n);
 /* dialling.c: whom to dial, when again */
 uint64_t dial_retry_ns(const struct node *n, const struct peer *p); /* after its last failure */
 void dial_some(struct node *n, struct now now);
+/* A lookup asks it: as host_dial_any(), or the dial under way; E_LIMIT: not now. */
+enum err dial_for_lookup(struct node *n, const struct peer_id *id, const struct host_addr *to,
+                         size_t n_to, struct now now, conn_id *ret);
 
 #endif

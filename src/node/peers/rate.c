@@ -11,6 +11,11 @@
 #define PRAISE      1.0        /* of a good answer */
 #define TOLD_FROM   1.0        /* smaller changes are not told: each good answer is one */
 
+static const struct addr *where(const struct peer *p)
+{
+    return p->state == PEER_CONNECTED ? &p->remote : &p->addr;
+}
+
 /* That it was found is told with the first other event: most nodes found are never dialled. */
 static void note_event(struct node *n, struct peer *p, struct peer_event *ev, const char *text,
                        struct now now)
@@ -29,8 +34,8 @@ static void note_event(struct node *n, struct peer *p, struct peer_event *ev, co
         metric_add(n->metrics, M_PEER_EVENTS, WHY_FOUND, 1);
     }
     ev->peer = p->id;
-    ev->addr = p->addr;
-    ev->transport = p->transport;
+    ev->addr = *where(p);
+    ev->transport = p->state == PEER_CONNECTED ? p->remote_transport : p->transport;
     ev->outbound = p->outbound;
     ev->rating = rating_at(&p->rating, now);
     snprintf(ev->text, sizeof ev->text, "%s", text);
@@ -57,11 +62,17 @@ void peer_note_goodbye(struct node *n, struct peer *p, uint64_t code, enum err w
 
 void peer_note_stranger(struct node *n, const struct host_event *ev, struct now now)
 {
-    struct peer_event e = {.reason =
-                               ev->kind == HOST_REFUSED ? WHY_REFUSED_HOST : WHY_REFUSED_UPGRADE,
+    struct peer_event e = {.reason = ev->kind == HOST_REFUSED     ? WHY_REFUSED_HOST
+                                     : ev->kind == HOST_CONNECTED ? WHY_REFUSED_TABLE
+                                                                  : WHY_REFUSED_UPGRADE,
                            .addr = ev->addr,
                            .transport = ev->transport,
+                           .outbound = ev->outbound,
                            .error = ev->error};
+
+    if (ev->kind == HOST_CONNECTED) {
+        e.peer = ev->peer;
+    }
 
     memcpy(e.text, ev->text, sizeof e.text - 1); /* as much as there is room for */
     peer_events_note(n->peers.events, &e, now);
@@ -89,17 +100,16 @@ static bool groups_count(const struct node *n)
     return !n->cfg.local_network && !n->cfg.private_discovery;
 }
 
-static const struct addr *where(const struct peer *p)
-{
-    return p->state == PEER_CONNECTED ? &p->remote : &p->addr;
-}
-
+/* Who has shown its worth stays: neighbours may not cost it its place. */
 static void drop_group(struct node *n, const struct addr *a, struct now now)
 {
     uint32_t at = 0;
 
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
-        if (!p->trusted && !p->is_static && addr_group(&p->remote) == addr_group(a)) {
+        bool exempt =
+            p->trusted || p->is_static || rating_judge(rating_at(&p->rating, now)) == RATED_PREFER;
+
+        if (!exempt && addr_group(&p->remote) == addr_group(a)) {
             peer_note(n, p, WHY_DROPPED_BANNED, E_OK, "its address group", now);
             peer_drop(n, p, GOODBYE_BANNED_ADDRESS, E_BANNED, now);
         }
@@ -133,7 +143,7 @@ void peer_ban(struct node *n, struct peer *p, enum peer_reason why, enum err e, 
     }
 }
 
-static void end_bans(struct node *n, struct now now)
+void peer_end_bans(struct node *n, struct now now)
 {
     struct addr_range range;
     struct ban ban;
@@ -237,7 +247,8 @@ void ask_praise(struct node *n, conn_id c, struct now now)
 
 void peer_broke(struct node *n, struct peer *p, enum err why, struct now now)
 {
-    bool other = why == E_NOISE_PEER || why == E_TLS_PEER; /* at the address of its record */
+    /* at the address of its record; what others said of its address is not its fault */
+    bool other = (why == E_NOISE_PEER || why == E_TLS_PEER) && !p->hearsay;
     bool its = other || (p->state == PEER_CONNECTED && err_table[why].fault == FAULT_REMOTE);
 
     if (its && err_table[why].penalty != 0) { /* that a dial fails is a matter of back-off */
@@ -277,11 +288,11 @@ void rate_tick(struct node *n, struct now now)
 {
     uint32_t at = 0;
 
+    peer_end_bans(n, now);
     if (now.mono_ns < n->peers.rate_ns) {
         return;
     }
     n->peers.rate_ns = now.mono_ns + RATE_NS;
-    end_bans(n, now);
     for (struct peer *p; (p = peers_next_connected(n, &at)) != NULL;) {
         look_at_gossip(n, p, now);
     }
