@@ -14,7 +14,7 @@
 #include <net/host.h>
 #include <proto/kad.h>
 
-#define DHT_DIALS_MAX    8u   /* under way at once: half of what a node has for all that it dials */
+#define DHT_DIALS_MAX    16u  /* under way at once, of a host that does nothing else */
 #define DHT_PROTOCOL_MAX 128u /* bytes of a protocol id; multistream allows no more of use */
 
 /* Dials whom lookups ask: whoever chooses peers counts these dials too, and knows what for. */
@@ -27,7 +27,8 @@ struct dht_dialler {
 struct dht_config {
     const char *protocol; /* KAD_ID, or a network's own; copied */
     struct kad_config kad;
-    struct dht_dialler *dialler; /* NULL: the host itself, without a limit but DHT_DIALS_MAX */
+    struct dht_dialler *dialler; /* NULL: the host itself */
+    unsigned dials_max;          /* 0: DHT_DIALS_MAX */
 };
 
 struct dht;

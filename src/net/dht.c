@@ -45,7 +45,7 @@ struct dht {
     struct map links; /* peer_id -> conn_id: up */
     struct map asks;  /* request -> struct ask * */
     struct map lines; /* stream_id -> struct line * */
-    unsigned n_dials;
+    unsigned n_dials, dials_max;
     struct dht_dialler *dialler; /* NULL: the host */
     uint64_t tick_ns;            /* of asks: the next that is late or may be dialled */
     struct now now;
@@ -130,7 +130,7 @@ static void dial(struct dht *d, struct ask *a)
             (struct host_addr){a->peer.addrs[i].addr,
                                a->peer.addrs[i].transport == TRANSPORT_TCP ? HOST_TCP : HOST_QUIC};
     }
-    if (!is_dialled(d, &a->peer.id) && d->n_dials < DHT_DIALS_MAX) {
+    if (!is_dialled(d, &a->peer.id) && d->n_dials < d->dials_max) {
         e = d->dialler == NULL ? host_dial_any(d->host, to, n, &a->peer.id, d->now, &a->dial)
                                : d->dialler->dial(d->dialler, &a->peer.id, to, n, d->now, &a->dial);
     }
@@ -497,6 +497,7 @@ struct dht *dht_new(struct host *h, const struct dht_config *cfg, struct rng *rn
     map_init(&d->lines, sizeof(stream_id), sizeof(struct line *), LINES_MAX, key);
     map_init(&d->asks, sizeof(uint64_t), sizeof(struct ask *), ASKS_MAX, key);
     d->dialler = cfg->dialler;
+    d->dials_max = cfg->dials_max == 0 ? DHT_DIALS_MAX : cfg->dials_max;
     d->protocol = (struct stream_protocol){
         .ids = &d->id,
         .n_ids = 1,

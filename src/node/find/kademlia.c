@@ -6,9 +6,10 @@
 
 #include <stdio.h>
 
-#define LOCAL_WALK_NS SECONDS(1)  /* between walks that bring news, on a network of our own */
-#define KEEP_NS       SECONDS(60) /* between two writes of the table */
-#define META_TABLE    "kad_table" /* of each peer a length in one byte and its multiaddr */
+#define LOCAL_WALK_NS    SECONDS(1) /* between walks that bring news, on a network of our own */
+#define LOOKUP_DIALS_MAX (PEERS_DIALLING_MAX / 2) /* of lookups at once; others need some too */
+#define KEEP_NS          SECONDS(60)              /* between two writes of the table */
+#define META_TABLE       "kad_table" /* of each peer a length in one byte and its multiaddr */
 
 /* ---- over a restart ---- */
 
@@ -81,7 +82,9 @@ static enum err dial(struct dht_dialler *self, const struct peer_id *id, const s
 
 void kademlia_init(struct node *n, struct now now)
 {
-    struct dht_config cfg = {.protocol = n->cfg.kad_protocol, .dialler = &n->kademlia.dialler};
+    struct dht_config cfg = {.protocol = n->cfg.kad_protocol,
+                             .dialler = &n->kademlia.dialler,
+                             .dials_max = LOOKUP_DIALS_MAX};
 
     if (n->cfg.kad_protocol == NULL) {
         return;

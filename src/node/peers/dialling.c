@@ -64,11 +64,15 @@ static void dial(struct node *n, struct peer *p, enum peer_reason why, struct no
     peer_note(n, p, WHY_REFUSED_HERE, e, "", now);
 }
 
+static bool in_rate(struct node *n, struct now now)
+{
+    return n->cfg.local_network || ratelim_take(&n->peers.dials, 1, now.mono_ns);
+}
+
 /* One more dial at once, and a second? */
 static bool may_dial(struct node *n, struct now now)
 {
-    return n->peers.n_connecting < PEERS_DIALLING_MAX &&
-           (n->cfg.local_network || ratelim_take(&n->peers.dials, 1, now.mono_ns));
+    return n->peers.n_connecting < PEERS_DIALLING_MAX && in_rate(n, now);
 }
 
 static bool is_welcome(const struct node *n, const struct peer *p, struct now now)
@@ -253,7 +257,7 @@ enum err dial_for_lookup(struct node *n, const struct peer_id *id, const struct 
     if (!is_welcome(n, p, now)) {
         return E_BANNED;
     }
-    if (p->state == PEER_CONNECTED || !may_dial(n, now)) {
+    if (p->state == PEER_CONNECTED || !in_rate(n, now)) {
         return E_LIMIT;
     }
     dial(n, p, WHY_DIAL_LOOKUP, now);
