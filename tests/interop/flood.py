@@ -95,7 +95,7 @@ def during(nodes, record, flood):
 
 def newcomer(internet, binary, record):
     """A node that nobody knows and that knows the daemon only: seconds until the daemon has let it in. It asks twice, and
-    again after 5, 10, 20 ... 60 s, and the flood's thousand addresses leave one WHOAREYOU of four to others."""
+    again after 5, 10, 20 ... 60 s: how soon it meets a free WHOAREYOU is chance."""
     one, begun = Honest(internet, binary, 200, record), time.monotonic()
     until(lambda: one.knows() > NODES // 2, 420, "the newcomer finds few nodes")
     return time.monotonic() - begun

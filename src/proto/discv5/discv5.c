@@ -158,7 +158,7 @@ static struct per_ip *limits_of(struct discv5 *d, const struct addr *from)
     if (p == NULL) {
         p = d5_cache_put(&d->per_ip, &none, &whole);
         limit_init(&p->limit, d->cfg.packets_per_ip);
-        limit_init(&p->challenges, CHALLENGES_PER_IP_S);
+        ratelim_init(&p->challenges, CHALLENGES_PER_IP, CHALLENGE_PER_IP_NS);
     }
     return p;
 }

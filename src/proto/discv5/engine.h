@@ -24,18 +24,22 @@
 /* Spec: devp2p discv5/discv5-wire.md "UDP Communication" asks for a second. So long one challenge
  * is repeated; then the next packet gets a new one. Both are good for as long as a handshake over a
  * satellite takes. */
-#define CHALLENGE_REPEAT    SECONDS(1)
-#define CHALLENGE_TTL       SECONDS(5)
-#define CHALLENGES_EACH     2u
-#define TIMEOUT_GROWS       4u /* a request's timeout: at most so many times that of the config */
-#define SESSION_TTL         SECONDS(43200) /* half a day: then new keys */
-#define SESSION_MESSAGES    0x80000000u    /* well before the nonce's counter comes round */
-#define OUTBOX_MAX          (MIB)          /* datagrams that wait to be taken: 800 of full size */
-#define EVENTS_MAX          4096u
-#define LOOKUP_CANDIDATES   DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
-#define LOOKUP_RESULT       16u
-#define BOOTS_MAX           64u
-#define CHALLENGES_PER_IP_S 2u    /* twice that at once: nodes behind one address */
+#define CHALLENGE_REPEAT  SECONDS(1)
+#define CHALLENGE_TTL     SECONDS(5)
+#define CHALLENGES_EACH   2u
+#define TIMEOUT_GROWS     4u /* a request's timeout: at most so many times that of the config */
+#define SESSION_TTL       SECONDS(43200) /* half a day: then new keys */
+#define SESSION_MESSAGES  0x80000000u    /* well before the nonce's counter comes round */
+#define OUTBOX_MAX        (MIB)          /* datagrams that wait to be taken: 800 of full size */
+#define EVENTS_MAX        4096u
+#define LOOKUP_CANDIDATES DISCV5_WIDTH_MAX /* the nearest kept: four times the result */
+#define LOOKUP_RESULT     16u
+#define BOOTS_MAX         64u
+/* WHOAREYOUs to one address: so many at once, for nodes behind it, then one in so long. A flood
+ * from a thousand addresses is left less than the 500 a second of all, so that newcomers find some.
+ */
+#define CHALLENGES_PER_IP   8u
+#define CHALLENGE_PER_IP_NS MILLIS(2500)
 #define PER_IP_ENTRIES      4096u /* addresses whose rate is counted at a time */
 #define CHECK_SOON          SECONDS(30)
 #define REFRESH_EMPTY       SECONDS(5)  /* while no node is known to be live: boot records again */
