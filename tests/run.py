@@ -7,6 +7,7 @@ A line "note: ..." that a test prints goes to its line in the report.
 """
 
 import argparse
+import contextlib
 import datetime
 import os
 import platform
@@ -72,6 +73,14 @@ def notes(path):
     return "; ".join(re.findall(r"^note: (.*)$", path.read_text(errors="replace"), re.M))
 
 
+def give_way(nice):
+    """In a child of its own session: among processes, and where the kernel weighs sessions against each other (autogroup) among those:
+    there the priority of a process counts within its session only."""
+    os.nice(nice)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(nice))
+
+
 def command(name, argv, minutes, env=None, nice=0):
     """Run argv with its output in the log. Returns (result, seconds, note)."""
     path = log_path(name)
@@ -86,7 +95,7 @@ def command(name, argv, minutes, env=None, nice=0):
             stderr=subprocess.STDOUT,
             env=full,
             start_new_session=True,
-            preexec_fn=(lambda: os.nice(nice)) if nice else None,
+            preexec_fn=(lambda: give_way(nice)) if nice else None,
         )
         running.add(process)
         try:
