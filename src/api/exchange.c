@@ -256,7 +256,7 @@ void exchange_give_up(struct api *a)
 }
 
 /* What the handler made of objects that are not here is nothing. */
-static void wait_for_reads(struct exchange *x)
+static void drop_answer(struct exchange *x)
 {
     struct answer *a = &x->a;
 
@@ -266,7 +266,7 @@ static void wait_for_reads(struct exchange *x)
     buf_clear(&a->body);
     a->status = MHD_HTTP_OK;
     a->type = a->version = NULL;
-    a->later = reads_later(x->reads);
+    a->later = NULL;
 }
 
 static void answer_request(struct exchange *x)
@@ -284,11 +284,15 @@ static void answer_request(struct exchange *x)
     if (l != NULL) {
         reads_settle(x->reads);
     }
-    if (x->route != NULL) {
+    while (x->route != NULL && x->a.later == NULL) {
         x->route->handle(&x->q, &x->a);
-    }
-    if (request_waits(&x->q)) {
-        wait_for_reads(x);
+        if (!request_waits(&x->q)) {
+            break;
+        }
+        drop_answer(x);
+        if (!reads_at_once(x->reads)) {
+            x->a.later = reads_later(x->reads);
+        }
     }
 }
 

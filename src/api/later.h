@@ -22,6 +22,7 @@ void request_later(const struct request *q, struct answer *a, struct later *l, s
 
 /* reads.c: for exchange.c */
 struct later *reads_later(struct reads *r); /* for all that is not here yet */
+bool reads_at_once(struct reads *r);        /* little, and in memory: it has been done */
 void reads_settle(struct reads *r);         /* it is here */
 void reads_free(struct reads *r);           /* accepts NULL */
 

@@ -56,6 +56,22 @@ void reads_settle(struct reads *r)
     }
 }
 
+bool reads_at_once(struct reads *r)
+{
+    size_t bytes = 0;
+
+    for (size_t i = r->n_here; i < r->n; i++) {
+        bytes += r->all[i].read != NULL ? LATER_BYTES : 0;
+        bytes += r->all[i].packed != NULL ? r->all[i].packed->n : 0;
+    }
+    if (bytes >= LATER_BYTES) {
+        return false;
+    }
+    run(&r->later);
+    reads_settle(r);
+    return true;
+}
+
 static void done(struct later *self)
 {
     struct reads *r = (struct reads *)self;
