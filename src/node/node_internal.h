@@ -141,6 +141,8 @@ struct peers {
     struct map by_id;   /* peer_id -> struct peer * */
     struct map by_conn; /* conn_id -> struct peer * */
     unsigned n_connected, n_connecting;
+    unsigned n_returns; /* of peers that were given up, until returns_ns */
+    uint64_t returns_ns;
     uint64_t tick_ns;
     struct ratelim dials;
     uint64_t stuck_ns; /* when the next peer is exchanged, while nobody is ahead of us */

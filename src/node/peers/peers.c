@@ -8,6 +8,9 @@
 #define RECORD_EPOCHS   2u
 #define FORGET_FAILURES 6u /* in a row: some hours of trying */
 #define TICK_NS         SECONDS(1)
+#define RETURN_FAILURES 5u /* dials in a row that failed: a back-off of more than a minute */
+#define RETURNS_MIN     3u /* of such peers... */
+#define RETURN_NS       SECONDS(60) /* ...within this time, and so often at most */
 
 static const char *const source_names[] = {
     [SOURCE_INBOUND] = "inbound", [SOURCE_KEPT] = "kept",     [SOURCE_DISCV5] = "discv5",
@@ -328,6 +331,24 @@ static void disconnected(struct node *n, struct peer *p, struct now now)
     metric_set(n->metrics, M_PEERS, 0, n->peers.n_connected);
 }
 
+/* Several that we had given up come back within a minute: a part of the network was cut off, and is
+ * not any more. Without this each waits for its own back-off. */
+static void note_return(struct node *n, const struct peer *p, struct now now)
+{
+    struct peers *ps = &n->peers;
+
+    if (p->failures < RETURN_FAILURES) {
+        return;
+    }
+    if (now.mono_ns >= ps->returns_ns) {
+        ps->returns_ns = now.mono_ns + RETURN_NS;
+        ps->n_returns = 0;
+    }
+    if (++ps->n_returns == RETURNS_MIN) {
+        peers_forgive(n, now);
+    }
+}
+
 /* Connected, and not wanted: a goodbye says why. */
 static bool refuse(struct node *n, struct peer *p, struct now now)
 {
@@ -377,6 +398,7 @@ static void on_connected(struct node *n, const struct host_event *ev, struct now
     }
     p->remote = ev->addr;
     p->remote_transport = ev->transport;
+    note_return(n, p, now);
     p->failures = n->cfg.no_chain ? 0 : p->failures; /* else with its status */
     p->retry_ns = 0;
     p->successes++;
