@@ -12,6 +12,7 @@
 #include <eth/custody.h>
 #include <net/rpc.h>
 #include <node/ranges.h>
+#include <store/store.h>
 
 struct node;
 struct node_head;
